@@ -1,1 +1,4 @@
-//! logql
+//! LogQL: text to tree and back.
+#![warn(missing_docs)]
+
+pub mod ast;

@@ -1,0 +1,471 @@
+//! What a query is, after parsing: a tree with the place of every node in the text.
+//!
+//! Nodes keep what was written, not what it means: durations are nanoseconds, byte sizes are bytes, numbers are
+//! `f64`, regular expressions and templates stay text (checked by the parser, compiled by `loptr-eval`).
+
+use loptr_model::Matcher;
+
+/// Byte offsets into the query text, `start` in, `end` out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// First byte.
+    pub start: u32,
+    /// First byte past the end.
+    pub end: u32,
+}
+
+/// A whole query.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    /// A log query: entries.
+    Log(LogExpr),
+    /// A metric query: numbers.
+    Metric(MetricExpr),
+    /// `variants(…) of (…)`.
+    Variants(VariantsExpr),
+}
+
+/// A selector and the stages its entries run through, in written order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogExpr {
+    /// Matchers, in written order.
+    pub matchers: Vec<Matcher>,
+    /// Stages, in written order.
+    pub stages: Vec<Stage>,
+    /// Place.
+    pub span: Span,
+}
+
+/// One stage of a pipeline with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stage {
+    /// What it does.
+    pub kind: StageKind,
+    /// Place, from its `|` or operator to its end.
+    pub span: Span,
+}
+
+/// What a stage does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StageKind {
+    /// `|=` and its kin.
+    LineFilter(LineFilter),
+    /// `| json`, all fields or the named ones.
+    Json(Vec<Extraction>),
+    /// `| logfmt [flags]`, all fields or the named ones.
+    Logfmt {
+        /// `--strict`: stop at the first malformed pair.
+        strict: bool,
+        /// `--keep-empty`: keep keys without value.
+        keep_empty: bool,
+        /// Fields wanted; empty means all.
+        fields: Vec<Extraction>,
+    },
+    /// `| regexp "…"`.
+    Regexp(String),
+    /// `| pattern "…"`.
+    Pattern(String),
+    /// `| unpack`.
+    Unpack,
+    /// A label filter.
+    LabelFilter(LabelFilter),
+    /// `| line_format "…"`.
+    LineFormat(String),
+    /// `| label_format a=b, c="…"`.
+    LabelFormat(Vec<LabelFormat>),
+    /// `| decolorize`.
+    Decolorize,
+    /// `| drop …`.
+    Drop(Vec<NamedOrMatcher>),
+    /// `| keep …`.
+    Keep(Vec<NamedOrMatcher>),
+}
+
+/// How a line filter compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LineFilterOp {
+    /// `|=`
+    Contains,
+    /// `!=`
+    NotContains,
+    /// `|~`
+    Regex,
+    /// `!~`
+    NotRegex,
+    /// `|>`
+    Pattern,
+    /// `!>`
+    NotPattern,
+}
+
+impl LineFilterOp {
+    /// The operator as written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Contains => "|=",
+            Self::NotContains => "!=",
+            Self::Regex => "|~",
+            Self::NotRegex => "!~",
+            Self::Pattern => "|>",
+            Self::NotPattern => "!>",
+        }
+    }
+
+    /// Whether a match drops the line.
+    pub fn is_negative(self) -> bool {
+        matches!(self, Self::NotContains | Self::NotRegex | Self::NotPattern)
+    }
+}
+
+/// `op operand or operand …`: positive operators keep a line if any operand matches, negative ones drop it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LineFilter {
+    /// The operator before the first operand.
+    pub op: LineFilterOp,
+    /// At least one.
+    pub operands: Vec<LineOperand>,
+}
+
+/// One operand of a line filter. String values are bytes: `\xff` escapes need not be UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineOperand {
+    /// Text, regular expression or pattern, by the operator.
+    Text(Vec<u8>),
+    /// `ip("…")`.
+    Ip(String),
+}
+
+/// `name = "expression"` of `json` and `logfmt`; a bare `name` has the expression `name`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extraction {
+    /// Label to set.
+    pub name: String,
+    /// Where its value lies.
+    pub expression: String,
+}
+
+/// One item of `label_format`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LabelFormat {
+    /// `to=from`
+    Rename {
+        /// New name.
+        to: String,
+        /// Old name.
+        from: String,
+    },
+    /// `to="template"`
+    Template {
+        /// Label to set.
+        to: String,
+        /// Go template text.
+        template: String,
+    },
+}
+
+/// One item of `drop` and `keep`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum NamedOrMatcher {
+    /// A label by name.
+    Name(String),
+    /// A label by name if its value matches.
+    Matcher(Matcher),
+}
+
+/// A label filter's tree.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LabelFilter {
+    /// `name op "text"`.
+    Matcher(Matcher),
+    /// `name op number`.
+    Number {
+        /// Label name.
+        name: String,
+        /// Comparison.
+        op: CompareOp,
+        /// Constant.
+        value: f64,
+    },
+    /// `name op 5m`; nanoseconds.
+    Duration {
+        /// Label name.
+        name: String,
+        /// Comparison.
+        op: CompareOp,
+        /// Constant, nanoseconds.
+        value_ns: i64,
+    },
+    /// `name op 5MB`; bytes.
+    Bytes {
+        /// Label name.
+        name: String,
+        /// Comparison.
+        op: CompareOp,
+        /// Constant, bytes.
+        value_bytes: u64,
+    },
+    /// `name = ip("…")`.
+    Ip {
+        /// Label name.
+        name: String,
+        /// `!=` rather than `=`.
+        negated: bool,
+        /// Address, prefix or range.
+        pattern: String,
+    },
+    /// Both hold.
+    And(Box<LabelFilter>, Box<LabelFilter>),
+    /// Either holds.
+    Or(Box<LabelFilter>, Box<LabelFilter>),
+}
+
+/// A comparison. `=` and `==` are one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CompareOp {
+    /// `==`
+    Eq,
+    /// `!=`
+    Ne,
+    /// `>`
+    Gt,
+    /// `>=`
+    Ge,
+    /// `<`
+    Lt,
+    /// `<=`
+    Le,
+}
+
+/// A metric expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MetricExpr {
+    /// `rate({…}[5m])` and its kin.
+    Range(RangeAggregation),
+    /// `sum by (a) (…)` and its kin.
+    Vector(VectorAggregation),
+    /// `a op b`.
+    Binary(Box<BinaryExpr>),
+    /// A number.
+    Literal {
+        /// Value.
+        value: f64,
+        /// Place.
+        span: Span,
+    },
+    /// `vector(1)`.
+    VectorLiteral {
+        /// Value.
+        value: f64,
+        /// Place.
+        span: Span,
+    },
+    /// `label_replace(…)`.
+    LabelReplace(LabelReplace),
+}
+
+/// An operation over a window of entries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "named as in a query")]
+pub enum RangeOp {
+    Count,
+    Rate,
+    RateCounter,
+    Bytes,
+    BytesRate,
+    Avg,
+    Sum,
+    Min,
+    Max,
+    Stdvar,
+    Stddev,
+    Quantile,
+    First,
+    Last,
+    Absent,
+}
+
+/// `op([parameter,] log [range])[ grouping]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RangeAggregation {
+    /// Operation.
+    pub op: RangeOp,
+    /// The quantile.
+    pub parameter: Option<f64>,
+    /// What it runs over.
+    pub range: LogRange,
+    /// `by` or `without` after the parenthesis.
+    pub grouping: Option<Grouping>,
+    /// Place.
+    pub span: Span,
+}
+
+/// A log query over a window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogRange {
+    /// Selector and stages, without the unwrap.
+    pub log: LogExpr,
+    /// Window length, nanoseconds.
+    pub range_ns: i64,
+    /// How far back the window is moved, nanoseconds; negative moves it forward.
+    pub offset_ns: i64,
+    /// Whether `offset` was written (`offset 0s` prints).
+    pub has_offset: bool,
+    /// `| unwrap …`.
+    pub unwrap: Option<Unwrap>,
+    /// Place.
+    pub span: Span,
+}
+
+/// How an unwrapped label becomes a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UnwrapConversion {
+    /// As a float.
+    Number,
+    /// `bytes(…)`
+    Bytes,
+    /// `duration(…)`, seconds.
+    Duration,
+    /// `duration_seconds(…)`, seconds.
+    DurationSeconds,
+}
+
+/// `| unwrap [conversion] label` and the label filters after it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unwrap {
+    /// Label whose value is the sample.
+    pub label: String,
+    /// Conversion.
+    pub conversion: UnwrapConversion,
+    /// Label filters run after the conversion.
+    pub filters: Vec<LabelFilter>,
+    /// Place.
+    pub span: Span,
+}
+
+/// `by (…)` or `without (…)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grouping {
+    /// `without` rather than `by`.
+    pub without: bool,
+    /// Labels named, in written order.
+    pub labels: Vec<String>,
+}
+
+/// An operation over the series of one step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "named as in a query")]
+pub enum VectorOp {
+    Sum,
+    Avg,
+    Count,
+    Max,
+    Min,
+    Stddev,
+    Stdvar,
+    Bottomk,
+    Topk,
+    Sort,
+    SortDesc,
+    ApproxTopk,
+}
+
+/// `op [grouping] ([parameter,] expr)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VectorAggregation {
+    /// Operation.
+    pub op: VectorOp,
+    /// `k` of `topk` and its kin.
+    pub parameter: Option<i64>,
+    /// What it runs over.
+    pub inner: Box<MetricExpr>,
+    /// `by` or `without`; absent means all into one.
+    pub grouping: Option<Grouping>,
+    /// Place.
+    pub span: Span,
+}
+
+/// A binary operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "named as in a query")]
+pub enum BinaryOp {
+    Or,
+    And,
+    Unless,
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
+    Pow,
+    Eq,
+    Ne,
+    Gt,
+    Ge,
+    Lt,
+    Le,
+}
+
+/// Which labels pair the two sides of a binary operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VectorMatching {
+    /// `on` rather than `ignoring`.
+    pub on: bool,
+    /// Labels named.
+    pub labels: Vec<String>,
+    /// Whether one sample may pair with many.
+    pub group: Option<GroupModifier>,
+}
+
+/// `group_left` or `group_right` with the labels to copy from the one side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupModifier {
+    /// `group_left`: many on the left.
+    pub left: bool,
+    /// Labels copied from the one side.
+    pub include: Vec<String>,
+}
+
+/// `left op right`. Two literals never stay: the parser folds them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BinaryExpr {
+    /// Operator.
+    pub op: BinaryOp,
+    /// Whether `bool` was written.
+    pub return_bool: bool,
+    /// `on`/`ignoring` and group modifiers, if written.
+    pub matching: Option<VectorMatching>,
+    /// Left side.
+    pub left: MetricExpr,
+    /// Right side.
+    pub right: MetricExpr,
+    /// Place.
+    pub span: Span,
+}
+
+/// `label_replace(inner, dst, replacement, src, regex)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelReplace {
+    /// What it runs over.
+    pub inner: Box<MetricExpr>,
+    /// Label to set.
+    pub dst: String,
+    /// Replacement with `$1` references.
+    pub replacement: String,
+    /// Label to read.
+    pub src: String,
+    /// Go regular expression, fully anchored.
+    pub regex: String,
+    /// Place.
+    pub span: Span,
+}
+
+/// `variants(metric, …) of (range)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VariantsExpr {
+    /// The variants.
+    pub variants: Vec<MetricExpr>,
+    /// The common range.
+    pub of: LogRange,
+    /// Place.
+    pub span: Span,
+}
