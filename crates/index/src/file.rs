@@ -88,12 +88,17 @@ impl IndexFile {
 
     /// All series as they stand: the view of a single-tenant file.
     pub fn view(&self) -> IndexView<'_> {
-        IndexView::new(self, None)
+        IndexView::all(self)
+    }
+
+    /// All series, without the tenant's label should they have one: how compaction reads a tenant's own files.
+    pub(crate) fn own_view(&self) -> IndexView<'_> {
+        IndexView::hiding(self)
     }
 
     /// What `tenant` has in a multi-tenant file, without the label that says so.
     pub fn tenant_view<'a>(&'a self, tenant: &'a TenantId) -> IndexView<'a> {
-        IndexView::new(self, Some(tenant.as_str()))
+        IndexView::of_tenant(self, tenant.as_str())
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {

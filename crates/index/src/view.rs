@@ -19,6 +19,8 @@ pub const TENANT_LABEL: &str = "__loki_tenant__";
 pub struct IndexView<'a> {
     file: &'a IndexFile,
     tenant: Option<&'a str>,
+    /// Symbol of the label name that is not shown.
+    hidden: Option<u32>,
 }
 
 /// Sums over the series that a query selects.
@@ -31,18 +33,21 @@ pub struct IndexStats {
 }
 
 impl<'a> IndexView<'a> {
-    pub(crate) fn new(file: &'a IndexFile, tenant: Option<&'a str>) -> Self {
-        Self { file, tenant }
+    pub(crate) fn all(file: &'a IndexFile) -> Self {
+        Self { file, tenant: None, hidden: None }
+    }
+
+    pub(crate) fn hiding(file: &'a IndexFile) -> Self {
+        Self { hidden: file.name(TENANT_LABEL).map(|entry| entry.name), ..Self::all(file) }
+    }
+
+    pub(crate) fn of_tenant(file: &'a IndexFile, tenant: &'a str) -> Self {
+        Self { tenant: Some(tenant), ..Self::hiding(file) }
     }
 
     /// The file behind the view.
     pub fn file(&self) -> &'a IndexFile {
         self.file
-    }
-
-    /// Symbol of the label name that the view does not show.
-    fn hidden(&self) -> Option<u32> {
-        self.tenant.and_then(|_| self.file.name(TENANT_LABEL)).map(|entry| entry.name)
     }
 
     /// Calls `visit` with each series that `predicates` and `shard` accept, by (fingerprint, labels), until the end,
@@ -60,7 +65,7 @@ impl<'a> IndexView<'a> {
         }
         wanted.extend_from_slice(predicates);
         let plan = select::plan(self.file, &wanted, shard.as_ref())?;
-        let mut reader = SeriesReader::new(self.file, self.hidden());
+        let mut reader = SeriesReader::new(self.file, self.hidden);
         for at in plan.candidates {
             let series = reader.read(at)?;
             if shard.is_some_and(|shard| !shard.contains(series.fingerprint())) {
@@ -100,7 +105,7 @@ impl<'a> IndexView<'a> {
 
     /// Names of the labels that the selected series have, ascending.
     pub fn label_names(&self, predicates: &[Predicate<'_>]) -> Result<Vec<&'a str>, IndexError> {
-        if self.tenant.is_none() && predicates.is_empty() {
+        if self.hidden.is_none() && self.tenant.is_none() && predicates.is_empty() {
             let names = self.file.postings().names();
             return Ok(names.iter().map(|entry| self.file.symbols().known(entry.name)).collect());
         }
@@ -115,11 +120,11 @@ impl<'a> IndexView<'a> {
     /// Values that the selected series have for label `name`, ascending.
     pub fn label_values(&self, name: &str, predicates: &[Predicate<'_>]) -> Result<Vec<&'a str>, IndexError> {
         let Some(entry) = self.file.name(name) else { return Ok(Vec::new()) };
-        if self.tenant.is_none() && predicates.is_empty() {
+        if self.hidden.is_none() && self.tenant.is_none() && predicates.is_empty() {
             let values = self.file.postings().values(entry);
             return Ok(values.iter().map(|id| self.file.symbols().known(*id)).collect());
         }
-        if Some(entry.name) == self.hidden() {
+        if Some(entry.name) == self.hidden {
             return Ok(Vec::new());
         }
         let mut found = SymbolSet::default();
