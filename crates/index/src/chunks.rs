@@ -126,6 +126,8 @@ pub struct Chunks<'a> {
     forced_min: Option<i64>,
     /// `None`: all chunks.
     range: Option<(Millis, Millis)>,
+    /// Only one page is read, so what follows is no fault.
+    is_page: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -190,10 +192,15 @@ impl<'a> List<'a> {
     }
 
     /// The entries from byte `offset` on, `left` at most.
-    fn entries_from(&self, marker: &Marker, left: u64, range: Option<(Millis, Millis)>) -> Result<Chunks<'a>, IndexError> {
+    fn entries_from(
+        &self,
+        marker: &Marker,
+        left: u64,
+        range: Option<(Millis, Millis)>,
+    ) -> Result<Chunks<'a>, IndexError> {
         let mut cursor = self.entries;
         cursor.take(usize::try_from(marker.offset).unwrap_or(usize::MAX))?;
-        Ok(Chunks { cursor, left, previous_max: 0, forced_min: Some(marker.min), range })
+        Ok(Chunks { cursor, left, previous_max: 0, forced_min: Some(marker.min), range, is_page: false })
     }
 }
 
@@ -205,7 +212,8 @@ impl<'a> Chunks<'a> {
         range: Option<(Millis, Millis)>,
     ) -> Result<Self, IndexError> {
         let list = List::split(version, cursor)?;
-        let all = Chunks { cursor: list.entries, left: list.count, previous_max: 0, forced_min: None, range };
+        let all =
+            Chunks { cursor: list.entries, left: list.count, previous_max: 0, forced_min: None, range, is_page: false };
         let (Some((from, through)), Some((pages, mut markers))) = (range, list.markers) else { return Ok(all) };
         let mut left = list.count;
         for _ in 0..pages {
@@ -241,6 +249,9 @@ impl Iterator for Chunks<'_> {
                     return Some(Err(error));
                 }
             };
+            if self.left == 0 && self.cursor.len() > 0 && !self.is_page {
+                return Some(Err(self.cursor.invalid("bytes are left after the last chunk")));
+            }
             match self.range {
                 Some((_, through)) if chunk.min >= through => self.left = 0,
                 Some((from, _)) if chunk.max < from => {}
@@ -264,7 +275,8 @@ pub(crate) fn stats(
     let range = Some((from, through));
     let mut sums = ChunkStats::default();
     let Some((pages, mut markers)) = list.markers else {
-        let chunks = Chunks { cursor: list.entries, left: list.count, previous_max: 0, forced_min: None, range };
+        let chunks =
+            Chunks { cursor: list.entries, left: list.count, previous_max: 0, forced_min: None, range, is_page: false };
         for chunk in chunks {
             sums.add_chunk(&chunk?, from, through);
         }
@@ -282,7 +294,9 @@ pub(crate) fn stats(
             sums.add(marker.chunks, marker.kb, marker.entries);
             continue;
         }
-        for chunk in list.entries_from(&marker, marker.chunks, range)? {
+        let mut page = list.entries_from(&marker, marker.chunks, range)?;
+        page.is_page = true;
+        for chunk in page {
             sums.add_chunk(&chunk?, from, through);
         }
     }

@@ -5,8 +5,9 @@ use loptr_model::{Millis, TenantId};
 
 use crate::cursor::{Cursor, check, section};
 use crate::error::IndexError;
-use crate::postings::{NameEntry, PostingsTable};
+use crate::postings::{NameEntry, Postings, PostingsTable};
 use crate::predicate::Shard;
+use crate::series::SeriesReader;
 use crate::symbols::Symbols;
 use crate::toc::{MAGIC, Toc, Version};
 use crate::view::IndexView;
@@ -44,7 +45,19 @@ impl IndexFile {
         let (symbols, raw) = Symbols::read(&bytes, toc.symbols)?;
         let postings = PostingsTable::read(&bytes, toc.postings_table, &raw)?;
         let fingerprints = read_fingerprints(&bytes, toc.fingerprint_offsets)?;
-        Ok(Self { version, toc, toc_checksum, symbols, postings, fingerprints, bytes })
+        drop(raw);
+        let file = Self { version, toc, toc_checksum, symbols, postings, fingerprints, bytes };
+        file.check_version()?;
+        Ok(file)
+    }
+
+    /// No checksum covers the version byte, but the chunk list of the first series makes sense in one version only.
+    fn check_version(&self) -> Result<(), IndexError> {
+        let first = Postings::read(&self.bytes, self.postings.all())?.first();
+        if let Some(first) = first {
+            SeriesReader::new(self, None).read(first)?.all_chunks()?.try_for_each(|chunk| chunk.map(|_| ()))?;
+        }
+        Ok(())
     }
 
     /// The layout of the file.
@@ -176,4 +189,3 @@ fn read_fingerprints(file: &[u8], at: u64) -> Result<Vec<(u32, u64)>, IndexError
     }
     Ok(pairs)
 }
-

@@ -74,11 +74,8 @@ impl PostingsTable {
                 }
             }
             let Some(names_values) = table.names.last_mut() else { return Err(unknown()) };
-            let from = if names_values.start == names_values.end {
-                0
-            } else {
-                table.values.last().map_or(0, |last| last + 1)
-            };
+            let from =
+                if names_values.start == names_values.end { 0 } else { table.values.last().map_or(0, |last| last + 1) };
             // Looking from the previous value on also refuses values that do not ascend.
             table.values.push(symbols.find_from(from, value).ok_or_else(unknown)?);
             table.offsets.push(offset);
@@ -171,6 +168,11 @@ impl<'a> Postings<'a> {
             Postings::Raw(refs) => refs.len(),
             Postings::Owned(refs) => refs.len(),
         }
+    }
+
+    /// The least reference.
+    pub(crate) fn first(&self) -> Option<u32> {
+        self.get(0)
     }
 
     fn get(&self, at: usize) -> Option<u32> {

@@ -88,8 +88,9 @@ mod tests {
         assert_eq!(Shard::of(0, 1), Ok(Shard::between(Fingerprint(0), Fingerprint(u64::MAX))));
         assert_eq!(Shard::of(3, 4).map(|s| s.last), Ok(Fingerprint(u64::MAX)));
         for fp in [0, 1, 0x7cd2_8a69_82c6_4327, 1 << 63, u64::MAX - 1, u64::MAX] {
-            let inside: Vec<u32> =
-                (0..16).filter(|&at| Shard::of(at, 16).expect("16 is a power of two").contains(Fingerprint(fp))).collect();
+            let inside: Vec<u32> = (0..16)
+                .filter(|&at| Shard::of(at, 16).expect("16 is a power of two").contains(Fingerprint(fp)))
+                .collect();
             assert_eq!(inside, [(fp >> 60) as u32]);
         }
     }

@@ -51,10 +51,7 @@ impl Step<'_, '_> {
 
     /// Whether the lists can be found without asking about every value.
     fn is_listed(&self) -> bool {
-        matches!(
-            (self.predicate.test, self.accepts_absent),
-            (Test::OneOf(_), false) | (Test::NoneOf(_), true)
-        )
+        matches!((self.predicate.test, self.accepts_absent), (Test::OneOf(_), false) | (Test::NoneOf(_), true))
     }
 }
 
@@ -97,7 +94,6 @@ pub(crate) fn plan<'p>(
 
     // Without a list to start from, ask the label with the fewest values that must be there, or take all series.
     asked.sort_by_key(|step| file.postings().values(step.name).len());
-    let mut asked = asked;
     let mut candidates = match candidates {
         Some(candidates) => candidates,
         None => match asked.iter().position(|step| !step.accepts_absent) {

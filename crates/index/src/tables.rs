@@ -14,6 +14,6 @@ mod names;
 
 pub use listing::{ListedFile, TableListing, list_tables};
 pub use names::{
-    DELETE_REQUESTS, FileName, IndexPath, TableError, check_path_prefix, day_by_suffix, day_of, days_touched, parse_day,
-    table_name,
+    DELETE_REQUESTS, FileName, IndexPath, TableError, check_path_prefix, day_by_suffix, day_of, days_touched,
+    parse_day, table_name,
 };

@@ -205,7 +205,8 @@ mod tests {
         assert_eq!(table_name("loki_index_", 19_000), "loki_index_19000");
         assert_eq!(parse_day("loki_index_", "loki_index_19000"), Some(19_000));
         assert_eq!(day_by_suffix("loki_index_19000"), Some(19_000));
-        for other in ["loki_index_", "loki_index_x", "index_19000", "loki_index_+1", "loki_index_007", DELETE_REQUESTS] {
+        for other in ["loki_index_", "loki_index_x", "index_19000", "loki_index_+1", "loki_index_007", DELETE_REQUESTS]
+        {
             assert_eq!(parse_day("loki_index_", other), None, "{other}");
         }
         assert_eq!((day_by_suffix("abc"), day_by_suffix("delete_requests"), day_by_suffix("ééé")), (None, None, None));
