@@ -1,0 +1,514 @@
+//! The outside, simulated: a clock turned by hand, a disk that forgets what was not synced, seeded randomness, a network
+//! inside the process. One seed decides everything.
+//!
+//! Run it on a current-thread tokio runtime: tasks then take turns in one order, and [`crate::CpuPool::inline`] runs
+//! jobs where they are awaited.
+#![allow(clippy::disallowed_methods, reason = "this module is what the simulated runs plug in")]
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use loptr_model::Nanos;
+use parking_lot::Mutex;
+use tokio::io::DuplexStream;
+use tokio::sync::mpsc;
+
+use crate::{
+    Accepted, Clock, CpuPool, Disk, DiskFile, DiskUsage, Listener, Network, Ports, Random, Spawner, TaskError,
+    TaskHandle,
+};
+
+/// A simulated world: the parts, and handles to turn them.
+#[derive(Clone)]
+#[allow(missing_debug_implementations)]
+pub struct World {
+    /// Turn it to let time pass.
+    pub clock: Arc<SimClock>,
+    /// Crash it to lose what was not synced.
+    pub disk: Arc<SimDisk>,
+    /// Dial it as a client would.
+    pub network: Arc<SimNetwork>,
+    /// Draws of the seed.
+    pub random: Arc<SimRandom>,
+}
+
+impl World {
+    /// A world whose every accident follows from `seed`, starting at `now`.
+    pub fn new(seed: u64, now: Nanos) -> Self {
+        Self {
+            clock: SimClock::at(now),
+            disk: Arc::new(SimDisk::default()),
+            network: Arc::new(SimNetwork::default()),
+            random: Arc::new(SimRandom::new(seed)),
+        }
+    }
+
+    /// The ports of a process in this world.
+    pub fn ports(&self) -> Ports {
+        Ports {
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            spawner: Arc::new(TurnTakingSpawner),
+            disk: self.disk.clone(),
+            network: self.network.clone(),
+            cpu: CpuPool::inline(),
+        }
+    }
+}
+
+/// SplitMix64 from a seed.
+#[derive(Debug)]
+pub struct SimRandom(Mutex<u64>);
+
+impl SimRandom {
+    /// The sequence of `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self(Mutex::new(seed))
+    }
+
+    /// A draw below `bound`.
+    pub fn below(&self, bound: u64) -> u64 {
+        if bound == 0 { 0 } else { self.next_u64() % bound }
+    }
+}
+
+impl Random for SimRandom {
+    fn next_u64(&self) -> u64 {
+        let mut state = self.0.lock();
+        *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = *state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// A clock that moves when told to.
+#[derive(Debug)]
+pub struct SimClock(Arc<Shared>);
+
+#[derive(Debug)]
+struct ClockState {
+    now: Nanos,
+    started: Nanos,
+    sleepers: Vec<(Nanos, Waker)>,
+}
+
+impl SimClock {
+    /// Stands at `now`.
+    pub fn at(now: Nanos) -> Arc<Self> {
+        Arc::new(Self(Arc::new(Shared(Mutex::new(ClockState { now, started: now, sleepers: Vec::new() })))))
+    }
+
+    /// Lets `duration` pass and wakes who slept until then.
+    pub fn advance(&self, duration: Duration) {
+        let due = {
+            let mut state = self.0.0.lock();
+            state.now = state.now.saturating_add(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX));
+            let now = state.now;
+            let (due, waiting) = std::mem::take(&mut state.sleepers).into_iter().partition(|(at, _)| *at <= now);
+            state.sleepers = waiting;
+            let due: Vec<(Nanos, Waker)> = due;
+            due
+        };
+        for (_, waker) in due {
+            waker.wake();
+        }
+    }
+}
+
+/// Shared so that a sleeper can outlive the borrow of the clock.
+#[derive(Debug)]
+struct Shared(Mutex<ClockState>);
+
+impl Clock for SimClock {
+    fn now(&self) -> Nanos {
+        self.0.0.lock().now
+    }
+
+    fn monotonic(&self) -> Nanos {
+        let state = self.0.0.lock();
+        Nanos(state.now.0 - state.started.0)
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let shared = self.0.clone();
+        let until = shared.0.lock().now.saturating_add(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX));
+        Box::pin(std::future::poll_fn(move |cx| {
+            let mut state = shared.0.lock();
+            if state.now >= until {
+                return Poll::Ready(());
+            }
+            state.sleepers.push((until, cx.waker().clone()));
+            Poll::Pending
+        }))
+    }
+}
+
+/// Tasks take turns on the current-thread runtime; blocking work runs where it is spawned.
+struct TurnTakingSpawner;
+
+impl Spawner for TurnTakingSpawner {
+    fn spawn(&self, name: &'static str, task: Pin<Box<dyn Future<Output = ()> + Send>>) -> TaskHandle {
+        let joined = tokio::spawn(task);
+        TaskHandle::new(async move { joined.await.map_err(|error| TaskError { name, panicked: error.is_panic() }) })
+    }
+
+    fn blocking(&self, _name: &'static str, work: Box<dyn FnOnce() + Send>) -> TaskHandle {
+        work();
+        TaskHandle::new(std::future::ready(Ok(())))
+    }
+}
+
+/// Connections inside the process: [`SimNetwork::dial`] reaches whoever listens on the address.
+#[derive(Default)]
+#[allow(missing_debug_implementations)]
+pub struct SimNetwork(Mutex<BTreeMap<u16, mpsc::Sender<DuplexStream>>>);
+
+impl SimNetwork {
+    /// Connects to the listener on `port`.
+    pub async fn dial(&self, port: u16) -> io::Result<DuplexStream> {
+        let listener = self.0.lock().get(&port).cloned();
+        let refused = || io::Error::new(io::ErrorKind::ConnectionRefused, format!("nobody listens on port {port}"));
+        let listener = listener.ok_or_else(refused)?;
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        listener.send(theirs).await.map_err(|_| refused())?;
+        Ok(ours)
+    }
+}
+
+struct SimListener {
+    port: u16,
+    incoming: tokio::sync::Mutex<mpsc::Receiver<DuplexStream>>,
+}
+
+#[async_trait::async_trait]
+impl Network for SimNetwork {
+    async fn listen(&self, address: &str) -> io::Result<Box<dyn Listener>> {
+        let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or(0);
+        let (send, incoming) = mpsc::channel(16);
+        self.0.lock().insert(port, send);
+        Ok(Box::new(SimListener { port, incoming: tokio::sync::Mutex::new(incoming) }))
+    }
+}
+
+#[async_trait::async_trait]
+impl Listener for SimListener {
+    async fn accept(&self) -> io::Result<Accepted> {
+        match self.incoming.lock().await.recv().await {
+            Some(stream) => Ok((Box::new(stream), SocketAddr::from(([127, 0, 0, 1], 1)))),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(SocketAddr::from(([127, 0, 0, 1], self.port)))
+    }
+}
+
+/// A disk that keeps through [`SimDisk::crash`] only what was synced, plus whatever of the rest the draws decide: any
+/// prefix of the bytes appended to a file since its last sync (the last of them possibly torn), any prefix of the names
+/// changed in a folder since that folder's last sync.
+#[derive(Default, Debug)]
+pub struct SimDisk(Arc<Mutex<DiskState>>);
+
+#[derive(Default, Debug)]
+struct DiskState {
+    files: BTreeMap<u64, Content>,
+    names: BTreeMap<PathBuf, u64>,
+    durable: BTreeMap<PathBuf, u64>,
+    dirs: BTreeMap<PathBuf, Vec<NameChange>>,
+    next_file: u64,
+    /// Raised at each crash: files opened before it are dead.
+    life: u64,
+    free_bytes: Option<u64>,
+    syncs: u64,
+}
+
+#[derive(Default, Debug, Clone)]
+struct Content {
+    bytes: Vec<u8>,
+    synced: Vec<u8>,
+}
+
+#[derive(Debug, Clone)]
+enum NameChange {
+    Set(PathBuf, u64),
+    Unset(PathBuf),
+    Rename(PathBuf, PathBuf, u64),
+}
+
+impl NameChange {
+    fn apply(&self, names: &mut BTreeMap<PathBuf, u64>) {
+        match self {
+            NameChange::Set(path, file) => {
+                names.insert(path.clone(), *file);
+            }
+            NameChange::Unset(path) => {
+                names.remove(path);
+            }
+            NameChange::Rename(from, to, file) => {
+                names.remove(from);
+                names.insert(to.clone(), *file);
+            }
+        }
+    }
+}
+
+fn not_found(path: &Path) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("{}: no such file or folder", path.display()))
+}
+
+impl SimDisk {
+    /// Cuts the power. Files opened before fail from now on.
+    pub fn crash(&self, random: &SimRandom) {
+        let mut state = self.0.lock();
+        state.life += 1;
+        let state = &mut *state;
+        let mut names = std::mem::take(&mut state.durable);
+        for changes in state.dirs.values_mut() {
+            let kept = random.below(changes.len() as u64 + 1) as usize;
+            for change in changes.drain(..).take(kept) {
+                change.apply(&mut names);
+            }
+        }
+        state.files.retain(|file, _| names.values().any(|kept| kept == file));
+        for content in state.files.values_mut() {
+            let unsynced = content.bytes.get(content.synced.len()..).unwrap_or_default();
+            let kept = random.below(unsynced.len() as u64 + 1) as usize;
+            let mut survived = content.synced.clone();
+            survived.extend_from_slice(&unsynced[..kept]);
+            if kept > 0 && random.below(4) == 0 {
+                let last = survived.len() - 1;
+                survived[last] ^= 0x5a;
+            }
+            content.bytes = survived.clone();
+            content.synced = survived;
+        }
+        state.durable = names.clone();
+        state.names = names;
+    }
+
+    /// How many syncs the disk has done.
+    pub fn syncs(&self) -> u64 {
+        self.0.lock().syncs
+    }
+
+    /// From now on only `free` bytes fit (`None`: no limit).
+    pub fn set_free_bytes(&self, free: Option<u64>) {
+        self.0.lock().free_bytes = free;
+    }
+}
+
+impl DiskState {
+    fn file(&self, path: &Path) -> io::Result<u64> {
+        self.names.get(path).copied().ok_or_else(|| not_found(path))
+    }
+
+    fn note(&mut self, dir: Option<&Path>, change: NameChange) -> io::Result<()> {
+        let dir = dir.unwrap_or(Path::new(""));
+        let changes = self.dirs.get_mut(dir).ok_or_else(|| not_found(dir))?;
+        change.apply(&mut self.names);
+        changes.push(change);
+        Ok(())
+    }
+}
+
+struct SimFile {
+    disk: Arc<Mutex<DiskState>>,
+    file: u64,
+    life: u64,
+}
+
+impl SimFile {
+    fn with<T>(&self, use_it: impl FnOnce(&mut DiskState) -> io::Result<T>) -> io::Result<T> {
+        let mut state = self.disk.lock();
+        if state.life != self.life {
+            return Err(io::Error::other("the process that opened this file has crashed"));
+        }
+        use_it(&mut state)
+    }
+}
+
+impl DiskFile for SimFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = self.file;
+        self.with(|state| {
+            if let Some(free) = &mut state.free_bytes {
+                let fits = (*free).min(bytes.len() as u64);
+                *free -= fits;
+                if fits < bytes.len() as u64 {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+            }
+            state.files.entry(file).or_default().bytes.extend_from_slice(bytes);
+            Ok(())
+        })
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let file = self.file;
+        self.with(|state| {
+            state.syncs += 1;
+            let content = state.files.entry(file).or_default();
+            content.synced.clone_from(&content.bytes);
+            Ok(())
+        })
+    }
+}
+
+impl Disk for SimDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let mut state = self.0.lock();
+        let file = state.next_file;
+        state.next_file += 1;
+        state.note(path.parent(), NameChange::Set(path.to_owned(), file))?;
+        state.files.insert(file, Content::default());
+        Ok(Box::new(SimFile { disk: self.0.clone(), file, life: state.life }))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        let state = self.0.lock();
+        let file = state.file(path)?;
+        Ok(state.files.get(&file).map(|content| content.bytes.clone()).unwrap_or_default())
+    }
+
+    fn read_range(&self, path: &Path, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+        let all = self.read(path)?;
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(all.len());
+        let end = start.saturating_add(usize::try_from(len).unwrap_or(usize::MAX)).min(all.len());
+        Ok(all[start..end].to_vec())
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<(u64, i64)> {
+        Ok((self.read(path)?.len() as u64, 0))
+    }
+
+    fn truncate(&self, path: &Path, len: u64) -> io::Result<()> {
+        let mut state = self.0.lock();
+        let file = state.file(path)?;
+        let content = state.files.entry(file).or_default();
+        content.bytes.truncate(usize::try_from(len).unwrap_or(usize::MAX));
+        content.synced.clone_from(&content.bytes);
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        let file = state.file(from)?;
+        if from.parent() == to.parent() {
+            return state.note(to.parent(), NameChange::Rename(from.to_owned(), to.to_owned(), file));
+        }
+        state.note(to.parent(), NameChange::Set(to.to_owned(), file))?;
+        state.note(from.parent(), NameChange::Unset(from.to_owned()))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.file(path)?;
+        state.note(path.parent(), NameChange::Unset(path.to_owned()))
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        if state.names.keys().any(|name| name.parent() == Some(path))
+            || state.dirs.keys().any(|dir| dir.parent() == Some(path))
+        {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        state.dirs.remove(path).map(drop).ok_or_else(|| not_found(path))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        for dir in path.ancestors() {
+            state.dirs.entry(dir.to_owned()).or_default();
+        }
+        Ok(())
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
+        let state = self.0.lock();
+        if !state.dirs.contains_key(dir) {
+            return Err(not_found(dir));
+        }
+        let files = state.names.keys().filter(|path| path.parent() == Some(dir)).map(|path| (path.clone(), false));
+        let dirs = state.dirs.keys().filter(|path| path.parent() == Some(dir)).map(|path| (path.clone(), true));
+        let mut all: Vec<_> = files.chain(dirs).collect();
+        all.sort();
+        Ok(all)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.0.lock();
+        state.syncs += 1;
+        let changes = std::mem::take(state.dirs.get_mut(dir).ok_or_else(|| not_found(dir))?);
+        for change in changes {
+            change.apply(&mut state.durable);
+        }
+        Ok(())
+    }
+
+    fn usage(&self, _path: &Path) -> io::Result<DiskUsage> {
+        let free = self.0.lock().free_bytes.unwrap_or(1 << 40);
+        Ok(DiskUsage { total_bytes: 1 << 40, available_bytes: free })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_keeps_what_was_synced_and_at_most_a_prefix_of_the_rest() {
+        for seed in 0..200 {
+            let (disk, random) = (SimDisk::default(), SimRandom::new(seed));
+            let dir = Path::new("/data");
+            disk.create_dir_all(dir).expect("new folder");
+            let mut file = disk.create(&dir.join("a")).expect("new file");
+            file.append(b"synced").expect("fits");
+            file.sync().expect("syncs");
+            disk.sync_dir(dir).expect("syncs");
+            file.append(b"-unsynced").expect("fits");
+            disk.create(&dir.join("b")).expect("new file");
+            disk.crash(&random);
+            let after = disk.read(&dir.join("a")).expect("its name was synced");
+            assert!(after.starts_with(b"synced") && after.len() <= b"synced-unsynced".len());
+            assert!(file.append(b"x").is_err(), "opened before the crash");
+        }
+    }
+
+    #[test]
+    fn a_synced_file_without_a_synced_name_may_be_gone() {
+        let gone = (0..100).filter(|&seed| {
+            let (disk, random) = (SimDisk::default(), SimRandom::new(seed));
+            disk.create_dir_all(Path::new("/d")).expect("new folder");
+            let mut file = disk.create(Path::new("/d/f")).expect("new file");
+            file.append(b"x").expect("fits");
+            file.sync().expect("syncs");
+            disk.crash(&random);
+            disk.read(Path::new("/d/f")).is_err()
+        });
+        let gone = gone.count();
+        assert!((1..100).contains(&gone), "lost in {gone} of 100 seeds");
+    }
+
+    #[tokio::test]
+    async fn sleepers_wake_when_time_has_passed() {
+        let clock = SimClock::at(Nanos(0));
+        let sleep = clock.sleep(Duration::from_secs(5));
+        let turn = async {
+            tokio::task::yield_now().await;
+            clock.advance(Duration::from_secs(5));
+        };
+        tokio::join!(sleep, turn);
+        assert_eq!(clock.monotonic(), Nanos(5_000_000_000));
+    }
+}
