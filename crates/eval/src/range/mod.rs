@@ -8,12 +8,14 @@ mod fold;
 mod held;
 mod ranks;
 mod sums;
+mod visit;
 mod windows;
 
 use loptr_logql::ast::{Grouping, RangeAggregation, RangeOp};
 use loptr_model::{Labels, MatchOp, TimeRange};
 
 pub use fold::{RangeFold, SeriesId, SeriesSteps};
+pub use visit::SampleVisitor;
 pub use windows::Steps;
 use windows::Windows;
 
