@@ -23,10 +23,7 @@ pub(crate) fn build(
     limit: Option<usize>,
     pattern: &str,
 ) -> Result<meta::Regex, RegexError> {
-    let config = meta::Config::new()
-        .utf8_empty(true)
-        .nfa_size_limit(limit)
-        .hybrid_cache_capacity(CACHE_BYTES);
+    let config = meta::Config::new().utf8_empty(true).nfa_size_limit(limit).hybrid_cache_capacity(CACHE_BYTES);
     meta::Builder::new()
         .configure(config)
         .syntax(syntax::Config::new().utf8(false))

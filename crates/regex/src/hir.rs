@@ -109,10 +109,10 @@ fn shares_a_choice(branches: &[Hir]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::syntax::{Flags, parse};
+    use crate::syntax::{Dialect, Flags, parse};
 
     fn hir(pattern: &str) -> Hir {
-        build(&parse(pattern, Flags::PERL).expect(pattern), true)
+        build(&parse(pattern, Flags::PERL, Dialect::Go).expect(pattern), true)
     }
 
     #[test]

@@ -9,7 +9,7 @@ use regex_automata::{Input, meta};
 use crate::engine::{self, MAX_AUTOMATON_BYTES};
 use crate::error::RegexError;
 use crate::probe::{self, Probe};
-use crate::syntax::{Flags, Kind, Regexp, parse_bytes};
+use crate::syntax::{Dialect, Flags, Kind, Regexp, parse_bytes};
 use crate::trim::trim;
 use crate::utf8::{self, Repaired};
 
@@ -38,30 +38,40 @@ struct Inner {
 }
 
 impl GoRegex {
-    /// Compiles `pattern` as Go's `regexp.Compile` does.
+    /// Compiles `pattern` as Go's `regexp.Compile` does: the `regexp` stage and templates.
     pub fn new(pattern: &str) -> Result<Self, RegexError> {
         Self::from_bytes(pattern.as_bytes())
     }
 
     /// Compiles a pattern that may not be UTF-8. If it is not, the error says so in Go's words.
     pub fn from_bytes(pattern: &[u8]) -> Result<Self, RegexError> {
-        let parsed = parse_bytes(pattern, Flags::PERL)?;
+        Self::unanchored(pattern, Dialect::Go)
+    }
+
+    /// Compiles `pattern` as LogQL's line filters do, with the [older parser](Dialect::Older).
+    pub fn line_filter(pattern: &[u8]) -> Result<Self, RegexError> {
+        Self::unanchored(pattern, Dialect::Older)
+    }
+
+    fn unanchored(pattern: &[u8], dialect: Dialect) -> Result<Self, RegexError> {
+        let parsed = parse_bytes(pattern, Flags::PERL, dialect)?;
         Self::compile(utf8::lossy(pattern), parsed.root, parsed.names)
     }
 
-    /// Compiles `^(?:pattern)$`, as LogQL's label filters do. Errors are about `pattern` alone.
+    /// Compiles `^(?:pattern)$`, as LogQL's label filters do, with the [older parser](Dialect::Older). Errors are about
+    /// `pattern` alone.
     pub fn anchored(pattern: &str) -> Result<Self, RegexError> {
         Self::whole(pattern, Flags::PERL)
     }
 
-    /// Compiles `^(?s:pattern)$`, as selectors do: the whole value must match, and `.` matches a newline. Errors are
-    /// about `pattern` alone.
+    /// Compiles `^(?s:pattern)$`, as selectors do, with the [older parser](Dialect::Older): the whole value must match, and
+    /// `.` matches a newline. Errors are about `pattern` alone.
     pub fn selector(pattern: &str) -> Result<Self, RegexError> {
         Self::whole(pattern, Flags::PERL | Flags::DOT_NL)
     }
 
     fn whole(pattern: &str, flags: Flags) -> Result<Self, RegexError> {
-        let parsed = parse_bytes(pattern.as_bytes(), flags)?;
+        let parsed = parse_bytes(pattern.as_bytes(), flags, Dialect::Older)?;
         let end = |kind| Regexp::new(kind, Flags::NONE);
         let parts = vec![end(Kind::BeginText), parsed.root, end(Kind::EndText)];
         Self::compile(pattern.to_owned(), Regexp::new(Kind::Concat(parts), Flags::NONE), parsed.names)
@@ -194,8 +204,7 @@ impl GoRegex {
 impl Inner {
     /// Builds an automaton of a tree known to be small.
     fn automaton(&self, groups: bool) -> meta::Regex {
-        engine::build(&self.tree, groups, None, &self.pattern)
-            .expect("a small tree without a size limit always builds")
+        engine::build(&self.tree, groups, None, &self.pattern).expect("a small tree without a size limit always builds")
     }
 }
 

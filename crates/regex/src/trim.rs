@@ -142,10 +142,10 @@ fn repeat(node: &Regexp, kind: Kind) -> Regexp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::syntax::parse;
+    use crate::syntax::{Dialect, parse};
 
     fn trimmed(pattern: &str) -> Kind {
-        trim(&parse(pattern, Flags::PERL).expect(pattern)).kind
+        trim(&parse(pattern, Flags::PERL, Dialect::Go).expect(pattern)).kind
     }
 
     fn text(text: &str) -> Kind {

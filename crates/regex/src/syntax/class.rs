@@ -4,7 +4,7 @@ use super::escape;
 use super::parser::{Fault, consumed, next_rune};
 use super::perl::check_utf8;
 use super::set::ClassSet;
-use super::tree::Flags;
+use super::tree::{Dialect, Flags};
 use crate::error::ErrorCode;
 use crate::unicode;
 
@@ -44,7 +44,7 @@ fn add(set: &mut ClassSet, mut named: ClassSet, negate: bool, flags: Flags) {
 }
 
 /// Reads the bracket expression at the start of `text`; returns its set and what follows.
-pub(super) fn bracket(text: &[u8], flags: Flags) -> Result<(ClassSet, &[u8]), Fault<'_>> {
+pub(super) fn bracket(text: &[u8], flags: Flags, dialect: Dialect) -> Result<(ClassSet, &[u8]), Fault<'_>> {
     let mut rest = &text[1..];
     let negate = rest.first() == Some(&b'^');
     if negate {
@@ -58,7 +58,7 @@ pub(super) fn bracket(text: &[u8], flags: Flags) -> Result<(ClassSet, &[u8]), Fa
             rest = tail;
             continue;
         }
-        if let Some(tail) = escape(rest, flags, &mut set)? {
+        if let Some(tail) = escape(rest, flags, dialect, &mut set)? {
             rest = tail;
             continue;
         }
@@ -110,10 +110,15 @@ fn posix<'p>(text: &'p [u8], flags: Flags, set: &mut ClassSet) -> Result<Option<
 }
 
 /// Reads `\d`, `\p{...}` and the like, if `text` begins with one.
-pub(super) fn escape<'p>(text: &'p [u8], flags: Flags, set: &mut ClassSet) -> Result<Option<&'p [u8]>, Fault<'p>> {
+pub(super) fn escape<'p>(
+    text: &'p [u8],
+    flags: Flags,
+    dialect: Dialect,
+    set: &mut ClassSet,
+) -> Result<Option<&'p [u8]>, Fault<'p>> {
     let [b'\\', letter, rest @ ..] = text else { return Ok(None) };
     let ranges = match letter {
-        b'p' | b'P' => return unicode_class(text, *letter == b'P', flags, set).map(Some),
+        b'p' | b'P' => return unicode_class(text, flags, dialect, set).map(Some),
         b'd' | b'D' => DIGIT,
         b's' | b'S' => SPACE,
         b'w' | b'W' => WORD,
@@ -126,10 +131,11 @@ pub(super) fn escape<'p>(text: &'p [u8], flags: Flags, set: &mut ClassSet) -> Re
 /// Reads `\pN`, `\p{Name}`, `\p{^Name}` or the same with `\P`; `text` begins with one of them or is wrong.
 fn unicode_class<'p>(
     text: &'p [u8],
-    mut negate: bool,
     flags: Flags,
+    dialect: Dialect,
     set: &mut ClassSet,
 ) -> Result<&'p [u8], Fault<'p>> {
+    let mut negate = text[1] == b'P';
     let (rune, mut rest) = next_rune(&text[2..])?;
     let (whole, mut name);
     if rune == u32::from(b'{') {
@@ -148,7 +154,9 @@ fn unicode_class<'p>(
         negate = !negate;
         name = tail;
     }
-    let named = std::str::from_utf8(name).ok().and_then(unicode::lookup);
-    add(set, named.ok_or((ErrorCode::InvalidCharRange, whole))?, negate, flags);
+    let named = std::str::from_utf8(name).ok().and_then(|name| unicode::lookup(name, dialect));
+    let named = named.ok_or((ErrorCode::InvalidCharRange, whole))?;
+    let flags = if named.folds { flags } else { flags.without(Flags::FOLD_CASE) };
+    add(set, named.set, negate != named.negated, flags);
     Ok(rest)
 }

@@ -8,7 +8,7 @@
 use super::limits::Limits;
 use super::parser::Item;
 use super::set::ClassSet;
-use super::tree::{Flags, Kind, Regexp};
+use super::tree::{Dialect, Flags, Kind, Regexp};
 use crate::error::ErrorCode;
 
 /// Factoring deeper than this makes a tree higher than the limit on height.
@@ -25,6 +25,7 @@ pub(super) enum Join {
 pub(super) struct Maker<'a> {
     pub(super) limits: &'a mut Limits,
     pub(super) stack: &'a [Item],
+    pub(super) dialect: Dialect,
 }
 
 impl Maker<'_> {
@@ -155,7 +156,8 @@ impl Maker<'_> {
         let mut first: Option<Regexp> = None;
         for sub in subs {
             let lead = leading_node(&sub);
-            let joins = first.as_ref().zip(lead).is_some_and(|(first, lead)| first.same(lead) && is_fixed(first));
+            let dialect = self.dialect;
+            let joins = first.as_ref().zip(lead).is_some_and(|(a, b)| is_fixed(a) && a.same(b, dialect));
             if !joins {
                 let next = lead.cloned();
                 self.pull_char(&mut out, std::mem::take(&mut run), first, depth)?;

@@ -6,8 +6,8 @@
 //! and upstream replaces some of them by plain text tests.
 //!
 //! ```
-//! use loptr_regex::syntax::{parse, Flags, Kind};
-//! let tree = parse("401|402", Flags::PERL).unwrap();
+//! use loptr_regex::syntax::{parse, Dialect, Flags, Kind};
+//! let tree = parse("401|402", Flags::PERL, Dialect::Go).unwrap();
 //! let Kind::Concat(parts) = &tree.kind else { panic!() };
 //! assert!(matches!(&parts[0].kind, Kind::Literal(runes) if runes == &[0x34, 0x30]));
 //! assert!(matches!(&parts[1].kind, Kind::Class(set) if set.ranges() == [(0x31, 0x32)]));
@@ -25,7 +25,7 @@ mod tree;
 pub use parser::parse;
 pub(crate) use parser::parse_bytes;
 pub use set::ClassSet;
-pub use tree::{Flags, Kind, Regexp};
+pub use tree::{Dialect, Flags, Kind, Regexp};
 
 #[cfg(test)]
 mod tests;

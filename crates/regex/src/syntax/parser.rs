@@ -7,7 +7,7 @@ use super::factor;
 use super::limits::{Limits, repeats_fit};
 use super::perl;
 use super::set::ClassSet;
-use super::tree::{Flags, Kind, Regexp};
+use super::tree::{Dialect, Flags, Kind, Regexp};
 use crate::error::{ErrorCode, RegexError};
 use crate::unicode;
 use crate::utf8;
@@ -18,9 +18,9 @@ pub(crate) const MAX_PATTERN_BYTES: usize = 1 << 20;
 /// The highest count in `x{n}`, and of nested counts multiplied.
 const MAX_REPEAT: u32 = 1000;
 
-/// Parses `pattern` as Go's `regexp.Compile` does, starting with `flags` ([`Flags::PERL`] is what Go starts with).
-pub fn parse(pattern: &str, flags: Flags) -> Result<Regexp, RegexError> {
-    parse_bytes(pattern.as_bytes(), flags).map(|parsed| parsed.root)
+/// Parses `pattern`, starting with `flags`; [`Flags::PERL`] is what Go's `regexp.Compile` starts with.
+pub fn parse(pattern: &str, flags: Flags, dialect: Dialect) -> Result<Regexp, RegexError> {
+    parse_bytes(pattern.as_bytes(), flags, dialect).map(|parsed| parsed.root)
 }
 
 /// A tree and its groups.
@@ -50,17 +50,18 @@ pub(super) type Fault<'p> = (ErrorCode, &'p [u8]);
 #[derive(Debug)]
 pub(super) struct Parser {
     pub(super) flags: Flags,
+    dialect: Dialect,
     stack: Vec<Item>,
     names: Vec<Option<Box<str>>>,
     limits: Limits,
 }
 
 /// Parses a pattern that need not be UTF-8; Go refuses such a one, but only where it gets to read it.
-pub(crate) fn parse_bytes(pattern: &[u8], flags: Flags) -> Result<Parsed, RegexError> {
+pub(crate) fn parse_bytes(pattern: &[u8], flags: Flags, dialect: Dialect) -> Result<Parsed, RegexError> {
     if pattern.len() > MAX_PATTERN_BYTES {
         return Err(RegexError::TooLong { len: pattern.len(), limit: MAX_PATTERN_BYTES });
     }
-    let mut parser = Parser { flags, stack: Vec::new(), names: vec![None], limits: Limits::new() };
+    let mut parser = Parser { flags, dialect, stack: Vec::new(), names: vec![None], limits: Limits::new() };
     match parser.run(pattern) {
         Ok(root) => Ok(Parsed { root, names: parser.names }),
         Err((code, expr)) => Err(RegexError::syntax(code, expr)),
@@ -107,7 +108,7 @@ impl Parser {
                     &text[1..]
                 }
                 b'[' => {
-                    let (set, rest) = class::bracket(text, self.flags)?;
+                    let (set, rest) = class::bracket(text, self.flags, self.dialect)?;
                     self.push_new(Regexp::new(Kind::Class(set), self.flags)).map_err(limit)?;
                     rest
                 }
@@ -175,7 +176,7 @@ impl Parser {
         }
         self.limits.take();
         let mut set = ClassSet::default();
-        if let Some(rest) = class::escape(text, self.flags, &mut set)? {
+        if let Some(rest) = class::escape(text, self.flags, self.dialect, &mut set)? {
             set.canonicalize();
             self.push(Regexp::new(Kind::Class(set), self.flags)).map_err(limit)?;
             return Ok(rest);
@@ -369,7 +370,7 @@ impl Parser {
         if subs.is_empty() {
             return self.push_new(Regexp::new(Kind::Empty, Flags::NONE));
         }
-        let mut maker = factor::Maker { limits: &mut self.limits, stack: &self.stack };
+        let mut maker = self.maker();
         let node = maker.collapse(subs, factor::Join::Concat, 0)?;
         self.push(node)
     }
@@ -381,11 +382,15 @@ impl Parser {
             None => self.push_new(Regexp::new(Kind::NoMatch, Flags::NONE)),
             Some(last) => {
                 factor::tidy(last);
-                let mut maker = factor::Maker { limits: &mut self.limits, stack: &self.stack };
+                let mut maker = self.maker();
                 let node = maker.collapse(subs, factor::Join::Alternate, 0)?;
                 self.push(node)
             }
         }
+    }
+
+    fn maker(&mut self) -> factor::Maker<'_> {
+        factor::Maker { limits: &mut self.limits, stack: &self.stack, dialect: self.dialect }
     }
 
     /// If the top of the stack is a node above a `|`, moves the node below it, or merges it into the class there.

@@ -49,12 +49,7 @@ pub(super) fn group<'p>(parser: &mut Parser, text: &'p [u8], whole: &'p [u8]) ->
 }
 
 /// `(?P<name>` or `(?<name>`; the name begins at `start`.
-fn named<'p>(
-    parser: &mut Parser,
-    text: &'p [u8],
-    start: usize,
-    whole: &'p [u8],
-) -> Result<&'p [u8], Fault<'p>> {
+fn named<'p>(parser: &mut Parser, text: &'p [u8], start: usize, whole: &'p [u8]) -> Result<&'p [u8], Fault<'p>> {
     let Some(end) = memchr::memchr(b'>', text) else {
         check_utf8(text)?;
         return Err((ErrorCode::InvalidNamedCapture, text));

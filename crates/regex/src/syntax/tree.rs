@@ -213,27 +213,30 @@ impl Regexp {
         }
     }
 
-    /// Equality as upstream's parser sees it when it factors alternatives: literals are compared without their case
-    /// flag, so `A.|(?i:a)c` becomes `A(?:.|c)`.
-    pub(super) fn same(&self, other: &Regexp) -> bool {
-        let lazy = |node: &Regexp| node.flags.contains(Flags::NON_GREEDY);
+    /// Whether two pieces that [may be pulled out](super::factor) of alternatives are the same.
+    pub(super) fn same(&self, other: &Regexp, dialect: Dialect) -> bool {
+        let flag = |flag| self.flags.contains(flag) == other.flags.contains(flag);
         match (&self.kind, &other.kind) {
-            (Kind::EndText, Kind::EndText) => {
-                self.flags.contains(Flags::WAS_DOLLAR) == other.flags.contains(Flags::WAS_DOLLAR)
-            }
-            (Kind::Concat(a), Kind::Concat(b)) | (Kind::Alternate(a), Kind::Alternate(b)) => {
-                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
-            }
-            (Kind::Star(a), Kind::Star(b)) | (Kind::Plus(a), Kind::Plus(b)) | (Kind::Quest(a), Kind::Quest(b)) => {
-                lazy(self) == lazy(other) && a.same(b)
+            (Kind::Literal(_), Kind::Literal(_)) | (Kind::Class(_), Kind::Class(_)) => {
+                self.kind == other.kind && (dialect == Dialect::Older || flag(Flags::FOLD_CASE))
             }
             (Kind::Repeat { min, max, sub }, Kind::Repeat { min: min2, max: max2, sub: sub2 }) => {
-                lazy(self) == lazy(other) && (min, max) == (min2, max2) && sub.same(sub2)
+                flag(Flags::NON_GREEDY) && (min, max) == (min2, max2) && sub.same(sub2, dialect)
             }
-            (Kind::Capture { index, sub, .. }, Kind::Capture { index: index2, sub: sub2, .. }) => {
-                index == index2 && sub.same(sub2)
-            }
-            (a, b) => a == b,
+            (Kind::AnyChar, Kind::AnyChar) | (Kind::AnyCharNotNl, Kind::AnyCharNotNl) => true,
+            // Only single characters and repetitions of them are ever pulled out.
+            _ => false,
         }
     }
+}
+
+/// Which edition of Go's parser to follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Go 1.26's `regexp/syntax`, which `regexp.Compile` uses: the `regexp` stage and templates.
+    Go,
+    /// The copy of Go 1.22's in `github.com/grafana/regexp/syntax`, with which upstream reads line filters, label filters
+    /// and selectors. It wants the names in `\p{...}` spelled exactly, and when alternatives begin with the same
+    /// character but only one ignores case, the first decides: `A.x|(?i:a)c` means `A(?:.x|c)`.
+    Older,
 }

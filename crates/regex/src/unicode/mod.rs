@@ -4,17 +4,100 @@ mod tables;
 
 use std::sync::LazyLock;
 
-use crate::syntax::ClassSet;
+use crate::syntax::{ClassSet, Dialect};
 
 /// The largest code point.
 pub(crate) const MAX_RUNE: u32 = 0x10_FFFF;
 
-/// `\p{name}`: a general category of one or two letters, `Any`, or a script, spelled exactly as Go spells it.
-pub(crate) fn lookup(name: &str) -> Option<ClassSet> {
+/// The set `\p{name}` stands for.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    /// Its runes.
+    pub(crate) set: ClassSet,
+    /// Whether `(?i)` adds their case variants. Go knows none for `LC`.
+    pub(crate) folds: bool,
+    /// Whether the name means what is not in `set`.
+    pub(crate) negated: bool,
+}
+
+/// `\p{name}`, for the dialect's idea of names.
+pub(crate) fn lookup(name: &str, dialect: Dialect) -> Option<Named> {
+    let (name, negated) = match dialect {
+        Dialect::Go => match canonical(name).as_str() {
+            // A canonical name has no underscore and one capital, so scripts spelled otherwise are out of reach.
+            "Assigned" => ("Cn".to_owned(), true),
+            "Ascii" => ("ASCII".to_owned(), false),
+            "Lc" => ("LC".to_owned(), false),
+            name => (ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, to)| to).to_owned(), false),
+        },
+        Dialect::Older if name == "ASCII" => return None,
+        Dialect::Older => (name.to_owned(), false),
+    };
+    Some(Named { folds: name != "LC", set: table(&name)?, negated })
+}
+
+/// First letter large, the others small, without underscores, hyphens and spaces.
+fn canonical(name: &str) -> String {
+    let mut canonical = String::with_capacity(name.len());
+    for c in name.chars().filter(|c| !matches!(c, '_' | '-' | ' ')) {
+        canonical.push(if canonical.is_empty() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() });
+    }
+    canonical
+}
+
+/// Long names of categories, in canonical form.
+const ALIASES: &[(&str, &str)] = &[
+    ("Casedletter", "LC"),
+    ("Closepunctuation", "Pe"),
+    ("Cntrl", "Cc"),
+    ("Combiningmark", "M"),
+    ("Connectorpunctuation", "Pc"),
+    ("Control", "Cc"),
+    ("Currencysymbol", "Sc"),
+    ("Dashpunctuation", "Pd"),
+    ("Decimalnumber", "Nd"),
+    ("Digit", "Nd"),
+    ("Enclosingmark", "Me"),
+    ("Finalpunctuation", "Pf"),
+    ("Format", "Cf"),
+    ("Initialpunctuation", "Pi"),
+    ("Letter", "L"),
+    ("Letternumber", "Nl"),
+    ("Lineseparator", "Zl"),
+    ("Lowercaseletter", "Ll"),
+    ("Mark", "M"),
+    ("Mathsymbol", "Sm"),
+    ("Modifierletter", "Lm"),
+    ("Modifiersymbol", "Sk"),
+    ("Nonspacingmark", "Mn"),
+    ("Number", "N"),
+    ("Openpunctuation", "Ps"),
+    ("Other", "C"),
+    ("Otherletter", "Lo"),
+    ("Othernumber", "No"),
+    ("Otherpunctuation", "Po"),
+    ("Othersymbol", "So"),
+    ("Paragraphseparator", "Zp"),
+    ("Privateuse", "Co"),
+    ("Punct", "P"),
+    ("Punctuation", "P"),
+    ("Separator", "Z"),
+    ("Spaceseparator", "Zs"),
+    ("Spacingmark", "Mc"),
+    ("Surrogate", "Cs"),
+    ("Symbol", "S"),
+    ("Titlecaseletter", "Lt"),
+    ("Unassigned", "Cn"),
+    ("Uppercaseletter", "Lu"),
+];
+
+/// The set named exactly so.
+fn table(name: &str) -> Option<ClassSet> {
     let mut set = ClassSet::default();
     let mut add = |ranges: &[(u32, u32)]| ranges.iter().for_each(|&(lo, hi)| set.push(lo, hi));
     match name {
         "Any" => add(&[(0, MAX_RUNE)]),
+        "ASCII" => add(&[(0, 0x7F)]),
         "LC" => ["Ll", "Lt", "Lu"].iter().filter_map(|n| find(tables::CATEGORIES, n)).for_each(add),
         "Cn" => {
             tables::CATEGORIES.iter().for_each(|(_, ranges)| add(ranges));
@@ -102,12 +185,24 @@ mod tests {
     }
 
     #[test]
-    fn names_are_exact() {
-        for name in ["Greek", "L", "Lu", "Any", "Cn", "LC", "Old_Italic"] {
-            assert!(lookup(name).is_some(), "{name}");
-        }
-        for name in ["greek", "", "Lx", "Letter", "Assigned", "Script=Greek"] {
-            assert!(lookup(name).is_none(), "{name}");
+    fn names() {
+        for (name, go, older) in [
+            ("Greek", true, true),
+            ("Lu", true, true),
+            ("Any", true, true),
+            ("LC", true, true),
+            ("Old_Italic", false, true),
+            ("greek", true, false),
+            ("Upper-case letter", true, false),
+            ("Assigned", true, false),
+            ("ascii", true, false),
+            ("ASCII", true, false),
+            ("", false, false),
+            ("Lx", false, false),
+            ("Script=Greek", false, false),
+        ] {
+            assert_eq!(lookup(name, Dialect::Go).is_some(), go, "{name}");
+            assert_eq!(lookup(name, Dialect::Older).is_some(), older, "{name}");
         }
         assert!(is_in_category(0x41, "L") && !is_in_category(0x41, "Nd") && is_in_category(0x664, "Nd"));
     }
