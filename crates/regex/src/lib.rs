@@ -5,6 +5,7 @@ mod error;
 mod hir;
 mod probe;
 mod regex;
+mod replace;
 pub mod syntax;
 mod trim;
 mod unicode;

@@ -247,6 +247,11 @@ impl Subject<'_> {
         self.repaired.as_ref().map_or(at, |repaired| repaired.back(at))
     }
 
+    /// The haystack's bytes between two offsets of the text.
+    pub(crate) fn original(&self, start: usize, end: usize) -> &[u8] {
+        &self.hay[self.leave(start)..self.leave(end)]
+    }
+
     /// Bytes of the rune at the text's offset `at`; none at the end.
     pub(crate) fn width(&self, at: usize) -> usize {
         utf8::decode(self.text().get(at..).unwrap_or_default()).1
