@@ -29,6 +29,14 @@ impl Regex {
         Ok(whole)
     }
 
+    /// Compiles `^(?s:text)$`, as selectors do.
+    pub(crate) fn selector(text: &str) -> Result<Self, String> {
+        Self::new(text)?;
+        let mut whole = Self::new(&format!("^(?s:{text})$"))?;
+        whole.text = text.to_owned();
+        Ok(whole)
+    }
+
     /// Whether it matches anywhere in `hay`.
     pub(crate) fn is_match(&self, hay: &[u8]) -> bool {
         self.inner.is_match(hay)

@@ -7,6 +7,7 @@
 mod decolorize;
 mod extract;
 mod finder;
+mod format;
 mod hints;
 mod ip;
 mod label_filter;
@@ -14,6 +15,7 @@ mod labels;
 mod line_filter;
 mod line_pattern;
 mod number;
+mod parse;
 mod stage;
 
 use std::sync::Arc;
@@ -26,7 +28,6 @@ pub use finder::{BlockFinder, Finder};
 use hints::Hints;
 use label_filter::LabelFilter;
 pub use labels::{ERROR, ERROR_DETAILS, LabelsId, PRESERVE_ERROR, ResultLabels};
-pub(crate) use labels::GroupBy;
 use labels::{DUPLICATE_SUFFIX, LineLabels, NameId};
 use stage::{Flow, Stage};
 
