@@ -1,8 +1,16 @@
 //! chunk
+mod block;
 mod codec;
 mod encoding;
 mod error;
+mod names;
+mod reader;
+mod search;
+mod symbols;
 mod varint;
+pub use block::{Block, Entries, MAX_LINE_BYTES, Pairs, RawEntry, RawMetadata};
 pub use codec::{DEFAULT_ZSTD_LEVEL, compress, decompress};
 pub use encoding::{Encoding, Format};
 pub use error::ChunkError;
+pub use reader::{BlockMeta, Chunk, DEFAULT_DECODE_LIMIT};
+pub use symbols::Symbols;
