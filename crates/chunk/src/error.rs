@@ -106,6 +106,12 @@ pub enum ChunkError {
         /// Largest allowed size.
         limit: usize,
     },
+    /// More distinct names and values of structured metadata than a chunk can number.
+    #[error("symbols too large, maximum {limit} bytes")]
+    SymbolsFull {
+        /// Largest sum of their lengths.
+        limit: usize,
+    },
     /// Formats 1 and 2 are read, never written.
     #[error("chunk format {0} is read only")]
     ReadOnlyFormat(u8),
@@ -153,6 +159,7 @@ impl ChunkError {
                 | ChunkError::NoBlock { .. }
                 | ChunkError::Compress { .. }
                 | ChunkError::LineTooLong { .. }
+                | ChunkError::SymbolsFull { .. }
                 | ChunkError::ReadOnlyFormat(_)
                 | ChunkError::Key { .. }
                 | ChunkError::Schema { .. }

@@ -3,6 +3,7 @@ mod block;
 mod codec;
 mod encoding;
 mod error;
+mod mem;
 mod names;
 mod reader;
 mod search;
@@ -14,3 +15,6 @@ pub use encoding::{Encoding, Format};
 pub use error::ChunkError;
 pub use reader::{BlockMeta, Chunk, DEFAULT_DECODE_LIMIT};
 pub use symbols::Symbols;
+pub use mem::{
+    ChunkOptions, CompressedBlock, DEFAULT_BLOCK_BYTES, DEFAULT_TARGET_BYTES, MemChunk, PendingBlock, Sealed,
+};

@@ -77,7 +77,9 @@ mod tests {
     use super::*;
     use crate::block::write_entry;
 
-    fn block_of(entries: &[(i64, Vec<u8>, Vec<(u32, u32)>)], has_metadata: bool) -> Vec<u8> {
+    type Made = (i64, Vec<u8>, Vec<(u32, u32)>);
+
+    fn block_of(entries: &[Made], has_metadata: bool) -> Vec<u8> {
         let mut out = Vec::new();
         for (ts, line, pairs) in entries {
             write_entry(&mut out, Nanos(*ts), line, has_metadata.then_some(pairs));

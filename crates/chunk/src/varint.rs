@@ -6,9 +6,6 @@
 
 const STOP: u64 = 0x8080_8080_8080_8080;
 
-/// Longest varint, in bytes.
-pub(crate) const MAX_BYTES: usize = 10;
-
 /// Reads one unsigned varint at `at`.
 #[inline(always)]
 pub(crate) fn read(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
@@ -29,7 +26,7 @@ pub(crate) fn read_signed(bytes: &[u8], at: usize) -> Option<(i64, usize)> {
 /// Eight bytes at once: timestamps of today take nine.
 #[inline(always)]
 fn read_long(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
-    let Some(tail) = bytes.get(at..) else { return None };
+    let tail = bytes.get(at..)?;
     let Some(word) = tail.first_chunk::<8>() else { return read_bytewise(tail, at) };
     let word = u64::from_le_bytes(*word);
     let stops = !word & STOP;
@@ -153,7 +150,7 @@ mod tests {
             write(&mut out, value);
             let end = out.len();
             prop_assert_eq!(end - before, len(value));
-            prop_assert!(end - before <= MAX_BYTES);
+            prop_assert!(end - before <= 10);
             out.extend(std::iter::repeat_n(0xaa, pad));
             prop_assert_eq!(read(&out, before), Some((value, end)));
             prop_assert_eq!(skip(&out, before), Some(end));
