@@ -189,7 +189,10 @@ impl<'a> RawMetadata<'a> {
     }
 
     /// The pairs as texts: names normalised, see [`Symbols::name`].
-    pub fn resolve<'s>(&self, symbols: &'s Symbols) -> impl Iterator<Item = Result<(&'s str, &'s str), ChunkError>> + use<'a, 's> {
+    pub fn resolve<'s>(
+        &self,
+        symbols: &'s Symbols,
+    ) -> impl Iterator<Item = Result<(&'s str, &'s str), ChunkError>> + use<'a, 's> {
         self.pairs().map(|pair| pair.map(|(name, value)| (symbols.name(name), symbols.value(value))))
     }
 }
@@ -270,7 +273,8 @@ mod tests {
     #[test]
     fn entries_borrow_from_the_block() {
         // Appendix A.4 of the golden vectors: three entries at 9 ns.
-        let bytes = b"\x12\x01\x78\x05\x02\x00\x01\x02\x03\x12\x01\x78\x03\x01\x00\x01\x12\x01\x79\x05\x02\x00\x01\x02\x03";
+        let bytes =
+            b"\x12\x01\x78\x05\x02\x00\x01\x02\x03\x12\x01\x78\x03\x01\x00\x01\x12\x01\x79\x05\x02\x00\x01\x02\x03";
         let found: Vec<_> = Block::new(bytes, true)
             .entries()
             .map(|entry| {
@@ -300,7 +304,10 @@ mod tests {
             (&b"\x12\x00\x01\x80"[..], "no complete pair count"),
             (b"\x12\x00\x02\x01\x00", "section ends inside a pair, or a symbol number does not fit 32 bits"),
             (b"\x12\x00\x02\x00\x00", "section is longer than its pairs"),
-            (b"\x12\x00\x07\x01\x00\xff\xff\xff\xff\x10", "section ends inside a pair, or a symbol number does not fit 32 bits"),
+            (
+                b"\x12\x00\x07\x01\x00\xff\xff\xff\xff\x10",
+                "section ends inside a pair, or a symbol number does not fit 32 bits",
+            ),
             (b"\x12\x00\x00", ""),
         ] {
             let entry = Block::new(section, true).entries().next().expect("one").expect("entry itself is whole");

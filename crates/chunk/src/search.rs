@@ -41,8 +41,7 @@ impl<'a> Block<'a> {
             next = span.end;
             overrun += end.saturating_sub(span.end);
             let inside = span.line <= start && end <= span.line_end;
-            if (inside || finder(&bytes[span.line..span.line_end], 0).is_some())
-                && visit(self.entry(span)?).is_break()
+            if (inside || finder(&bytes[span.line..span.line_end], 0).is_some()) && visit(self.entry(span)?).is_break()
             {
                 return Ok(());
             }

@@ -130,10 +130,12 @@ impl Symbols {
 
     /// Every symbol that reads as the name `text`: several stored names may (`a.b` and `a-b` both read `a_b`).
     pub fn lookup_names<'a>(&'a self, text: &'a str) -> impl Iterator<Item = u32> + 'a {
-        self.iter().filter(move |&(_, stored)| match names::normalised(stored) {
-            None => stored == text,
-            Some(name) => name == text,
-        }).map(|(number, _)| number)
+        self.iter()
+            .filter(move |&(_, stored)| match names::normalised(stored) {
+                None => stored == text,
+                Some(name) => name == text,
+            })
+            .map(|(number, _)| number)
     }
 
     /// Numbers and texts as stored, in order.

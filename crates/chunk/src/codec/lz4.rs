@@ -121,11 +121,10 @@ fn frame(rest: &mut Input<'_>, out: &mut Output<'_>, expect: usize) -> Result<()
             out.commit(data.len());
         } else {
             let dictionary = if linked { start } else { out.len };
-            block(data, out, dictionary, block_bytes, expect)
-                .map_err(|fault| match fault {
-                    Fault::Invalid(why) => Fault::Invalid(format!("block at byte {at}: {why}")),
-                    Fault::TooLarge => fault,
-                })?;
+            block(data, out, dictionary, block_bytes, expect).map_err(|fault| match fault {
+                Fault::Invalid(why) => Fault::Invalid(format!("block at byte {at}: {why}")),
+                Fault::TooLarge => fault,
+            })?;
         }
     }
     let written = &out.buf[start..out.len];

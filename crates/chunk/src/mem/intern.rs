@@ -94,7 +94,10 @@ mod tests {
         let texts: Vec<String> = (0..5000).map(|at| format!("value-{}", at % 3000)).collect();
         for (at, text) in texts.iter().enumerate() {
             let guess = (at > 0).then_some(at as u32 % 7);
-            assert_eq!(interner.intern(text, guess.filter(|&guess| (guess as usize) < interner.len())), at as u32 % 3000);
+            assert_eq!(
+                interner.intern(text, guess.filter(|&guess| (guess as usize) < interner.len())),
+                at as u32 % 3000
+            );
         }
         assert_eq!(interner.intern("", None), 3000);
         assert_eq!(interner.len(), 3001);

@@ -20,7 +20,8 @@ pub(super) fn sorted(block: Block<'_>) -> Result<Vec<Placed>, ChunkError> {
     let mut spans = block.entries();
     while let Some(span) = spans.next_span() {
         let span = span?;
-        let pairs = if span.metadata < span.end { varint::read(bytes, span.metadata).map_or(0, |read| read.0) } else { 0 };
+        let pairs =
+            if span.metadata < span.end { varint::read(bytes, span.metadata).map_or(0, |read| read.0) } else { 0 };
         let counter = (span.line_end - span.line) as u64 + 8 * pairs.min((span.end - span.metadata) as u64);
         found.push(Placed { ts: block.entry(span)?.ts.0, start: span.start, end: span.end, counter });
     }

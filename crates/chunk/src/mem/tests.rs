@@ -84,9 +84,8 @@ impl Model {
 fn duplicates_are_told_by_time_line_and_metadata() {
     // Appendix A.4 of the golden vectors.
     let mut chunk = MemChunk::new(options(Encoding::None));
-    let mut append = |line: &str, metadata: &[(&str, &str)]| {
-        chunk.append(Nanos(9), line.as_bytes(), metadata).expect("appends")
-    };
+    let mut append =
+        |line: &str, metadata: &[(&str, &str)]| chunk.append(Nanos(9), line.as_bytes(), metadata).expect("appends");
     assert!(!append("x", &[("a", "1"), ("b", "2")]));
     assert!(append("x", &[("b", "2"), ("a", "1")]));
     assert!(!append("x", &[("a", "1")]));
@@ -210,7 +209,10 @@ fn blocks_can_be_compressed_elsewhere() {
     let again: Vec<_> = chunk.pending().map(|block| block.compress().expect("compresses")).collect();
     assert!(done.into_iter().all(|block| chunk.install(block)));
     assert_eq!(chunk.pending().count(), 1);
-    assert_eq!(again.into_iter().map(|block| chunk.install(block)).collect::<Vec<_>>(), [true, false, false, false, false]);
+    assert_eq!(
+        again.into_iter().map(|block| chunk.install(block)).collect::<Vec<_>>(),
+        [true, false, false, false, false]
+    );
     assert!(chunk.compressed_size() < raw_size / 2);
     assert_eq!(read(&chunk.snapshot(TimeRange::ALL)), entries);
     let sealed = chunk.close().expect("closes");
@@ -244,9 +246,8 @@ fn entries() -> impl Strategy<Value = Vec<Made>> {
     let text = || prop_oneof![Just(String::new()), "[a-c]{1,3}", "[a-z]{20,60}"];
     let metadata = proptest::collection::btree_map("[a-d]", text(), 0..3);
     let entry = (prop_oneof![4 => 0i64..40, 1 => -5i64..5, 1 => any::<i64>()], text(), metadata);
-    let entry = entry.prop_map(|(ts, line, metadata)| {
-        (ts.min(i64::MAX - 1), line.into_bytes(), metadata.into_iter().collect())
-    });
+    let entry = entry
+        .prop_map(|(ts, line, metadata)| (ts.min(i64::MAX - 1), line.into_bytes(), metadata.into_iter().collect()));
     proptest::collection::vec(entry, 0..80)
 }
 
