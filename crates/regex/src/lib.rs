@@ -1,1 +1,14 @@
 //! regex
+#![warn(missing_docs)]
+mod engine;
+mod error;
+mod hir;
+mod probe;
+mod regex;
+mod replace;
+pub mod syntax;
+mod trim;
+mod unicode;
+mod utf8;
+pub use error::{ErrorCode, RegexError};
+pub use regex::{Captures, GoRegex, Matches};
