@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use loptr_chunk::Envelope;
 use loptr_index::tables::FileName;
 use loptr_index::{IndexBuilder, Version, gzip};
 use loptr_model::{ChunkRef, Nanos};
@@ -221,13 +220,9 @@ fn seal(
     chunk: &ClosedChunk,
 ) -> Result<Option<SealedObject>, IngestError> {
     let sealed = chunk.chunk.encode()?;
-    let Some((min, max)) = sealed.bounds else { return Ok(None) };
-    let (from, through) = (min.floor_millis(), max.ceil_millis());
-    let envelope = Envelope { tenant: tenant.clone(), fingerprint, labels, from, through };
-    let (object, checksum) = envelope.encode(&sealed.bytes)?;
+    let Some((reference, object)) = sealed.to_object(tenant, &labels, fingerprint)? else { return Ok(None) };
     // Round half away from zero, as upstream does.
     let kb = u32::try_from((sealed.uncompressed_size + 512) / 1024).unwrap_or(u32::MAX);
     let entries = u32::try_from(sealed.entries).unwrap_or(u32::MAX);
-    let reference = ChunkRef { fingerprint, from, through, checksum };
     Ok(Some(SealedObject { reference, object, kb, entries }))
 }

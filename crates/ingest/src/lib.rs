@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use log::{Log, LogError, LogSettings};
 pub use metrics::IngestMetrics;
-pub use push::{PushFailure, PushLimits};
+pub use push::{PushFailure, PushFailureKind, PushLimits};
 pub use replay::ReplayError;
 pub use settings::{IngestSettings, Limits};
 pub use stream::{CloseReason, Stream};
@@ -112,7 +112,6 @@ pub struct Ingester {
     last_upload_secs: AtomicI64,
     shipping: tokio::sync::Mutex<()>,
     flush_asked: Notify,
-    labels: push::LabelCache,
     /// What is counted.
     pub metrics: IngestMetrics,
     stop: CancellationToken,
@@ -147,7 +146,6 @@ impl Ingester {
             last_upload_secs: AtomicI64::new(0),
             shipping: tokio::sync::Mutex::new(()),
             flush_asked: Notify::new(),
-            labels: push::LabelCache::default(),
             metrics: IngestMetrics::default(),
             stop: CancellationToken::new(),
             tasks: Mutex::default(),

@@ -41,7 +41,7 @@ impl IndexSnapshot {
         mut ask: impl FnMut(IndexView<'_>) -> Result<(), IndexError>,
     ) -> Result<(), StorageError> {
         for TableFile { file, key, common } in &self.files {
-            let view = if *common { file.tenant_view(&self.tenant) } else { file.own_view() };
+            let view = if *common { file.tenant_view(&self.tenant) } else { file.view() };
             ask(view).map_err(|source| StorageError::Index { key: key.clone(), source })?;
         }
         Ok(())
