@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use loptr_model::{Fingerprint, Labels, Millis, TenantId};
+use loptr_model::{Fingerprint, Labels, Millis, Nanos, TenantId};
 use proptest::prelude::*;
 
 use crate::cursor::Cursor;
@@ -162,7 +162,8 @@ fn merging_gives_what_upstreams_compactor_gives() {
         let merged = merge(Version::V3, &tenant, [&common, &common], []).expect("merged");
         let merged = IndexFile::open(merged.build().expect("merged").into()).expect("merged");
         assert_eq!(merged.bytes(), compacted.bytes(), "{id}");
-        assert_eq!(merged.toc_checksum(), 0x6d4a_e885, "as in the object's name");
+        let name = tables::FileName::compacted(Nanos(1_795_249_751_281_543_085), &merged).to_string();
+        assert_eq!(name, "1795249751281543085-compactor-1795082400000-1795086000000-6d4ae885.tsdb.gz");
         // Once more over what was compacted already: nothing is doubled, the tenant's label stays away.
         let again = merge(Version::V3, &tenant, [&common], [&merged, &merged]).expect("again");
         assert_eq!(again.build().expect("again"), *merged.bytes());
@@ -469,4 +470,27 @@ proptest! {
             prop_assert!(rows.iter().all(|(_, _, chunks)| chunks.len() <= bytes.len() / 8));
         }
     }
+}
+
+#[test]
+fn text_that_is_not_utf8_is_replaced() {
+    let (_, file) = small(Version::V3);
+    let mut bytes = file.bytes().to_vec();
+    let ranges = checksummed(&bytes);
+    let (toc, _) = Toc::read(&bytes).expect("our own file");
+    for (start, end) in [(toc.symbols, toc.series), (toc.postings_table, toc.fingerprint_offsets)] {
+        bytes[start as usize..end as usize].iter_mut().filter(|byte| **byte == b'z').for_each(|byte| *byte = 0xff);
+    }
+    for range in ranges {
+        let sum = crc32c::crc32c(&bytes[range.clone()]);
+        bytes[range.end..range.end + 4].copy_from_slice(&sum.to_be_bytes());
+    }
+    let file = IndexFile::open(bytes.into()).expect("not UTF-8, but whole");
+    assert_eq!(file.view().label_values("a", &[]).expect("values"), ["x", "\u{fffd}"]);
+    let found = rows(&file.view(), &[Predicate { name: "a", test: Test::OneOf(&["\u{fffd}"]) }], None);
+    assert_eq!(found.iter().map(|row| row.0).collect::<Vec<_>>(), [Fingerprint(9)]);
+    let mut builder = IndexBuilder::new(Version::V3);
+    builder.add_view(&file.view(), &[]).expect("whole");
+    let again = IndexFile::open(builder.build().expect("small").into()).expect("our own file");
+    assert_eq!(rows(&again.view(), &[], None), rows(&file.view(), &[], None));
 }
