@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::log::LogError;
 use crate::stream::{ClosedChunk, Stream};
 use crate::tenant::Tenant;
-use crate::{Ingester, IngestError};
+use crate::{IngestError, Ingester};
 
 /// Which chunks a sweep closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +65,10 @@ impl Ingester {
                 streams.push((tenant.clone(), stream));
             }
         }
-        let flushes = streams.iter().map(|(tenant, stream)| self.flush_stream(tenant, stream));
+        let flushes = streams.clone().into_iter().map(|(tenant, stream)| {
+            let this = self.clone();
+            async move { this.flush_stream(&tenant, &stream).await }
+        });
         stream::iter(flushes).buffer_unordered(self.settings.concurrent_flushes.max(1)).collect::<Vec<()>>().await;
         for (tenant, stream) in streams {
             if stream.first_segment().is_none() && tenant.retire(&stream) {

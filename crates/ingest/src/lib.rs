@@ -170,14 +170,15 @@ impl Ingester {
         let now = self.ports.clock.monotonic();
         let started = now;
         let mut failed = 0u64;
-        let recovered = replay::replay(&self.ports.disk, &log.dir, |tenant, labels, fingerprint, seq, segment, entry| {
-            let tenant = self.tenant(tenant);
-            let options = || self.chunk_options(entry.ts);
-            let appended = tenant.stream(labels, Some(fingerprint), 0, options).map(|(stream, _)| {
-                stream.replay(entry, seq, &self.settings, Moment { now, segment })
-            });
-            failed += u64::from(!matches!(appended, Ok(Ok(()))));
-        })?;
+        let recovered =
+            replay::replay(&self.ports.disk, &log.dir, |tenant, labels, fingerprint, seq, segment, entry| {
+                let tenant = self.tenant(tenant);
+                let options = || self.chunk_options(entry.ts);
+                let appended = tenant
+                    .stream(labels, Some(fingerprint), 0, options)
+                    .map(|(stream, _)| stream.replay(entry, seq, &self.settings, Moment { now, segment }));
+                failed += u64::from(!matches!(appended, Ok(Ok(()))));
+            })?;
         for (flushed, segment) in &recovered.unshipped {
             self.pending.insert(flushed, *segment);
         }

@@ -102,22 +102,74 @@ impl IngestMetrics {
     /// Registers everything; names are upstream's, `loptr_` where upstream has none.
     pub fn register(&self, registry: &mut Registry) {
         let r = registry;
-        r.register("loki_distributor_bytes_received", "The total number of uncompressed bytes received per tenant. Includes structured metadata bytes", self.bytes_received.clone());
-        r.register("loki_distributor_lines_received", "The total number of lines received per tenant", self.lines_received.clone());
-        r.register("loki_distributor_structured_metadata_bytes_received", "The total number of uncompressed bytes received per tenant for entries' structured metadata", self.metadata_bytes_received.clone());
-        r.register("loki_discarded_samples", "The total number of samples that were discarded", self.discarded_samples.clone());
-        r.register("loki_discarded_bytes", "The total number of bytes that were discarded", self.discarded_bytes.clone());
-        r.register("loki_ingester_streams_created", "The total number of streams created per tenant", self.streams_created.clone());
-        r.register("loki_ingester_streams_removed", "The total number of streams removed", self.streams_removed.clone());
+        r.register(
+            "loki_distributor_bytes_received",
+            "The total number of uncompressed bytes received per tenant. Includes structured metadata bytes",
+            self.bytes_received.clone(),
+        );
+        r.register(
+            "loki_distributor_lines_received",
+            "The total number of lines received per tenant",
+            self.lines_received.clone(),
+        );
+        r.register(
+            "loki_distributor_structured_metadata_bytes_received",
+            "The total number of uncompressed bytes received per tenant for entries' structured metadata",
+            self.metadata_bytes_received.clone(),
+        );
+        r.register(
+            "loki_discarded_samples",
+            "The total number of samples that were discarded",
+            self.discarded_samples.clone(),
+        );
+        r.register(
+            "loki_discarded_bytes",
+            "The total number of bytes that were discarded",
+            self.discarded_bytes.clone(),
+        );
+        r.register(
+            "loki_ingester_streams_created",
+            "The total number of streams created per tenant",
+            self.streams_created.clone(),
+        );
+        r.register(
+            "loki_ingester_streams_removed",
+            "The total number of streams removed",
+            self.streams_removed.clone(),
+        );
         r.register("loki_ingester_chunks_flushed", "Total flushed chunks per reason", self.chunks_flushed.clone());
         r.register("loki_ingester_chunk_stored_bytes", "Total bytes stored in chunks", self.chunk_stored_bytes.clone());
-        r.register("loki_ingester_chunk_size_bytes", "Distribution of stored chunk sizes, when stored", self.chunk_size.clone());
-        r.register("loki_ingester_chunk_entries", "Distribution of stored lines per chunk, when stored", self.chunk_entries.clone());
-        r.register("loki_ingester_chunk_utilization", "Distribution of stored chunk utilization, when stored", self.chunk_utilization.clone());
-        r.register("loki_ingester_chunks_flush_failures", "Total number of flush failures", self.flush_failures.clone());
+        r.register(
+            "loki_ingester_chunk_size_bytes",
+            "Distribution of stored chunk sizes, when stored",
+            self.chunk_size.clone(),
+        );
+        r.register(
+            "loki_ingester_chunk_entries",
+            "Distribution of stored lines per chunk, when stored",
+            self.chunk_entries.clone(),
+        );
+        r.register(
+            "loki_ingester_chunk_utilization",
+            "Distribution of stored chunk utilization, when stored",
+            self.chunk_utilization.clone(),
+        );
+        r.register(
+            "loki_ingester_chunks_flush_failures",
+            "Total number of flush failures",
+            self.flush_failures.clone(),
+        );
         r.register("loptr_ingester_index_uploads", "Index files uploaded", self.index_uploads.clone());
-        r.register("loki_ingester_wal_recovered_entries", "Total number of entries recovered from the WAL", self.wal_replayed_entries.clone());
-        r.register("loki_ingester_wal_corruptions", "Total number of WAL corruptions encountered", self.wal_corruptions.clone());
+        r.register(
+            "loki_ingester_wal_recovered_entries",
+            "Total number of entries recovered from the WAL",
+            self.wal_replayed_entries.clone(),
+        );
+        r.register(
+            "loki_ingester_wal_corruptions",
+            "Total number of WAL corruptions encountered",
+            self.wal_corruptions.clone(),
+        );
     }
 
     pub(crate) fn chunk_flushed(&self, reason: CloseReason, bytes: usize, entries: u32, utilization: f64) {

@@ -121,10 +121,7 @@ impl PushLimits {
         }
         for (name, value) in labels.iter() {
             if name.len() > limits.max_label_name_bytes {
-                return refused(
-                    "label_name_too_long",
-                    format!("stream '{labels}' has label name too long: '{name}'"),
-                );
+                return refused("label_name_too_long", format!("stream '{labels}' has label name too long: '{name}'"));
             }
             if value.len() > limits.max_label_value_bytes {
                 return refused(
@@ -243,10 +240,11 @@ impl Ingester {
         let streams: Vec<(Arc<KnownStream>, Vec<Entry<'_>>)> = checked
             .iter()
             .map(|stream| {
-                let entries = stream
-                    .entries
-                    .iter()
-                    .map(|(ts, line, metadata)| Entry { ts: *ts, line, metadata: &refs[metadata.clone()] });
+                let entries = stream.entries.iter().map(|(ts, line, metadata)| Entry {
+                    ts: *ts,
+                    line,
+                    metadata: &refs[metadata.clone()],
+                });
                 (stream.known.clone(), entries.collect())
             })
             .collect();
@@ -279,7 +277,10 @@ impl Ingester {
             let mut line = Cow::Borrowed(entry.line);
             let refusal = if rules.reject_old_samples && entry.ts < oldest {
                 let (at, limit) = (rfc3339(entry.ts), rfc3339(oldest));
-                let message = format!("entry for stream '{}' has timestamp too old: {at}, oldest acceptable timestamp is: {limit}", name());
+                let message = format!(
+                    "entry for stream '{}' has timestamp too old: {at}, oldest acceptable timestamp is: {limit}",
+                    name()
+                );
                 Some(("greater_than_max_sample_age", message))
             } else if entry.ts > newest {
                 let message = format!("entry for stream '{}' has timestamp too new: {}", name(), rfc3339(entry.ts));
@@ -287,7 +288,9 @@ impl Ingester {
             } else if rules.max_line_bytes > 0 && line.len() > rules.max_line_bytes && !rules.truncate_lines {
                 let message = format!(
                     "max entry size '{}' bytes exceeded for stream '{}' while adding an entry with length '{}' bytes",
-                    rules.max_line_bytes, name(), line.len()
+                    rules.max_line_bytes,
+                    name(),
+                    line.len()
                 );
                 Some(("line_too_long", message))
             } else if !entry.metadata.is_empty() {
@@ -436,9 +439,7 @@ impl Ingester {
             let number = |count| self.next_seq.fetch_add(count, Ordering::SeqCst);
             let note = |at, why| refusals.push((at, why));
             // A stream that was retired meanwhile takes nothing: look again.
-            if let Some((kept, first_seq)) =
-                stream.push(entries, &self.settings, stream_limits, moment, number, note)
-            {
+            if let Some((kept, first_seq)) = stream.push(entries, &self.settings, stream_limits, moment, number, note) {
                 break (kept, first_seq, stream.fingerprint);
             }
         };
@@ -486,13 +487,19 @@ impl Ingester {
                 Refusal::RateLimited { entry_bytes } => {
                     rate_limited = true;
                     let (limit, size) = (human_bytes(rules.stream_rate_bytes as u64), human_bytes(*entry_bytes as u64));
-                    ("per_stream_rate_limit", format!("Per stream rate limit exceeded (limit: {limit}/sec) while attempting to ingest for stream '{}' totaling {size}, consider splitting a stream via additional labels or contact your Loki administrator to see if the limit can be increased", known.labels))
+                    (
+                        "per_stream_rate_limit",
+                        format!(
+                            "Per stream rate limit exceeded (limit: {limit}/sec) while attempting to ingest for stream '{}' totaling {size}, consider splitting a stream via additional labels or contact your Loki administrator to see if the limit can be increased",
+                            known.labels
+                        ),
+                    )
                 }
                 Refusal::Damaged(error) => ("invalid_entry", error.clone()),
             };
             self.metrics.discard(tenant, reason, format, 1, entry_bytes(entry) as u64);
             if shown == 0 || position < shown {
-                let at = loptr_wire::go::time_string(entry.ts);
+                let at = go_time(entry.ts);
                 text.push_str(&format!("entry with timestamp {at} ignored, reason: '{words}',\n"));
             }
         }
@@ -529,15 +536,26 @@ fn refuse_metadata(
     name: &dyn Fn() -> String,
 ) -> Option<(&'static str, String)> {
     if !rules.allow_metadata {
-        let message = format!("stream '{}' includes structured metadata, but this feature is disallowed. Please see `limits_config.allow_structured_metadata` or contact your Loki administrator to enable it", name());
+        let message = format!(
+            "stream '{}' includes structured metadata, but this feature is disallowed. Please see `limits_config.allow_structured_metadata` or contact your Loki administrator to enable it",
+            name()
+        );
         return Some(("disallowed_structured_metadata", message));
     }
     if rules.max_metadata_bytes > 0 && bytes > rules.max_metadata_bytes {
-        let message = format!("stream '{}' has structured metadata too large: '{bytes}' bytes, limit: '{}' bytes. Please see `limits_config.max_structured_metadata_size` or contact your Loki administrator to increase it", name(), rules.max_metadata_bytes);
+        let message = format!(
+            "stream '{}' has structured metadata too large: '{bytes}' bytes, limit: '{}' bytes. Please see `limits_config.max_structured_metadata_size` or contact your Loki administrator to increase it",
+            name(),
+            rules.max_metadata_bytes
+        );
         return Some(("structured_metadata_too_large", message));
     }
     if rules.max_metadata_pairs > 0 && pairs > rules.max_metadata_pairs {
-        let message = format!("stream '{}' has too many structured metadata labels: '{pairs}', limit: '{}'. Please see `limits_config.max_structured_metadata_entries_count` or contact your Loki administrator to increase it", name(), rules.max_metadata_pairs);
+        let message = format!(
+            "stream '{}' has too many structured metadata labels: '{pairs}', limit: '{}'. Please see `limits_config.max_structured_metadata_entries_count` or contact your Loki administrator to increase it",
+            name(),
+            rules.max_metadata_pairs
+        );
         return Some(("structured_metadata_too_many", message));
     }
     None
@@ -571,4 +589,11 @@ fn rfc3339(ts: Nanos) -> String {
         Ok(time) => time.to_string(),
         Err(_) => format!("{secs}s since the epoch"),
     }
+}
+
+/// As Go's `Time.String` prints it: `2026-11-19 10:00:00.5 +0000 UTC`.
+fn go_time(ts: Nanos) -> String {
+    let mut text = String::new();
+    loptr_wire::go::format_rfc3339_nanos(ts.0, &mut text);
+    text.replace('T', " ").replace('Z', " +0000 UTC")
 }

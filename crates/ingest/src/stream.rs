@@ -194,8 +194,7 @@ impl Stream {
         let period = u64::try_from(settings.sync_period.as_nanos()).unwrap_or(u64::MAX);
         let newest = newest.filter(|newest| period > 0 && entry.ts >= *newest)?;
         let phase = |ts: Nanos| (ts.0 as u64).wrapping_add(self.fingerprint.0) % period;
-        let utilized = settings.sync_min_utilization <= 0.0
-            || open.chunk.utilization() > settings.sync_min_utilization;
+        let utilized = settings.sync_min_utilization <= 0.0 || open.chunk.utilization() > settings.sync_min_utilization;
         (phase(entry.ts) < phase(newest) && utilized).then_some(CloseReason::Synced)
     }
 

@@ -72,8 +72,7 @@ impl Bucket {
 
     /// Stores an index file of all tenants under a name; `false` if that name is taken.
     pub async fn put_index(&self, table: &TableId, name: &FileName, object: Bytes) -> Result<bool, StorageError> {
-        let key =
-            IndexPath { table: table.name.clone(), tenant: None, name: name.clone() }.key(&table.path_prefix);
+        let key = IndexPath { table: table.name.clone(), tenant: None, name: name.clone() }.key(&table.path_prefix);
         let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         match self.store.put_opts(&path(&key)?, object.into(), create).await {
             Ok(_) => Ok(true),

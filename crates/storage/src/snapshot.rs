@@ -36,10 +36,7 @@ impl IndexSnapshot {
         Self { tenant, files }
     }
 
-    fn each(
-        &self,
-        mut ask: impl FnMut(IndexView<'_>) -> Result<(), IndexError>,
-    ) -> Result<(), StorageError> {
+    fn each(&self, mut ask: impl FnMut(IndexView<'_>) -> Result<(), IndexError>) -> Result<(), StorageError> {
         for TableFile { file, key, common } in &self.files {
             let view = if *common { file.tenant_view(&self.tenant) } else { file.view() };
             ask(view).map_err(|source| StorageError::Index { key: key.clone(), source })?;

@@ -113,8 +113,7 @@ fn pivot(names: &[Box<str>]) -> Option<(u8, Vec<(usize, Box<[u8]>)>)> {
     let within = |name: &[u8]| {
         lower.iter().any(|other| {
             let (Some(here), Some(there)) = (place(name), place(other)) else { return false };
-            other.len() < name.len()
-                && here.checked_sub(there).is_some_and(|start| name[start..].starts_with(other))
+            other.len() < name.len() && here.checked_sub(there).is_some_and(|start| name[start..].starts_with(other))
         })
     };
     let kept = lower.iter().filter(|name| !within(name));
@@ -126,9 +125,13 @@ pub(super) fn looks_like_json(line: &[u8]) -> bool {
     if let (Some(b'{'), Some(b'}')) = (line.first(), line.last()) {
         return true;
     }
-    let first = match line.utf8_chunks().flat_map(|part| part.valid().chars().chain(
-        (!part.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER),
-    )).find(|c| !is_space(*c)) {
+    let first = match line
+        .utf8_chunks()
+        .flat_map(|part| {
+            part.valid().chars().chain((!part.invalid().is_empty()).then_some(char::REPLACEMENT_CHARACTER))
+        })
+        .find(|c| !is_space(*c))
+    {
         Some(c) => c,
         None => return false,
     };
@@ -179,7 +182,8 @@ mod tests {
     #[test]
     fn logfmt_fields_by_rank() {
         let fields = fields();
-        let find = |line: &str| fields.in_logfmt(line.as_bytes()).map(|value| String::from_utf8_lossy(&value).into_owned());
+        let find =
+            |line: &str| fields.in_logfmt(line.as_bytes()).map(|value| String::from_utf8_lossy(&value).into_owned());
         assert_eq!(find("a=1 lvl=x LEVEL=y").as_deref(), Some("y"));
         assert_eq!(find("severity=x lvl=y").as_deref(), Some("x"));
         assert_eq!(find("level=\"a b\"").as_deref(), Some("a b"));

@@ -85,8 +85,10 @@ fn entry(cursor: &mut Cursor<'_>, table: &mut Table) -> Result<(), Fault> {
         }),
         b"structuredmetadata" => {
             table.drop_pairs(mark);
-            Some(metadata(cursor, &mut |name, value| Ok(table.add_pair(name, value)?))
-                .map_err(|fault| fault.within("StructuredMetadata: ")))
+            Some(
+                metadata(cursor, &mut |name, value| Ok(table.add_pair(name, value)?))
+                    .map_err(|fault| fault.within("StructuredMetadata: ")),
+            )
         }
         b"parsed" => Some(metadata(cursor, &mut |_, _| Ok(())).map_err(|fault| fault.within("Parsed: "))),
         _ => None,
@@ -114,10 +116,7 @@ fn timestamp(cursor: &mut Cursor<'_>, ts: &mut Nanos) -> Result<(), Fault> {
 }
 
 /// An object of texts; `null` counts as an empty text. Sorted by name, the last of a repeated name.
-fn metadata(
-    cursor: &mut Cursor<'_>,
-    add: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+fn metadata(cursor: &mut Cursor<'_>, add: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
     let (start, end) = cursor.skip_value()?;
     let object = &cursor.buf()[start..end];
     let refuse = |found: Option<Kind>, wanted: &str| {
@@ -219,9 +218,7 @@ fn put_lone_surrogates(mut raw: &[u8], out: &mut Vec<u8>) {
         // One escape, or the bytes up to the next one, at a time: only half pairs fail here.
         let piece = match raw {
             [b'\\', b'u', ..] => {
-                let pair = raw.get(..12).filter(|pair| {
-                    pair[6..8] == *b"\\u" && unescape_into(pair, &mut Vec::new())
-                });
+                let pair = raw.get(..12).filter(|pair| pair[6..8] == *b"\\u" && unescape_into(pair, &mut Vec::new()));
                 pair.unwrap_or(&raw[..raw.len().min(6)])
             }
             [b'\\', ..] => &raw[..raw.len().min(2)],
