@@ -1,0 +1,296 @@
+//! The answer of a log query: the best `limit` entries of all tasks, grouped by label set (specification 6.10).
+//!
+//! Order: time in the query's direction, then the stream's fingerprint, then the order in which the stream was fed.
+//! Feed a stream in the query's direction: then equal times come out in order of arrival, newest last or first.
+
+use std::collections::{BTreeMap, BinaryHeap};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use loptr_model::{Entry, Fingerprint, Nanos};
+
+use crate::pipeline::{LabelsId, ResultLabels, StreamPipeline};
+use crate::source::{Direction, Visitor};
+
+/// One entry of a log answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogEntry {
+    /// Time.
+    pub ts: Nanos,
+    /// The line as the pipeline left it.
+    pub line: Box<[u8]>,
+    /// Its label set, by category.
+    pub labels: Arc<ResultLabels>,
+}
+
+/// Entries with one label set, in the query's direction.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogStream {
+    /// The labels, by category of the first entry.
+    pub labels: Arc<ResultLabels>,
+    /// The entries.
+    pub entries: Vec<LogEntry>,
+}
+
+/// Rank of an entry, less is better; then the entry.
+#[derive(Clone, Debug)]
+struct Kept {
+    rank: (i64, u64, u64),
+    entry: LogEntry,
+}
+
+impl PartialEq for Kept {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl Eq for Kept {}
+
+impl PartialOrd for Kept {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Kept {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank.cmp(&other.rank)
+    }
+}
+
+/// Keeps the best entries one task has seen; collectors of several tasks merge.
+#[derive(Clone, Debug)]
+pub struct LogCollector {
+    limit: usize,
+    direction: Direction,
+    interval_ns: i64,
+    /// The worst on top.
+    kept: BinaryHeap<Kept>,
+    sequence: u64,
+    stream: u64,
+    of_stream: Vec<Option<Arc<ResultLabels>>>,
+    held_bytes: usize,
+}
+
+impl LogCollector {
+    /// At most `limit` entries, none closer than `interval_ns` (if above 0) to the one before it in the answer. With an
+    /// interval every entry is held until the end, since which ones stay depends on all tasks.
+    pub fn new(limit: usize, direction: Direction, interval_ns: i64) -> Self {
+        Self {
+            limit,
+            direction,
+            interval_ns,
+            kept: BinaryHeap::new(),
+            sequence: 0,
+            stream: 0,
+            of_stream: Vec::new(),
+            held_bytes: 0,
+        }
+    }
+
+    /// The direction asked for.
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// What follows belongs to this stream.
+    pub fn begin_stream(&mut self, stream: Fingerprint) {
+        self.stream = stream.0;
+        self.of_stream.clear();
+    }
+
+    fn rank_of(&self, ts: Nanos) -> i64 {
+        match self.direction {
+            Direction::Forward => ts.0,
+            Direction::Backward => !ts.0,
+        }
+    }
+
+    fn bounded(&self) -> bool {
+        self.interval_ns <= 0
+    }
+
+    /// Whether an entry at `ts` of the stream at hand would be kept now.
+    pub fn accepts(&self, ts: Nanos) -> bool {
+        if !self.bounded() {
+            return self.limit > 0;
+        }
+        if self.kept.len() < self.limit {
+            return true;
+        }
+        self.kept.peek().is_some_and(|worst| (self.rank_of(ts), self.stream) < (worst.rank.0, worst.rank.1))
+    }
+
+    /// Adds an entry of the stream at hand; `labels` is asked for once per label set.
+    pub fn add(&mut self, ts: Nanos, line: Box<[u8]>, id: LabelsId, labels: impl FnOnce() -> ResultLabels) {
+        if !self.accepts(ts) {
+            return;
+        }
+        let at = id.0 as usize;
+        if self.of_stream.len() <= at {
+            self.of_stream.resize(at + 1, None);
+        }
+        let labels = self.of_stream[at].get_or_insert_with(|| Arc::new(labels())).clone();
+        self.sequence += 1;
+        let rank = (self.rank_of(ts), self.stream, self.sequence);
+        self.push(Kept { rank, entry: LogEntry { ts, line, labels } });
+    }
+
+    fn push(&mut self, kept: Kept) {
+        self.held_bytes += kept.entry.line.len() + size_of::<Kept>();
+        self.kept.push(kept);
+        if self.bounded() && self.kept.len() > self.limit {
+            let dropped = self.kept.pop();
+            self.held_bytes -= dropped.map_or(0, |old| old.entry.line.len() + size_of::<Kept>());
+        }
+    }
+
+    /// Once `limit` entries are kept, the time of the worst: what lies beyond it in the query's direction cannot matter.
+    pub fn worst_kept_ts(&self) -> Option<Nanos> {
+        let full = self.bounded() && self.kept.len() >= self.limit;
+        full.then(|| self.kept.peek().map_or(Nanos(0), |worst| worst.entry.ts))
+    }
+
+    /// Bytes held, roughly: charge them to the query.
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Puts the entries of two collectors of one query together. Entries of one stream with equal times must have gone
+    /// to the same collector.
+    pub fn merge(mut self, other: Self) -> Self {
+        for kept in other.kept {
+            self.push(kept);
+        }
+        self.of_stream.clear();
+        self
+    }
+
+    /// The entries by label set, sets sorted by their text.
+    pub fn finish(self) -> Vec<LogStream> {
+        let (interval, limit, direction) = (self.interval_ns, self.limit, self.direction);
+        let mut streams: BTreeMap<String, LogStream> = BTreeMap::new();
+        let (mut last, mut count): (Option<i64>, usize) = (None, 0);
+        for kept in self.kept.into_sorted_vec() {
+            let entry = kept.entry;
+            let distance = last.map(|last| match direction {
+                Direction::Forward => entry.ts.0.saturating_sub(last),
+                Direction::Backward => last.saturating_sub(entry.ts.0),
+            });
+            if count >= limit || interval > 0 && distance.is_some_and(|distance| distance < interval) {
+                continue;
+            }
+            last = Some(entry.ts.0);
+            count += 1;
+            let stream = streams
+                .entry(entry.labels.all.to_string())
+                .or_insert_with(|| LogStream { labels: entry.labels.clone(), entries: Vec::new() });
+            stream.entries.push(entry);
+        }
+        streams.into_values().collect()
+    }
+}
+
+/// Feeds a collector with what a pipeline keeps of one stream.
+#[derive(Debug)]
+pub struct LogVisitor<'a> {
+    pipeline: &'a mut StreamPipeline,
+    collector: &'a mut LogCollector,
+}
+
+impl<'a> LogVisitor<'a> {
+    /// For one stream; merge in the collector's direction.
+    pub fn new(pipeline: &'a mut StreamPipeline, collector: &'a mut LogCollector) -> Self {
+        collector.begin_stream(pipeline.fingerprint());
+        Self { pipeline, collector }
+    }
+}
+
+impl Visitor for LogVisitor<'_> {
+    type Kept = (LabelsId, Box<[u8]>);
+
+    fn take(&mut self, entry: Entry<'_>) -> Option<Self::Kept> {
+        if !self.collector.accepts(entry.ts) {
+            return None;
+        }
+        let mut processed = self.pipeline.process(&entry)?;
+        Some((processed.labels_id(), processed.line.into()))
+    }
+
+    fn emit(&mut self, ts: Nanos, (id, line): Self::Kept) -> ControlFlow<()> {
+        if !self.collector.accepts(ts) && self.collector.bounded() {
+            // Fed in the query's direction, what follows is no better.
+            return ControlFlow::Break(());
+        }
+        self.collector.add(ts, line, id, || self.pipeline.labels(id).clone());
+        ControlFlow::Continue(())
+    }
+
+    fn skips(&self, min: Nanos, max: Nanos) -> bool {
+        match self.collector.direction {
+            Direction::Forward => !self.collector.accepts(min),
+            Direction::Backward => !self.collector.accepts(max),
+        }
+    }
+
+    fn heap_bytes(kept: &Self::Kept) -> usize {
+        kept.1.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use loptr_model::Labels;
+
+    fn labels(app: &str) -> ResultLabels {
+        let all = Labels::from_pairs([("app", app)]);
+        ResultLabels { stream: all.clone(), all, ..ResultLabels::default() }
+    }
+
+    fn feed(collector: &mut LogCollector, stream: u64, app: &str, times: &[i64]) {
+        collector.begin_stream(Fingerprint(stream));
+        for &ts in times {
+            collector.add(Nanos(ts), ts.to_string().into_bytes().into(), LabelsId(0), || labels(app));
+        }
+    }
+
+    fn answer(collector: LogCollector) -> Vec<(String, Vec<i64>)> {
+        let times = |stream: &LogStream| stream.entries.iter().map(|entry| entry.ts.0).collect();
+        collector.finish().iter().map(|stream| (stream.labels.all.to_string(), times(stream))).collect()
+    }
+
+    #[test]
+    fn the_best_entries_stay_whatever_the_tasks() {
+        let mut one = LogCollector::new(3, Direction::Backward, 0);
+        feed(&mut one, 1, "a", &[9, 7, 5, 3]);
+        assert_eq!(one.worst_kept_ts(), Some(Nanos(5)));
+        assert!(!one.accepts(Nanos(4)) && one.accepts(Nanos(6)));
+        let mut two = LogCollector::new(3, Direction::Backward, 0);
+        feed(&mut two, 2, "b", &[8, 1]);
+        assert_eq!(two.worst_kept_ts(), None);
+        let want = vec![(r#"{app="a"}"#.to_owned(), vec![9, 7]), (r#"{app="b"}"#.to_owned(), vec![8])];
+        assert_eq!(answer(one.clone().merge(two.clone())), want);
+        assert_eq!(answer(two.merge(one)), want);
+    }
+
+    #[test]
+    fn equal_times_go_by_stream_in_both_directions() {
+        for direction in [Direction::Forward, Direction::Backward] {
+            let mut collector = LogCollector::new(1, direction, 0);
+            feed(&mut collector, 9, "late", &[5]);
+            feed(&mut collector, 3, "early", &[5]);
+            assert_eq!(answer(collector), [(r#"{app="early"}"#.to_owned(), vec![5])]);
+        }
+    }
+
+    #[test]
+    fn an_interval_thins_the_whole_answer() {
+        let mut collector = LogCollector::new(10, Direction::Forward, 5);
+        feed(&mut collector, 1, "a", &[0, 1, 6, 7, 12]);
+        feed(&mut collector, 2, "b", &[4, 5, 11]);
+        let want = vec![(r#"{app="a"}"#.to_owned(), vec![0]), (r#"{app="b"}"#.to_owned(), vec![5, 11])];
+        assert_eq!(answer(collector), want);
+    }
+}

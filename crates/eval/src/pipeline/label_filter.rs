@@ -1,0 +1,204 @@
+//! Label filters: text, number, duration, bytes and ip comparisons joined by `and` and `or` (specification 4.7).
+
+use loptr_logql::ast::{self, CompareOp};
+use loptr_model::{MatchOp, Matcher};
+
+use super::ip::IpPattern;
+use super::labels::{ERROR, LineLabels, NameId};
+use super::number::{parse_bytes, parse_duration, parse_float};
+use crate::regex::Regex;
+
+const LABEL_FILTER_ERROR: &str = "LabelFilterErr";
+
+/// A compiled label filter.
+#[derive(Clone, Debug)]
+pub(crate) enum LabelFilter {
+    Text { name: NameId, is_error: bool, test: TextTest },
+    Number { name: NameId, op: CompareOp, value: f64 },
+    Duration { name: NameId, op: CompareOp, value: i64 },
+    Bytes { name: NameId, op: CompareOp, value: u64 },
+    Ip { name: NameId, negated: bool, pattern: IpPattern },
+    And(Box<LabelFilter>, Box<LabelFilter>),
+    Or(Box<LabelFilter>, Box<LabelFilter>),
+}
+
+/// A comparison of a label's text.
+#[derive(Clone, Debug)]
+pub(crate) enum TextTest {
+    Eq(Box<str>),
+    Ne(Box<str>),
+    Re(Regex),
+    Nre(Regex),
+}
+
+impl TextTest {
+    pub(crate) fn compile(op: MatchOp, value: &str) -> Result<Self, String> {
+        Ok(match op {
+            MatchOp::Eq => Self::Eq(value.into()),
+            MatchOp::Ne => Self::Ne(value.into()),
+            MatchOp::Re => Self::Re(Regex::anchored(value)?),
+            MatchOp::Nre => Self::Nre(Regex::anchored(value)?),
+        })
+    }
+
+    pub(crate) fn accepts(&self, value: &[u8]) -> bool {
+        match self {
+            Self::Eq(text) => value == text.as_bytes(),
+            Self::Ne(text) => value != text.as_bytes(),
+            Self::Re(regex) => regex.is_match(value),
+            Self::Nre(regex) => !regex.is_match(value),
+        }
+    }
+}
+
+impl LabelFilter {
+    /// Compiles the tree; `name` numbers label names.
+    pub(crate) fn compile(
+        filter: &ast::LabelFilter,
+        name: &mut impl FnMut(&str) -> NameId,
+    ) -> Result<Self, String> {
+        Ok(match filter {
+            ast::LabelFilter::Matcher(Matcher { name: label, op, value }) => Self::Text {
+                name: name(label),
+                is_error: label == ERROR,
+                test: TextTest::compile(*op, value)?,
+            },
+            ast::LabelFilter::Number { name: label, op, value } => {
+                Self::Number { name: name(label), op: *op, value: *value }
+            }
+            ast::LabelFilter::Duration { name: label, op, value_ns } => {
+                Self::Duration { name: name(label), op: *op, value: *value_ns }
+            }
+            ast::LabelFilter::Bytes { name: label, op, value_bytes } => {
+                Self::Bytes { name: name(label), op: *op, value: *value_bytes }
+            }
+            ast::LabelFilter::Ip { name: label, negated, pattern } => {
+                Self::Ip { name: name(label), negated: *negated, pattern: IpPattern::parse(pattern)? }
+            }
+            ast::LabelFilter::And(a, b) => {
+                Self::And(Box::new(Self::compile(a, name)?), Box::new(Self::compile(b, name)?))
+            }
+            ast::LabelFilter::Or(a, b) => {
+                Self::Or(Box::new(Self::compile(a, name)?), Box::new(Self::compile(b, name)?))
+            }
+        })
+    }
+
+    /// Whether the line stays. A value that does not convert sets an error and keeps the line.
+    pub(crate) fn keeps(&self, labels: &mut LineLabels) -> bool {
+        match self {
+            Self::Text { is_error: true, test, .. } => test.accepts(labels.error()),
+            Self::Text { name, test, .. } => test.accepts(labels.get(*name).unwrap_or_default()),
+            Self::Number { name, op, value } => compare(labels, *name, *op, parse_float, *value),
+            Self::Duration { name, op, value } => compare(labels, *name, *op, parse_duration, *value),
+            Self::Bytes { name, op, value } => compare(labels, *name, *op, parse_bytes, *value),
+            Self::Ip { name, negated, pattern } => {
+                labels.has_error() || labels.get(*name).is_some_and(|value| pattern.is_match(value) != *negated)
+            }
+            Self::And(a, b) => {
+                let left = a.keeps(labels);
+                b.keeps(labels) && left
+            }
+            Self::Or(a, b) => a.keeps(labels) || b.keeps(labels),
+        }
+    }
+
+    /// Labels it reads, in order.
+    pub(crate) fn names(filter: &ast::LabelFilter, out: &mut Vec<String>) {
+        match filter {
+            ast::LabelFilter::Matcher(matcher) => out.push(matcher.name.clone()),
+            ast::LabelFilter::Number { name, .. }
+            | ast::LabelFilter::Duration { name, .. }
+            | ast::LabelFilter::Bytes { name, .. }
+            | ast::LabelFilter::Ip { name, .. } => out.push(name.clone()),
+            ast::LabelFilter::And(a, b) | ast::LabelFilter::Or(a, b) => {
+                Self::names(a, out);
+                Self::names(b, out);
+            }
+        }
+    }
+}
+
+fn compare<T: PartialOrd>(
+    labels: &mut LineLabels,
+    name: NameId,
+    op: CompareOp,
+    parse: fn(&[u8]) -> Result<T, String>,
+    constant: T,
+) -> bool {
+    let Some(text) = labels.get(name) else { return false };
+    match parse(text) {
+        Ok(value) => match op {
+            CompareOp::Eq => value == constant,
+            CompareOp::Ne => value != constant,
+            CompareOp::Gt => value > constant,
+            CompareOp::Ge => value >= constant,
+            CompareOp::Lt => value < constant,
+            CompareOp::Le => value <= constant,
+        },
+        Err(details) => {
+            if !labels.has_error() {
+                labels.set_error(LABEL_FILTER_ERROR, &details);
+            }
+            true
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::hints::Hints;
+    use loptr_model::Labels;
+
+    fn run(filter: &ast::LabelFilter, pairs: &[(&str, &str)]) -> (bool, String) {
+        let mut labels = LineLabels::new(&Labels::from_pairs(pairs.iter().copied()), &[], &Hints::none());
+        labels.start();
+        let compiled = LabelFilter::compile(filter, &mut |name| labels.name(name)).expect("valid filter");
+        let kept = compiled.keeps(&mut labels);
+        (kept, String::from_utf8_lossy(labels.details()).into_owned())
+    }
+
+    fn matcher(op: MatchOp, value: &str) -> ast::LabelFilter {
+        ast::LabelFilter::Matcher(Matcher::new("v", op, value))
+    }
+
+    #[test]
+    fn text_is_anchored_and_absent_is_empty() {
+        let kept = |op, value: &str, v: &str| run(&matcher(op, value), &[("v", v)]).0;
+        assert!(!kept(MatchOp::Re, "bar.*", "xbar") && kept(MatchOp::Re, "bar.*", "bark"));
+        assert!(kept(MatchOp::Re, "401|402", "402") && !kept(MatchOp::Re, "foo|foobar", "xfoo"));
+        assert!(run(&matcher(MatchOp::Re, "bar|"), &[]).0 && run(&matcher(MatchOp::Eq, ""), &[]).0);
+        assert!(run(&matcher(MatchOp::Ne, "1"), &[]).0 && !kept(MatchOp::Nre, ".*", "x"));
+    }
+
+    #[test]
+    fn conversions_fail_softly_and_absence_drops() {
+        let number = ast::LabelFilter::Number { name: "v".into(), op: CompareOp::Ne, value: 1.0 };
+        assert_eq!(run(&number, &[]), (false, String::new()));
+        assert_eq!(run(&number, &[("v", "1.0")]).0, false);
+        let (kept, details) = run(&number, &[("v", "x")]);
+        assert_eq!((kept, details.as_str()), (true, "strconv.ParseFloat: parsing \"x\": invalid syntax"));
+        let day = ast::LabelFilter::Duration { name: "v".into(), op: CompareOp::Ge, value_ns: 1 };
+        assert_eq!(run(&day, &[("v", "1d")]), (true, "time: unknown unit \"d\" in duration \"1d\"".into()));
+        let bytes = ast::LabelFilter::Bytes { name: "v".into(), op: CompareOp::Gt, value_bytes: 1000 };
+        assert!(run(&bytes, &[("v", "1KiB")]).0 && !run(&bytes, &[("v", "1kB")]).0);
+    }
+
+    #[test]
+    fn both_legs_of_and_are_run() {
+        let bad = ast::LabelFilter::Number { name: "v".into(), op: CompareOp::Gt, value: 1.0 };
+        let both = ast::LabelFilter::And(Box::new(matcher(MatchOp::Eq, "no")), Box::new(bad.clone()));
+        let (kept, details) = run(&both, &[("v", "x")]);
+        assert!(!kept && !details.is_empty());
+        let either = ast::LabelFilter::Or(Box::new(matcher(MatchOp::Eq, "x")), Box::new(bad));
+        assert_eq!(run(&either, &[("v", "x")]), (true, String::new()));
+    }
+
+    #[test]
+    fn ip_of_a_label() {
+        let ip = |negated| ast::LabelFilter::Ip { name: "v".into(), negated, pattern: "10.0.0.0/8".into() };
+        assert!(run(&ip(false), &[("v", "10.1.2.3")]).0 && !run(&ip(true), &[("v", "10.1.2.3")]).0);
+        assert!(!run(&ip(false), &[]).0 && !run(&ip(true), &[]).0);
+    }
+}

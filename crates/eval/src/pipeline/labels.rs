@@ -1,0 +1,674 @@
+//! The labels of one line while it runs through a pipeline, and the label sets that come out (specification 4.3).
+//!
+//! A line starts with its stream's labels and its structured metadata; parsers add parsed labels. Names are numbers
+//! ([`NameId`]) within one stream's pipeline, values lie in one buffer that is reused from line to line, so a line
+//! that brings no new label set allocates nothing. The sets that come out are numbered too ([`LabelsId`]).
+
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+use loptr_model::Labels;
+
+use super::hints::Hints;
+
+/// Error label.
+pub const ERROR: &str = "__error__";
+/// Its details.
+pub const ERROR_DETAILS: &str = "__error_details__";
+/// Set to `true` where a parser's error was asked for.
+pub const PRESERVE_ERROR: &str = "__preserve_error__";
+/// What a name that the stream has already gets.
+pub(crate) const DUPLICATE_SUFFIX: &str = "_extracted";
+
+/// Names interned beyond the fixed ones before the table starts over: bounds what odd lines can make it hold.
+const MAX_NAMES: usize = 8192;
+
+/// A label name within one stream's pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct NameId(pub(crate) u32);
+
+/// A label set that came out of one stream's pipeline; 0 is the stream's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LabelsId(pub u32);
+
+/// A label set that came out of a pipeline, whole and by where its labels come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ResultLabels {
+    /// All labels.
+    pub all: Labels,
+    /// Those of the stream.
+    pub stream: Labels,
+    /// Structured metadata.
+    pub metadata: Labels,
+    /// Made by stages, errors included.
+    pub parsed: Labels,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Category {
+    Metadata,
+    Parsed,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Added {
+    category: Category,
+    name: NameId,
+    start: usize,
+    end: usize,
+}
+
+/// What is known of a name before any line is read.
+#[derive(Clone, Debug)]
+pub(crate) struct NameInfo {
+    pub(crate) text: Box<str>,
+    /// Position among the stream's labels.
+    base: Option<usize>,
+    /// Whether a metric query needs it (hints).
+    pub(crate) required: bool,
+    /// The label filter to run as soon as a parser writes it.
+    pub(crate) early_filter: Option<usize>,
+    /// The name with [`DUPLICATE_SUFFIX`], once asked for.
+    suffixed: Option<NameId>,
+    /// Line on which it was written as a parsed label last.
+    written_on: u64,
+}
+
+/// How the labels that come out are reduced for a metric query.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GroupBy {
+    pub(crate) names: Vec<NameId>,
+    pub(crate) without: bool,
+    /// No label at all is wanted.
+    pub(crate) none: bool,
+}
+
+/// The labels of the line at hand.
+#[derive(Clone, Debug)]
+pub(crate) struct LineLabels {
+    stream: Labels,
+    hints: Hints,
+    names: Vec<NameInfo>,
+    by_text: HashMap<Box<str>, NameId, FixedState>,
+    fixed: usize,
+    values: Vec<u8>,
+    added: Vec<Added>,
+    deleted: Vec<NameId>,
+    line: u64,
+    required_missing: usize,
+    error: Vec<u8>,
+    details: Vec<u8>,
+    /// Names of the metadata of the last line, by position.
+    metadata_names: Vec<NameId>,
+    key: Vec<u8>,
+    last: Option<LabelsId>,
+    last_key: Vec<u8>,
+    by_key: HashMap<Box<[u8]>, LabelsId, FixedState>,
+    by_labels: HashMap<ResultLabels, LabelsId, FixedState>,
+    results: Vec<ResultLabels>,
+    held_bytes: usize,
+}
+
+impl LineLabels {
+    /// For one stream; `fixed` are the names that compiled stages know by number.
+    pub(crate) fn new(stream: &Labels, fixed: &[Box<str>], hints: &Hints) -> Self {
+        let own = ResultLabels { all: stream.clone(), stream: stream.clone(), ..ResultLabels::default() };
+        let mut labels = Self {
+            stream: stream.clone(),
+            hints: hints.clone(),
+            names: Vec::new(),
+            by_text: HashMap::default(),
+            fixed: 0,
+            values: Vec::new(),
+            added: Vec::new(),
+            deleted: Vec::new(),
+            line: 0,
+            required_missing: 0,
+            error: Vec::new(),
+            details: Vec::new(),
+            metadata_names: Vec::new(),
+            key: Vec::new(),
+            last: None,
+            last_key: Vec::new(),
+            by_key: HashMap::default(),
+            by_labels: HashMap::default(),
+            results: vec![own.clone()],
+            held_bytes: 0,
+        };
+        labels.by_labels.insert(own, LabelsId(0));
+        for name in fixed {
+            labels.name(name);
+        }
+        labels.fixed = labels.names.len();
+        labels
+    }
+
+    /// Forgets the last line.
+    pub(crate) fn start(&mut self) {
+        if self.names.len() > self.fixed + MAX_NAMES {
+            self.forget_names();
+        }
+        self.values.clear();
+        self.added.clear();
+        self.deleted.clear();
+        self.error.clear();
+        self.details.clear();
+        self.line += 1;
+        self.required_missing = self.hints.required.len();
+    }
+
+    fn forget_names(&mut self) {
+        for info in self.names.drain(self.fixed..) {
+            self.by_text.remove(&info.text);
+        }
+        for info in &mut self.names {
+            info.suffixed = None;
+        }
+        self.metadata_names.clear();
+        self.by_key.clear();
+        self.last = None;
+    }
+
+    /// How often [`NameId`]s beyond the fixed ones went stale would be seen here: callers that keep some compare it.
+    pub(crate) fn name_count(&self) -> usize {
+        self.names.len()
+    }
+
+    /// The number of `text`.
+    pub(crate) fn name(&mut self, text: &str) -> NameId {
+        if let Some(&id) = self.by_text.get(text) {
+            return id;
+        }
+        let id = NameId(self.names.len() as u32);
+        self.names.push(NameInfo {
+            text: text.into(),
+            base: self.stream.iter().position(|(name, value)| name == text && !value.is_empty()),
+            required: self.hints.requires(text),
+            early_filter: self.hints.early_filter(text),
+            suffixed: None,
+            written_on: 0,
+        });
+        self.by_text.insert(text.into(), id);
+        id
+    }
+
+    pub(crate) fn info(&self, id: NameId) -> &NameInfo {
+        &self.names[id.0 as usize]
+    }
+
+    pub(crate) fn hints(&self) -> &Hints {
+        &self.hints
+    }
+
+    /// `name_extracted`.
+    pub(crate) fn suffixed(&mut self, id: NameId) -> NameId {
+        if let Some(found) = self.names[id.0 as usize].suffixed {
+            return found;
+        }
+        let text = format!("{}{DUPLICATE_SUFFIX}", self.names[id.0 as usize].text);
+        let found = self.name(&text);
+        self.names[id.0 as usize].suffixed = Some(found);
+        found
+    }
+
+    /// The name a parser writes `id` under: with the suffix if stream or metadata have it.
+    pub(crate) fn name_for_parsed(&mut self, id: NameId) -> NameId {
+        let taken = self.names[id.0 as usize].base.is_some()
+            || self.added.iter().any(|label| label.category == Category::Metadata && label.name == id);
+        if taken { self.suffixed(id) } else { id }
+    }
+
+    /// Whether the stream itself has the label.
+    pub(crate) fn in_stream(&self, id: NameId) -> bool {
+        self.names[id.0 as usize].base.is_some()
+    }
+
+    /// Adds structured metadata, sorted by name as stored.
+    pub(crate) fn add_metadata(&mut self, metadata: &[(&str, &str)]) {
+        for (at, &(name, value)) in metadata.iter().enumerate() {
+            let id = match self.metadata_names.get(at) {
+                Some(&id) if *self.names[id.0 as usize].text == *name => id,
+                _ => {
+                    let id = self.name(name);
+                    self.metadata_names.truncate(at);
+                    if self.metadata_names.len() == at {
+                        self.metadata_names.push(id);
+                    }
+                    id
+                }
+            };
+            let id = if self.in_stream(id) { self.suffixed(id) } else { id };
+            match &*self.names[id.0 as usize].text {
+                ERROR => replace(&mut self.error, value.as_bytes()),
+                ERROR_DETAILS => replace(&mut self.details, value.as_bytes()),
+                _ => self.set(Category::Metadata, id, value.as_bytes()),
+            }
+        }
+    }
+
+    fn set(&mut self, category: Category, name: NameId, value: &[u8]) {
+        let start = self.values.len();
+        self.values.extend_from_slice(value);
+        let label = Added { category, name, start, end: self.values.len() };
+        match self.added.iter_mut().find(|old| old.category == category && old.name == name) {
+            Some(old) => *old = label,
+            None => self.added.push(label),
+        }
+    }
+
+    /// Sets a parsed label: it hides the stream's and removes the metadata of that name.
+    pub(crate) fn set_parsed(&mut self, name: NameId, value: &[u8]) {
+        self.added.retain(|label| label.category != Category::Metadata || label.name != name);
+        self.set(Category::Parsed, name, value);
+        let line = self.line;
+        let info = &mut self.names[name.0 as usize];
+        if info.written_on != line {
+            info.written_on = line;
+            self.required_missing = self.required_missing.saturating_sub(usize::from(info.required));
+        }
+    }
+
+    /// Whether a parsed label of that name was written on this line, even if deleted since.
+    pub(crate) fn was_written(&self, name: NameId) -> bool {
+        self.names[name.0 as usize].written_on == self.line
+    }
+
+    /// Whether parsers have nothing left to do: no label is wanted, or every wanted one was written.
+    pub(crate) fn nothing_wanted(&self) -> bool {
+        self.hints.no_labels || (!self.hints.required.is_empty() && self.required_missing == 0)
+    }
+
+    /// Removes a label, wherever it comes from.
+    pub(crate) fn delete(&mut self, name: NameId) {
+        self.added.retain(|label| label.name != name);
+        if !self.deleted.contains(&name) {
+            self.deleted.push(name);
+        }
+    }
+
+    /// The value of a label, metadata before parsed before stream.
+    pub(crate) fn get(&self, name: NameId) -> Option<&[u8]> {
+        if let Some(label) = self.find(name) {
+            return Some(&self.values[label.start..label.end]);
+        }
+        let base = self.names[name.0 as usize].base?;
+        if self.deleted.contains(&name) {
+            return None;
+        }
+        self.stream.iter().nth(base).map(|(_, value)| value.as_bytes())
+    }
+
+    fn find(&self, name: NameId) -> Option<&Added> {
+        let mut found: Option<&Added> = None;
+        for label in self.added.iter().filter(|label| label.name == name) {
+            if found.is_none() || label.category == Category::Metadata {
+                found = Some(label);
+            }
+        }
+        found
+    }
+
+    /// Whether the label is a parsed one.
+    pub(crate) fn is_parsed(&self, name: NameId) -> bool {
+        self.added.iter().any(|label| label.category == Category::Parsed && label.name == name)
+    }
+
+    /// Calls `visit` with every label, in no order; error labels last.
+    pub(crate) fn each(&self, mut visit: impl FnMut(&str, &[u8])) {
+        for (name, value) in self.stream.iter() {
+            let hidden = |id: &NameId| self.deleted.contains(id) || self.added.iter().any(|label| label.name == *id);
+            if !self.by_text.get(name).is_some_and(hidden) {
+                visit(name, value.as_bytes());
+            }
+        }
+        for label in &self.added {
+            if label.category == Category::Metadata && self.is_parsed(label.name) {
+                continue;
+            }
+            visit(&self.names[label.name.0 as usize].text, &self.values[label.start..label.end]);
+        }
+        if !self.error.is_empty() {
+            visit(ERROR, &self.error);
+        }
+        if !self.details.is_empty() && self.has_changes() {
+            visit(ERROR_DETAILS, &self.details);
+        }
+    }
+
+    /// Names of the labels there are now, error labels left out.
+    pub(crate) fn present_names(&mut self, out: &mut Vec<NameId>) {
+        out.clear();
+        for at in 0..self.stream.len() {
+            let Some(text) = self.stream.iter().nth(at).map(|(name, _)| name.to_owned()) else { continue };
+            let id = self.name(&text);
+            if !self.deleted.contains(&id) {
+                out.push(id);
+            }
+        }
+        out.extend(self.added.iter().map(|label| label.name));
+    }
+
+    /// Whether the line's labels differ from the stream's.
+    fn has_changes(&self) -> bool {
+        !self.added.is_empty() || !self.deleted.is_empty() || !self.error.is_empty()
+    }
+
+    /// `__error__`, empty without one.
+    pub(crate) fn error(&self) -> &[u8] {
+        &self.error
+    }
+
+    pub(crate) fn has_error(&self) -> bool {
+        !self.error.is_empty()
+    }
+
+    /// Sets the error and its details.
+    pub(crate) fn set_error(&mut self, error: &str, details: &str) {
+        replace(&mut self.error, error.as_bytes());
+        replace(&mut self.details, details.as_bytes());
+    }
+
+    /// Sets the error and leaves the details of an earlier one.
+    pub(crate) fn set_error_only(&mut self, error: &str) {
+        replace(&mut self.error, error.as_bytes());
+    }
+
+    pub(crate) fn clear_error(&mut self) {
+        self.error.clear();
+    }
+
+    pub(crate) fn clear_details(&mut self) {
+        self.details.clear();
+    }
+
+    pub(crate) fn details(&self) -> &[u8] {
+        &self.details
+    }
+
+    /// The number of the line's label set.
+    pub(crate) fn result(&mut self) -> LabelsId {
+        if !self.has_changes() {
+            return LabelsId(0);
+        }
+        self.key.clear();
+        self.key.push(b'r');
+        for label in &self.added {
+            self.key.push(label.category as u8);
+            self.key.extend_from_slice(&label.name.0.to_le_bytes());
+            self.key.extend_from_slice(&((label.end - label.start) as u64).to_le_bytes());
+            self.key.extend_from_slice(&self.values[label.start..label.end]);
+        }
+        for name in &self.deleted {
+            self.key.push(3);
+            self.key.extend_from_slice(&name.0.to_le_bytes());
+        }
+        self.key.push(4);
+        self.key.extend_from_slice(&(self.error.len() as u64).to_le_bytes());
+        self.key.extend_from_slice(&self.error);
+        self.key.extend_from_slice(&self.details);
+        self.lookup(Self::whole)
+    }
+
+    /// The number of the line's label set after grouping; errors bypass it.
+    pub(crate) fn grouped(&mut self, group: &GroupBy) -> LabelsId {
+        if self.has_error() {
+            return self.result();
+        }
+        if group.none || (!group.without && !group.names.is_empty()) {
+            self.key.clear();
+            self.key.push(b'g');
+            for &name in if group.none { &[][..] } else { &group.names } {
+                match self.group_value(name) {
+                    Some((start, end)) => {
+                        let value = match start {
+                            usize::MAX => self.stream.iter().nth(end).map_or(&b""[..], |(_, value)| value.as_bytes()),
+                            start => &self.values[start..end],
+                        };
+                        self.key.push(1);
+                        self.key.extend_from_slice(&(value.len() as u64).to_le_bytes());
+                        self.key.extend_from_slice(value);
+                    }
+                    None => self.key.push(0),
+                }
+            }
+            return self.lookup(|labels| labels.by(group));
+        }
+        if group.names.is_empty() {
+            return self.result();
+        }
+        self.key.clear();
+        self.key.push(b'w');
+        for label in self.added.iter().filter(|label| !group.names.contains(&label.name)) {
+            self.key.extend_from_slice(&label.name.0.to_le_bytes());
+            self.key.extend_from_slice(&((label.end - label.start) as u64).to_le_bytes());
+            self.key.extend_from_slice(&self.values[label.start..label.end]);
+        }
+        for name in &self.deleted {
+            self.key.push(3);
+            self.key.extend_from_slice(&name.0.to_le_bytes());
+        }
+        self.lookup(|labels| labels.without(group))
+    }
+
+    /// Where a grouping label's value lies: in `values`, or `(usize::MAX, position)` among the stream's. A label
+    /// deleted before is gone even if set again: so it is upstream.
+    fn group_value(&self, name: NameId) -> Option<(usize, usize)> {
+        if self.deleted.contains(&name) {
+            return None;
+        }
+        if let Some(label) = self.find(name) {
+            return Some((label.start, label.end));
+        }
+        self.names[name.0 as usize].base.map(|at| (usize::MAX, at))
+    }
+
+    fn by(&self, group: &GroupBy) -> ResultLabels {
+        let pairs = group.names.iter().filter(|_| !group.none).filter_map(|&name| {
+            let (start, end) = self.group_value(name)?;
+            let value = match start {
+                usize::MAX => self.stream.iter().nth(end)?.1.to_owned(),
+                start => text_of(&self.values[start..end]),
+            };
+            Some((self.names[name.0 as usize].text.clone(), value))
+        });
+        uncategorized(Labels::from_pairs(pairs))
+    }
+
+    fn without(&self, group: &GroupBy) -> ResultLabels {
+        let mut pairs = Vec::new();
+        for (name, value) in self.stream.iter() {
+            let id = self.by_text.get(name);
+            let hidden = id.is_some_and(|id| {
+                self.deleted.contains(id)
+                    || group.names.contains(id)
+                    || self.added.iter().any(|label| label.name == *id)
+            });
+            if !hidden {
+                pairs.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        for label in self.added.iter().filter(|label| !group.names.contains(&label.name)) {
+            let name = &self.names[label.name.0 as usize].text;
+            pairs.push((name.to_string(), text_of(&self.values[label.start..label.end])));
+        }
+        uncategorized(Labels::from_pairs(pairs))
+    }
+
+    fn whole(&self) -> ResultLabels {
+        let (mut stream, mut metadata, mut parsed) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, value) in self.stream.iter() {
+            let hidden = |id: &NameId| self.deleted.contains(id) || self.added.iter().any(|label| label.name == *id);
+            if !self.by_text.get(name).is_some_and(hidden) {
+                stream.push((name.to_owned(), value.to_owned()));
+            }
+        }
+        for label in &self.added {
+            let pair = (
+                self.names[label.name.0 as usize].text.to_string(),
+                text_of(&self.values[label.start..label.end]),
+            );
+            match label.category {
+                Category::Parsed => parsed.push(pair),
+                Category::Metadata if !self.is_parsed(label.name) => metadata.push(pair),
+                Category::Metadata => {}
+            }
+        }
+        for (name, value) in [(ERROR, &self.error), (ERROR_DETAILS, &self.details)] {
+            if !value.is_empty() {
+                parsed.push((name.to_owned(), text_of(value)));
+            }
+        }
+        let all = stream.iter().chain(&metadata).chain(&parsed).cloned();
+        ResultLabels {
+            all: Labels::from_pairs(all),
+            stream: Labels::from_pairs(stream),
+            metadata: Labels::from_pairs(metadata),
+            parsed: Labels::from_pairs(parsed),
+        }
+    }
+
+    fn lookup(&mut self, build: impl FnOnce(&Self) -> ResultLabels) -> LabelsId {
+        if let Some(last) = self.last
+            && self.last_key == self.key
+        {
+            return last;
+        }
+        let id = match self.by_key.get(&*self.key) {
+            Some(&id) => id,
+            None => {
+                let labels = build(self);
+                let id = match self.by_labels.get(&labels) {
+                    Some(&id) => id,
+                    None => {
+                        let id = LabelsId(self.results.len() as u32);
+                        self.held_bytes += 3 * labels.all.byte_len() + 256;
+                        self.results.push(labels.clone());
+                        self.by_labels.insert(labels, id);
+                        id
+                    }
+                };
+                self.held_bytes += self.key.len() + 48;
+                self.by_key.insert(self.key.as_slice().into(), id);
+                id
+            }
+        };
+        std::mem::swap(&mut self.key, &mut self.last_key);
+        self.last = Some(id);
+        id
+    }
+
+    /// The label set of that number.
+    pub(crate) fn labels(&self, id: LabelsId) -> &ResultLabels {
+        &self.results[id.0 as usize]
+    }
+
+    pub(crate) fn stream(&self) -> &Labels {
+        &self.stream
+    }
+
+    /// Bytes held for label sets, roughly.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+}
+
+fn uncategorized(all: Labels) -> ResultLabels {
+    ResultLabels { stream: all.clone(), all, ..ResultLabels::default() }
+}
+
+fn replace(target: &mut Vec<u8>, value: &[u8]) {
+    target.clear();
+    target.extend_from_slice(value);
+}
+
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(stream: &[(&str, &str)], metadata: &[(&str, &str)]) -> LineLabels {
+        let mut labels = LineLabels::new(&Labels::from_pairs(stream.iter().copied()), &[], &Hints::none());
+        labels.start();
+        labels.add_metadata(metadata);
+        labels
+    }
+
+    fn set_of(labels: &mut LineLabels) -> ResultLabels {
+        let id = labels.result();
+        labels.labels(id).clone()
+    }
+
+    #[test]
+    fn metadata_that_collides_is_renamed() {
+        let mut labels = line(&[("t", "x")], &[("t", "v"), ("u", "w")]);
+        let set = set_of(&mut labels);
+        assert_eq!(set.all.to_string(), r#"{t="x", t_extracted="v", u="w"}"#);
+        assert_eq!(set.metadata.to_string(), r#"{t_extracted="v", u="w"}"#);
+        assert_eq!((set.stream.len(), set.parsed.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_parsed_label_hides_stream_and_metadata() {
+        let mut labels = line(&[("a", "1"), ("b", "2")], &[("m", "3")]);
+        for name in ["a", "m"] {
+            let id = labels.name(name);
+            labels.set_parsed(id, b"new");
+        }
+        let set = set_of(&mut labels);
+        assert_eq!(set.all.to_string(), r#"{a="new", b="2", m="new"}"#);
+        assert_eq!((set.stream.to_string(), set.parsed.len()), (r#"{b="2"}"#.into(), 2));
+        let a = labels.name("a");
+        labels.delete(a);
+        assert_eq!(labels.get(a), None);
+        assert_eq!(set_of(&mut labels).all.to_string(), r#"{b="2", m="new"}"#);
+    }
+
+    #[test]
+    fn metadata_errors_are_the_error_state_and_details_alone_vanish() {
+        let mut labels = line(&[("a", "1")], &[("__error__", "boom")]);
+        assert_eq!(labels.error(), b"boom");
+        assert_eq!(set_of(&mut labels).parsed.to_string(), r#"{__error__="boom"}"#);
+        let mut labels = line(&[("a", "1")], &[("__error_details__", "why")]);
+        assert_eq!(labels.result(), LabelsId(0));
+        let mut labels = line(&[("a", "1")], &[("__error_details__", "why"), ("m", "1")]);
+        assert_eq!(set_of(&mut labels).all.to_string(), r#"{__error_details__="why", a="1", m="1"}"#);
+    }
+
+    #[test]
+    fn equal_sets_have_one_number() {
+        let mut labels = line(&[("a", "1")], &[("m", "1"), ("n", "2")]);
+        let first = labels.result();
+        labels.start();
+        for (name, value) in [("n", "2"), ("m", "1")] {
+            labels.add_metadata(&[(name, value)]);
+        }
+        assert_eq!(labels.result(), first);
+        labels.start();
+        assert_eq!(labels.result(), LabelsId(0));
+    }
+
+    #[test]
+    fn grouping_picks_and_removes() {
+        let mut labels = line(&[("a", "1"), ("b", "2")], &[("m", "3")]);
+        let names = vec![labels.name("b"), labels.name("m"), labels.name("nope")];
+        let by = labels.grouped(&GroupBy { names: names.clone(), without: false, none: false });
+        assert_eq!(labels.labels(by).all.to_string(), r#"{b="2", m="3"}"#);
+        let without = labels.grouped(&GroupBy { names, without: true, none: false });
+        assert_eq!(labels.labels(without).all.to_string(), r#"{a="1"}"#);
+        let none = labels.grouped(&GroupBy { none: true, ..GroupBy::default() });
+        assert!(labels.labels(none).all.is_empty());
+    }
+
+    #[test]
+    fn odd_names_do_not_pile_up() {
+        let mut labels = line(&[("a", "1")], &[]);
+        for at in 0..40_000 {
+            labels.start();
+            labels.name(&format!("n{at}"));
+        }
+        assert!(labels.name_count() <= MAX_NAMES + 3);
+    }
+}
