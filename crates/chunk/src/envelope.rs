@@ -114,7 +114,7 @@ pub fn encode_object(
 ) -> Result<Bytes, ChunkError> {
     let mut json = metadata_json(tenant, labels, chunk);
     // Upstream's reader takes no frame after the one with the closing brace.
-    if json.len() % snappy::FRAME_BYTES != 0 {
+    if !json.len().is_multiple_of(snappy::FRAME_BYTES) {
         json.push('\n');
     }
     let mut out = Vec::with_capacity(memchunk.len() + json.len() + 64);

@@ -101,6 +101,18 @@ impl Head {
     pub(super) fn append(&mut self, ts: Nanos, line: &[u8], pairs: &[(u32, u32)]) -> bool {
         let start = self.bytes.len();
         write_entry(&mut self.bytes, ts, line, self.has_metadata.then_some(pairs));
+        self.keep(ts, start, (line.len() + 8 * pairs.len()) as u64)
+    }
+
+    /// As [`append`](Self::append), for an entry that was in a block already: its bytes and what it adds to the counter.
+    pub(super) fn append_bytes(&mut self, ts: Nanos, entry: &[u8], counter: u64) -> bool {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(entry);
+        self.keep(ts, start, counter)
+    }
+
+    /// Takes in the entry whose bytes were put at `start`, or takes them out again if it is a duplicate.
+    fn keep(&mut self, ts: Nanos, start: usize, counter: u64) -> bool {
         let newest = self.entries == 0 || ts > self.max;
         if !newest && self.is_duplicate(ts, start) {
             self.bytes.truncate(start);
@@ -115,7 +127,7 @@ impl Head {
         }
         self.in_order &= newest || ts == self.max;
         self.entries += 1;
-        self.counter += (line.len() + 8 * pairs.len()) as u64;
+        self.counter += counter;
         self.min = self.min.min(ts);
         self.max = self.max.max(ts);
         false

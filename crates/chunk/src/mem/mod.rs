@@ -86,6 +86,12 @@ impl ChunkOptions {
         Self { defer, ..self }
     }
 
+    /// Whether the head is to be cut.
+    fn is_full(&self, head: &Head) -> bool {
+        let raw_limit = self.block_bytes.saturating_mul(RAW_BLOCK_FACTOR).min(MAX_RAW_BLOCK_BYTES);
+        head.counter() >= self.block_bytes as u64 || head.raw_bytes() >= raw_limit
+    }
+
     /// The layout written.
     pub fn format(&self) -> Format {
         self.format
@@ -254,8 +260,7 @@ impl MemChunk {
             self.intern(&sorted)?;
         }
         let duplicate = self.head.append(ts, line, &self.pairs);
-        let raw_limit = self.options.block_bytes.saturating_mul(RAW_BLOCK_FACTOR).min(MAX_RAW_BLOCK_BYTES);
-        if self.head.counter() >= self.options.block_bytes as u64 || self.head.raw_bytes() >= raw_limit {
+        if self.options.is_full(&self.head) {
             self.cut();
         }
         Ok(duplicate)
@@ -408,7 +413,8 @@ impl MemChunk {
         self.clone().close()
     }
 
-    /// All blocks' entries in time order, in new blocks.
+    /// All blocks' entries in time order, in new blocks. As upstream, entries go through a head again: equal ones that
+    /// were in different blocks and meet in one now are duplicates.
     fn rebuilt(&self) -> Result<Vec<CutBlock>, ChunkError> {
         let snapshot = self.snapshot_all();
         let mut buf = Vec::new();
@@ -416,23 +422,17 @@ impl MemChunk {
         for index in 0..self.blocks.len() {
             raw.extend_from_slice(snapshot.decode_block(index, &mut buf)?.bytes());
         }
-        let entries = sort::sorted(Block::new(&raw, self.options.format.has_metadata()))?;
+        let has_metadata = self.options.format.has_metadata();
         let mut blocks = Vec::with_capacity(self.blocks.len());
-        let empty = || RawBlock { bytes: Vec::new(), entries: 0, counter: 0, min: Nanos::MAX, max: Nanos::MIN };
-        let mut block = empty();
-        let raw_limit = self.options.block_bytes.saturating_mul(RAW_BLOCK_FACTOR).min(MAX_RAW_BLOCK_BYTES);
-        for entry in &entries {
-            block.bytes.extend_from_slice(&raw[entry.start..entry.end]);
-            block.entries += 1;
-            block.counter += entry.counter;
-            block.min = block.min.min(Nanos(entry.ts));
-            block.max = block.max.max(Nanos(entry.ts));
-            if block.counter >= self.options.block_bytes as u64 || block.bytes.len() >= raw_limit {
-                blocks.push(CutBlock::new(&self.options, std::mem::replace(&mut block, empty())));
+        let mut head = Head::new(has_metadata);
+        for entry in sort::sorted(Block::new(&raw, has_metadata))? {
+            head.append_bytes(Nanos(entry.ts), &raw[entry.start..entry.end], entry.counter);
+            if self.options.is_full(&head) {
+                blocks.push(CutBlock::new(&self.options, head.take_raw()));
             }
         }
-        if block.entries > 0 {
-            blocks.push(CutBlock::new(&self.options, block));
+        if !head.is_empty() {
+            blocks.push(CutBlock::new(&self.options, head.take_raw()));
         }
         Ok(blocks)
     }
