@@ -47,6 +47,19 @@ static RIGHT: [u8; 256] = mask(b" \t\n[](){}:,!\"=");
 
 /// The level named first in `line`, letters of either case.
 pub(super) fn find(line: &[u8]) -> Option<&'static str> {
+    if memchr::memchr(DOTTED_I[0], line).is_some() && memchr::memmem::find(line, DOTTED_I).is_some() {
+        // The only other character whose lower case is a letter of these words.
+        let folded = line.utf8_chunks().flat_map(|part| {
+            part.valid().chars().map(|c| if c == 'İ' { 'i' } else { c }).chain(part.invalid().iter().map(|_| '?'))
+        });
+        return earliest(folded.collect::<String>().as_bytes());
+    }
+    earliest(line)
+}
+
+const DOTTED_I: &[u8] = "İ".as_bytes();
+
+fn earliest(line: &[u8]) -> Option<&'static str> {
     if let [first, second, ..] = line
         && FIRST[*first as usize] & SECOND[*second as usize] != 0
         && let Some(level) = word_at(line)

@@ -111,7 +111,7 @@ impl LevelDetector {
             self.fields.in_json(line, self.max_json_depth).map(Cow::Borrowed)
         } else {
             // A pair has its `=`; without one no field is found either way.
-            self.fields.in_logfmt(line).map(Cow::Owned)
+            self.fields.in_logfmt(line)
         };
         let known = value.as_deref().and_then(known_level);
         known.or_else(|| keywords::find(line)).unwrap_or(UNKNOWN)

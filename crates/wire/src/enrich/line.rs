@@ -1,5 +1,7 @@
 //! The level a line carries in a field: JSON to a given depth, or logfmt.
 
+use std::borrow::Cow;
+
 use super::logfmt::{Pairs, unquote};
 use crate::lenient::{self, Kind, Members};
 
@@ -70,7 +72,7 @@ impl Fields {
     }
 
     /// The value of the best field of a logfmt line: the name first in the list wins. None without a field or value.
-    pub(super) fn in_logfmt(&self, line: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn in_logfmt<'a>(&self, line: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         if !self.may_lie_in(line) {
             return None;
         }
@@ -79,7 +81,7 @@ impl Fields {
         for pair in Pairs::new(line) {
             let rank = self.names[..best].iter().position(|name| fold_equal(pair.key, name));
             if let Some(rank) = rank {
-                value = if pair.escaped { unquote(pair.value) } else { Some(pair.value.to_vec()) };
+                value = if pair.escaped { unquote(pair.value).map(Cow::Owned) } else { Some(Cow::Borrowed(pair.value)) };
                 best = rank;
                 if best == 0 {
                     break;
@@ -122,8 +124,11 @@ fn pivot(names: &[Box<str>]) -> Option<(u8, Vec<(usize, Box<[u8]>)>)> {
 
 /// Whether the first and the last byte that are not space are braces.
 pub(super) fn looks_like_json(line: &[u8]) -> bool {
-    if let (Some(b'{'), Some(b'}')) = (line.first(), line.last()) {
-        return true;
+    match line {
+        [b'{', .., b'}'] => return true,
+        // Most lines that are no JSON start with something plain.
+        [b'!'..=b'z' | b'|' | b'}' | b'~', ..] => return false,
+        _ => {}
     }
     let first = match line
         .utf8_chunks()

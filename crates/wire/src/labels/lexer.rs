@@ -66,9 +66,8 @@ impl Token<'_> {
             Kind::Name => format!("identifier {}", go_quote(text)),
             Kind::MetricName => format!("metric identifier {}", go_quote(text)),
             Kind::Text => format!("string {}", plain()),
-            Kind::Equal => format!("<op:{text}>"),
             Kind::Word(class) | Kind::Other(class) => word(class),
-            Kind::Comma | Kind::LeftBrace | Kind::RightBrace => plain(),
+            Kind::Equal | Kind::Comma | Kind::LeftBrace | Kind::RightBrace => plain(),
         }
     }
 }
@@ -107,8 +106,12 @@ impl<'a> Lexer<'a> {
             }
             self.skip_while(|c| c != '\n' && c != '\r');
         }
-        let start = self.at;
+        let mut start = self.at;
         let result = if self.in_braces { self.inside() } else { self.outside() };
+        if result.is_err() && self.text[start..].starts_with(')') {
+            // Upstream counts this one as read before it complains.
+            start = self.at;
+        }
         let (kind, message) = match result {
             Ok(kind) => (kind, String::new()),
             Err(message) => (Kind::Error, message),
@@ -171,7 +174,7 @@ impl<'a> Lexer<'a> {
             '*' | '/' | '%' | '+' | '-' | '^' | '<' | '>' => Ok(Kind::Other(Class::Operator)),
             '(' | '[' => Ok(Kind::Other(Class::Plain)),
             '@' => Ok(Kind::Other(Class::Operator)),
-            ')' => Ok(Kind::Other(Class::Plain)),
+            ')' => Err("unexpected right parenthesis ')'".to_owned()),
             ']' => Err("unexpected right bracket ']'".to_owned()),
             c if c.is_ascii_digit() || (c == '.' && self.peek().is_some_and(|c| c.is_ascii_digit())) => {
                 self.skip_while(|c| is_alphanumeric(c) || c == '.');

@@ -73,15 +73,41 @@ pub enum ProtoError {
     },
 }
 
+/// The walk's errors, behind a pointer so that results stay in registers.
+struct Fault(Box<PushError>);
+
+type Walk<T> = Result<T, Fault>;
+
+impl From<ProtoError> for Fault {
+    #[cold]
+    fn from(error: ProtoError) -> Self {
+        Fault(Box::new(error.into()))
+    }
+}
+
+impl From<PushError> for Fault {
+    #[cold]
+    fn from(error: PushError) -> Self {
+        Fault(Box::new(error))
+    }
+}
+
 pub(super) fn decode(body: Bytes) -> Result<DecodedPush, PushError> {
     let mut table = Table::new(PushFormat::Proto, body)?;
     let body = table.body();
-    let mut fields = Fields::new("PushRequest", &body, 0, body.len());
+    match request(&mut table, &body) {
+        Ok(()) => Ok(table.finish()),
+        Err(Fault(error)) => Err(*error),
+    }
+}
+
+fn request(table: &mut Table, body: &[u8]) -> Walk<()> {
+    let mut fields = Fields::new("PushRequest", body, 0, body.len());
     while let Some(field) = fields.next()? {
         match field.number {
             1 => {
                 let (at, end) = fields.message(field, "Streams")?;
-                stream(&mut table, &body, at, end)?;
+                stream(table, body, at, end)?;
             }
             2 => {
                 fields.message(field, "Format")?;
@@ -89,10 +115,10 @@ pub(super) fn decode(body: Bytes) -> Result<DecodedPush, PushError> {
             _ => fields.skip(field)?,
         }
     }
-    Ok(table.finish())
+    Ok(())
 }
 
-fn stream(table: &mut Table, body: &[u8], at: usize, end: usize) -> Result<(), PushError> {
+fn stream(table: &mut Table, body: &[u8], at: usize, end: usize) -> Walk<()> {
     table.open_stream();
     let mut fields = Fields::new("StreamAdapter", body, at, end);
     while let Some(field) = fields.next()? {
@@ -117,7 +143,8 @@ fn stream(table: &mut Table, body: &[u8], at: usize, end: usize) -> Result<(), P
     Ok(())
 }
 
-fn entry(table: &mut Table, body: &[u8], at: usize, end: usize) -> Result<(), PushError> {
+#[inline]
+fn entry(table: &mut Table, body: &[u8], at: usize, end: usize) -> Walk<()> {
     let mark = table.pair_mark();
     let mut ts = saturating_nanos(MIN_SECONDS, 0);
     let mut line = table.line_in_body(at, 0);
@@ -148,7 +175,8 @@ fn entry(table: &mut Table, body: &[u8], at: usize, end: usize) -> Result<(), Pu
     Ok(())
 }
 
-fn pair(body: &[u8], at: usize, end: usize) -> Result<(&[u8], &[u8]), ProtoError> {
+#[inline]
+fn pair(body: &[u8], at: usize, end: usize) -> Walk<(&[u8], &[u8])> {
     let (mut name, mut value): (&[u8], &[u8]) = (b"", b"");
     let mut fields = Fields::new("LabelPairAdapter", body, at, end);
     while let Some(field) = fields.next()? {
@@ -167,7 +195,8 @@ fn pair(body: &[u8], at: usize, end: usize) -> Result<(&[u8], &[u8]), ProtoError
     Ok((name, value))
 }
 
-fn timestamp(body: &[u8], at: usize, end: usize) -> Result<Nanos, ProtoError> {
+#[inline]
+fn timestamp(body: &[u8], at: usize, end: usize) -> Walk<Nanos> {
     let (mut seconds, mut nanos) = (0i64, 0i32);
     let mut fields = Fields::new("Timestamp", body, at, end);
     while let Some(field) = fields.next()? {
@@ -192,7 +221,7 @@ fn timestamp(body: &[u8], at: usize, end: usize) -> Result<Nanos, ProtoError> {
     } else {
         return Ok(saturating_nanos(seconds, nanos.into()));
     };
-    Err(ProtoError::Timestamp { seconds, nanos, why })
+    Err(ProtoError::Timestamp { seconds, nanos, why }.into())
 }
 
 #[derive(Clone, Copy)]
@@ -214,34 +243,40 @@ impl<'a> Fields<'a> {
         Self { message, body: &body[..end], at, end }
     }
 
-    #[inline]
-    fn next(&mut self) -> Result<Option<Field>, ProtoError> {
+    #[inline(always)]
+    fn next(&mut self) -> Walk<Option<Field>> {
         if self.at >= self.end {
             return Ok(None);
         }
         let tag = self.varint()?;
         let (number, wire_type) = ((tag >> 3) as i32, (tag & 7) as u8);
         if wire_type == 4 {
-            return Err(ProtoError::EndGroup { message: self.message });
+            return Err(ProtoError::EndGroup { message: self.message }.into());
         }
         if number <= 0 {
-            return Err(ProtoError::Tag { message: self.message, field: number, tag });
+            return Err(ProtoError::Tag { message: self.message, field: number, tag }.into());
         }
         Ok(Some(Field { number, wire_type }))
     }
 
-    #[inline]
-    fn varint(&mut self) -> Result<u64, ProtoError> {
-        match self.body.get(self.at) {
-            Some(&byte) if byte < 0x80 => {
+    #[inline(always)]
+    fn varint(&mut self) -> Walk<u64> {
+        match self.body.get(self.at..) {
+            Some(&[byte, ..]) if byte < 0x80 => {
                 self.at += 1;
                 Ok(u64::from(byte))
+            }
+            // Lines are mostly longer than 127 bytes.
+            Some(&[low, high, ..]) if high < 0x80 => {
+                self.at += 2;
+                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
             }
             _ => self.long_varint(),
         }
     }
 
-    fn long_varint(&mut self) -> Result<u64, ProtoError> {
+    #[inline(never)]
+    fn long_varint(&mut self) -> Walk<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = *self.body.get(self.at).ok_or(ProtoError::Truncated)?;
@@ -251,40 +286,41 @@ impl<'a> Fields<'a> {
                 return Ok(value);
             }
         }
-        Err(ProtoError::IntegerOverflow)
+        Err(ProtoError::IntegerOverflow.into())
     }
 
-    fn expect(&self, field: Field, wire_type: u8, name: &'static str) -> Result<(), ProtoError> {
+    #[inline(always)]
+    fn expect(&self, field: Field, wire_type: u8, name: &'static str) -> Walk<()> {
         if field.wire_type == wire_type {
             return Ok(());
         }
-        Err(ProtoError::WireType { wire_type: field.wire_type, field: name })
+        Err(ProtoError::WireType { wire_type: field.wire_type, field: name }.into())
     }
 
     /// Bounds of a length-delimited field, which the walk steps over.
-    #[inline]
-    fn message(&mut self, field: Field, name: &'static str) -> Result<(usize, usize), ProtoError> {
+    #[inline(always)]
+    fn message(&mut self, field: Field, name: &'static str) -> Walk<(usize, usize)> {
         self.expect(field, 2, name)?;
         let len = self.varint()?;
         self.advance(len)
     }
 
-    #[inline]
-    fn advance(&mut self, len: u64) -> Result<(usize, usize), ProtoError> {
+    #[inline(always)]
+    fn advance(&mut self, len: u64) -> Walk<(usize, usize)> {
         if len > i64::MAX as u64 {
-            return Err(ProtoError::NegativeLength);
+            return Err(ProtoError::NegativeLength.into());
         }
         let at = self.at;
         let end = usize::try_from(len).ok().and_then(|len| at.checked_add(len)).ok_or(ProtoError::NegativeLength)?;
         if end > self.end {
-            return Err(ProtoError::Truncated);
+            return Err(ProtoError::Truncated.into());
         }
         self.at = end;
         Ok((at, end))
     }
 
     /// Steps over an unknown field. Groups nest; a counter instead of recursion keeps the stack flat.
-    fn skip(&mut self, field: Field) -> Result<(), ProtoError> {
+    fn skip(&mut self, field: Field) -> Walk<()> {
         let mut depth = 0usize;
         let mut wire_type = field.wire_type;
         loop {
@@ -304,7 +340,7 @@ impl<'a> Fields<'a> {
                 5 => {
                     self.advance(4)?;
                 }
-                other => return Err(ProtoError::IllegalWireType(other)),
+                other => return Err(ProtoError::IllegalWireType(other).into()),
             }
             if depth == 0 {
                 return Ok(());

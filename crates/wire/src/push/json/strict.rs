@@ -141,7 +141,6 @@ impl<'a> Cursor<'a> {
         let start = self.head;
         let text = match memchr::memchr2(b'"', b'\\', &self.buf[start..]) {
             None => {
-                self.head = self.buf.len();
                 self.at_end = true;
                 return Err(self.fault("readFieldHash", "incomplete field name"));
             }
@@ -417,14 +416,15 @@ impl<'a> Cursor<'a> {
         let start = self.head;
         let rest = &self.buf[start..];
         let len = rest.iter().position(|byte| !matches!(byte, b'+' | b'-' | b'.' | b'e' | b'E' | b'0'..=b'9'));
-        if len.is_none() {
-            self.at_end = true;
-        }
         let end = start + len.unwrap_or(rest.len());
         if end == start {
             return Err(self.fault("readNumberAsString", "invalid number"));
         }
-        self.head = end;
+        match len {
+            Some(_) => self.head = end,
+            // A number that ends with the document is read, but what asks next finds it again, and fails.
+            None => self.at_end = true,
+        }
         Ok((start, end))
     }
 }
