@@ -1,0 +1,310 @@
+//! A compiled regular expression and the searches it offers.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use regex_automata::util::primitives::NonMaxUsize;
+use regex_automata::{Input, meta};
+
+use crate::engine::{self, MAX_AUTOMATON_BYTES};
+use crate::error::RegexError;
+use crate::probe::{self, Probe};
+use crate::syntax::{Flags, Kind, Regexp, parse_bytes};
+use crate::trim::trim;
+use crate::utf8::{self, Repaired};
+
+/// A regular expression as Go's `regexp` package compiles it. Cheap to clone, safe to share between threads.
+///
+/// Haystacks are bytes and offsets count bytes. A byte that is not part of a UTF-8 sequence is a character of its own,
+/// U+FFFD, as in Go.
+#[derive(Clone)]
+pub struct GoRegex {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pattern: String,
+    tree: Regexp,
+    /// What to look for when only a yes or no is asked.
+    trimmed: Regexp,
+    probe: Probe,
+    /// The name of each group; the first is the whole match.
+    names: Vec<Option<Box<str>>>,
+    /// Whether `full` and `groups` see a haystack as Go does only if it is UTF-8.
+    needs_utf8: bool,
+    /// The automaton for offsets, and the one for groups: built when asked for, unless they are large.
+    full: OnceLock<meta::Regex>,
+    groups: OnceLock<meta::Regex>,
+}
+
+impl GoRegex {
+    /// Compiles `pattern` as Go's `regexp.Compile` does.
+    pub fn new(pattern: &str) -> Result<Self, RegexError> {
+        Self::from_bytes(pattern.as_bytes())
+    }
+
+    /// Compiles a pattern that may not be UTF-8. If it is not, the error says so in Go's words.
+    pub fn from_bytes(pattern: &[u8]) -> Result<Self, RegexError> {
+        let parsed = parse_bytes(pattern, Flags::PERL)?;
+        Self::compile(utf8::lossy(pattern), parsed.root, parsed.names)
+    }
+
+    /// Compiles `^(?:pattern)$`, as LogQL's label filters do. Errors are about `pattern` alone.
+    pub fn anchored(pattern: &str) -> Result<Self, RegexError> {
+        Self::whole(pattern, Flags::PERL)
+    }
+
+    /// Compiles `^(?s:pattern)$`, as selectors do: the whole value must match, and `.` matches a newline. Errors are
+    /// about `pattern` alone.
+    pub fn selector(pattern: &str) -> Result<Self, RegexError> {
+        Self::whole(pattern, Flags::PERL | Flags::DOT_NL)
+    }
+
+    fn whole(pattern: &str, flags: Flags) -> Result<Self, RegexError> {
+        let parsed = parse_bytes(pattern.as_bytes(), flags)?;
+        let end = |kind| Regexp::new(kind, Flags::NONE);
+        let parts = vec![end(Kind::BeginText), parsed.root, end(Kind::EndText)];
+        Self::compile(pattern.to_owned(), Regexp::new(Kind::Concat(parts), Flags::NONE), parsed.names)
+    }
+
+    fn compile(pattern: String, tree: Regexp, names: Vec<Option<Box<str>>>) -> Result<Self, RegexError> {
+        let trimmed = trim(&tree);
+        let probe = Probe::new(&trimmed, &pattern)?;
+        let (full, groups) = (OnceLock::new(), OnceLock::new());
+        if !engine::is_small(&tree) {
+            let limit = Some(MAX_AUTOMATON_BYTES);
+            let _ = full.set(engine::build(&tree, false, limit, &pattern)?);
+            if names.len() > 1 {
+                let _ = groups.set(engine::build(&tree, true, limit, &pattern)?);
+            }
+        }
+        let needs_utf8 = probe::needs_utf8(&tree);
+        Ok(Self { inner: Arc::new(Inner { pattern, tree, trimmed, probe, names, needs_utf8, full, groups }) })
+    }
+
+    /// The pattern as given.
+    pub fn as_str(&self) -> &str {
+        &self.inner.pattern
+    }
+
+    /// The pattern's tree.
+    pub fn tree(&self) -> &Regexp {
+        &self.inner.tree
+    }
+
+    pub(crate) fn trimmed(&self) -> &Regexp {
+        &self.inner.trimmed
+    }
+
+    /// Whether `hay` holds a match.
+    pub fn is_match(&self, hay: &[u8]) -> bool {
+        self.inner.probe.is_match(hay)
+    }
+
+    /// Whether every text matches.
+    pub fn matches_all(&self) -> bool {
+        matches!(self.inner.probe, Probe::Always)
+    }
+
+    /// The bytes to look for, if [`is_match`](Self::is_match) is the same as "holds these bytes".
+    pub fn literal(&self) -> Option<&[u8]> {
+        match &self.inner.probe {
+            Probe::Contains(finder) => Some(finder.needle()),
+            _ => None,
+        }
+    }
+
+    /// The leftmost match that begins at byte `from` or later, as `(start, end)`. Assertions such as `^` and `\b` see what
+    /// lies before `from`. A `from` inside a character counts as the end of that character.
+    ///
+    /// To go through all matches use [`find_iter`](Self::find_iter).
+    pub fn find(&self, hay: &[u8], from: usize) -> Option<(usize, usize)> {
+        let subject = self.subject(hay);
+        let (start, end) = self.find_in(&subject, subject.enter(from)?)?;
+        Some((subject.leave(start), subject.leave(end)))
+    }
+
+    /// All matches from left to right, without overlap, as Go's `FindAllIndex` gives them: an empty match directly after
+    /// another match is left out.
+    pub fn find_iter<'r, 'h>(&'r self, hay: &'h [u8]) -> Matches<'r, 'h> {
+        Matches { regex: self, subject: self.subject(hay), at: Some(0), last_end: None }
+    }
+
+    /// How many matches [`find_iter`](Self::find_iter) gives.
+    pub fn count(&self, hay: &[u8]) -> usize {
+        self.find_iter(hay).count()
+    }
+
+    /// The name of each group, from group 0, which has none.
+    pub fn capture_names(&self) -> impl ExactSizeIterator<Item = Option<&str>> + '_ {
+        self.inner.names.iter().map(Option::as_deref)
+    }
+
+    /// Room for the groups of this regex.
+    pub fn create_captures(&self) -> Captures {
+        Captures { slots: vec![None; 2 * self.inner.names.len()] }
+    }
+
+    /// The leftmost match with its groups.
+    pub fn captures(&self, hay: &[u8]) -> Option<Captures> {
+        let mut captures = self.create_captures();
+        self.captures_into(hay, 0, &mut captures).then_some(captures)
+    }
+
+    /// As [`find`](Self::find), with the groups written to `captures`, which
+    /// [`create_captures`](Self::create_captures) of this regex made. Nothing is allocated if `hay` is UTF-8.
+    pub fn captures_into(&self, hay: &[u8], from: usize, captures: &mut Captures) -> bool {
+        let subject = self.subject(hay);
+        let Some(from) = subject.enter(from) else {
+            captures.clear(self.inner.names.len());
+            return false;
+        };
+        let found = self.captures_in(&subject, from, captures);
+        captures.translate(&subject);
+        found
+    }
+
+    pub(crate) fn subject<'h>(&self, hay: &'h [u8]) -> Subject<'h> {
+        Subject { hay, repaired: if self.inner.needs_utf8 { Repaired::new(hay) } else { None } }
+    }
+
+    /// The leftmost match in a subject's text.
+    pub(crate) fn find_in(&self, subject: &Subject<'_>, from: usize) -> Option<(usize, usize)> {
+        let regex = self.inner.full.get_or_init(|| self.inner.automaton(false));
+        let input = Input::new(subject.text()).range(from..);
+        regex.search(&input).map(|found| (found.start(), found.end()))
+    }
+
+    /// As [`find_in`](Self::find_in) with groups, in offsets of the subject's text.
+    pub(crate) fn captures_in(&self, subject: &Subject<'_>, from: usize, captures: &mut Captures) -> bool {
+        captures.clear(self.inner.names.len());
+        if self.inner.names.len() == 1 {
+            let found = self.find_in(subject, from);
+            if let Some((start, end)) = found {
+                captures.slots.copy_from_slice(&[NonMaxUsize::new(start), NonMaxUsize::new(end)]);
+            }
+            return found.is_some();
+        }
+        let regex = self.inner.groups.get_or_init(|| self.inner.automaton(true));
+        let input = Input::new(subject.text()).range(from..);
+        regex.search_slots(&input, &mut captures.slots).is_some()
+    }
+}
+
+impl Inner {
+    /// Builds an automaton of a tree known to be small.
+    fn automaton(&self, groups: bool) -> meta::Regex {
+        engine::build(&self.tree, groups, None, &self.pattern)
+            .expect("a small tree without a size limit always builds")
+    }
+}
+
+impl fmt::Debug for GoRegex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GoRegex").field(&self.inner.pattern).finish()
+    }
+}
+
+impl fmt::Display for GoRegex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.inner.pattern)
+    }
+}
+
+/// A haystack in the form the automata can read.
+pub(crate) struct Subject<'h> {
+    pub(crate) hay: &'h [u8],
+    repaired: Option<Repaired>,
+}
+
+impl Subject<'_> {
+    pub(crate) fn text(&self) -> &[u8] {
+        self.repaired.as_ref().map_or(self.hay, Repaired::text)
+    }
+
+    /// Where the haystack's offset `at` is in the text; moved to the end of the rune it lies in.
+    fn enter(&self, mut at: usize) -> Option<usize> {
+        if at > self.hay.len() {
+            return None;
+        }
+        while !utf8::is_boundary(self.hay, at) {
+            at += 1;
+        }
+        Some(self.repaired.as_ref().map_or(at, |repaired| repaired.forth(at)))
+    }
+
+    /// Where the text's offset `at` is in the haystack.
+    pub(crate) fn leave(&self, at: usize) -> usize {
+        self.repaired.as_ref().map_or(at, |repaired| repaired.back(at))
+    }
+
+    /// Bytes of the rune at the text's offset `at`; none at the end.
+    pub(crate) fn width(&self, at: usize) -> usize {
+        utf8::decode(self.text().get(at..).unwrap_or_default()).1
+    }
+}
+
+/// Iterator over matches, see [`GoRegex::find_iter`].
+pub struct Matches<'r, 'h> {
+    regex: &'r GoRegex,
+    subject: Subject<'h>,
+    at: Option<usize>,
+    last_end: Option<usize>,
+}
+
+impl Iterator for Matches<'_, '_> {
+    type Item = (usize, usize);
+
+    fn next(&mut self) -> Option<(usize, usize)> {
+        loop {
+            let at = self.at.take()?;
+            let (start, end) = self.regex.find_in(&self.subject, at)?;
+            let mut accept = true;
+            if end == at {
+                // An empty match: refused where the last one ended, and the search moves on by one rune.
+                accept = self.last_end != Some(start);
+                let width = self.subject.width(at);
+                self.at = (width > 0).then_some(at + width);
+            } else {
+                self.at = Some(end);
+            }
+            self.last_end = Some(end);
+            if accept {
+                return Some((self.subject.leave(start), self.subject.leave(end)));
+            }
+        }
+    }
+}
+
+/// A match and what its groups matched. Filled by [`GoRegex::captures_into`], to be used again and again.
+#[derive(Clone, Debug)]
+pub struct Captures {
+    slots: Vec<Option<NonMaxUsize>>,
+}
+
+impl Captures {
+    /// Where group `index` matched, as `(start, end)`; group 0 is the whole match.
+    pub fn get(&self, index: usize) -> Option<(usize, usize)> {
+        let at = index.checked_mul(2)?;
+        let (start, end) = (self.slots.get(at)?, self.slots.get(at + 1)?);
+        (*start).zip(*end).map(|(start, end)| (start.get(), end.get()))
+    }
+
+    /// Where each group matched, from group 0 on.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<(usize, usize)>> + '_ {
+        (0..self.slots.len() / 2).map(|index| self.get(index))
+    }
+
+    fn clear(&mut self, groups: usize) {
+        self.slots.clear();
+        self.slots.resize(2 * groups, None);
+    }
+
+    fn translate(&mut self, subject: &Subject<'_>) {
+        if subject.repaired.is_some() {
+            for slot in self.slots.iter_mut().flatten() {
+                *slot = NonMaxUsize::new(subject.leave(slot.get())).unwrap_or(*slot);
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The smallest tree that answers "is there a match?".
+//!
+//! Whether a text matches does not depend on how much of it a match covers. So groups go, and at the edges of an
+//! unanchored pattern everything that may match nothing goes too: `.*(foo)+.*` is there exactly if `foo` is. That turns
+//! the slowest common patterns into a search for a literal.
+
+use crate::syntax::{Flags, Kind, Regexp};
+
+/// What to look for instead of `node`.
+pub(crate) fn trim(node: &Regexp) -> Regexp {
+    let trimmed = edge(node, true, true);
+    // Every text has a start and an end.
+    if matches!(trimmed.kind, Kind::BeginText | Kind::EndText) { empty() } else { trimmed }
+}
+
+/// Trims `node`, which begins the pattern if `left` and ends it if `right`.
+fn edge(node: &Regexp, left: bool, right: bool) -> Regexp {
+    let open = left || right;
+    match &node.kind {
+        Kind::Capture { sub, .. } => edge(sub, left, right),
+        Kind::Star(_) | Kind::Quest(_) | Kind::Repeat { min: 0, .. } if open => empty(),
+        Kind::Plus(sub) | Kind::Repeat { min: 1, sub, .. } if open => edge(sub, left, right),
+        Kind::Repeat { min, sub, .. } if open => {
+            repeat(node, Kind::Repeat { min: *min, max: Some(*min), sub: Box::new(edge(sub, false, false)) })
+        }
+        Kind::Star(sub) => repeat(node, Kind::Star(Box::new(edge(sub, false, false)))),
+        Kind::Plus(sub) => repeat(node, Kind::Plus(Box::new(edge(sub, false, false)))),
+        Kind::Quest(sub) => repeat(node, Kind::Quest(Box::new(edge(sub, false, false)))),
+        Kind::Repeat { min, max, sub } => {
+            repeat(node, Kind::Repeat { min: *min, max: *max, sub: Box::new(edge(sub, false, false)) })
+        }
+        Kind::Concat(subs) => concat(subs, left, right),
+        Kind::Alternate(subs) => {
+            let subs: Vec<_> = subs.iter().map(|sub| edge(sub, left, right)).collect();
+            if open && subs.iter().any(|sub| sub.kind == Kind::Empty) {
+                return empty();
+            }
+            Regexp::new(Kind::Alternate(subs), Flags::NONE)
+        }
+        _ => node.clone(),
+    }
+}
+
+fn concat(subs: &[Regexp], left: bool, right: bool) -> Regexp {
+    let mut parts: Vec<&Regexp> = Vec::with_capacity(subs.len());
+    subs.iter().for_each(|sub| flatten(sub, &mut parts));
+    let mut parts = parts.as_slice();
+    let (mut head, mut tail) = (None, None);
+    if left {
+        while let Some((first, rest)) = parts.split_first() {
+            // From the start anything, then X: X anywhere.
+            if let (Kind::BeginText, Some((next, rest))) = (&first.kind, rest.split_first())
+                && is_anything(next)
+            {
+                parts = rest;
+                continue;
+            }
+            let trimmed = edge(first, true, right && rest.is_empty());
+            parts = rest;
+            if trimmed.kind != Kind::Empty {
+                head = Some(trimmed);
+                break;
+            }
+        }
+    }
+    if right {
+        while let Some((last, rest)) = parts.split_last() {
+            if let (Kind::EndText, Some((before, rest))) = (&last.kind, rest.split_last())
+                && is_anything(before)
+            {
+                parts = rest;
+                continue;
+            }
+            let trimmed = edge(last, left && head.is_none() && rest.is_empty(), true);
+            parts = rest;
+            if trimmed.kind != Kind::Empty {
+                tail = Some(trimmed);
+                break;
+            }
+        }
+        if parts.is_empty() && tail.is_none() {
+            // What was trimmed as the first part alone is the last too.
+            head = head.map(|head| edge(&head, left, true));
+        }
+    }
+    let mut joined: Vec<Regexp> = Vec::with_capacity(parts.len() + 2);
+    let middle = parts.iter().map(|part| edge(part, false, false));
+    for part in head.into_iter().chain(middle).chain(tail) {
+        push(&mut joined, part);
+    }
+    match joined.len() {
+        0 => empty(),
+        1 => joined.swap_remove(0),
+        _ => Regexp::new(Kind::Concat(joined), Flags::NONE),
+    }
+}
+
+/// The parts of a concatenation, through groups and concatenations in it.
+fn flatten<'a>(node: &'a Regexp, parts: &mut Vec<&'a Regexp>) {
+    match &node.kind {
+        Kind::Capture { sub, .. } => flatten(sub, parts),
+        Kind::Concat(subs) => subs.iter().for_each(|sub| flatten(sub, parts)),
+        Kind::Empty => {}
+        _ => parts.push(node),
+    }
+}
+
+/// Appends a part, joining literals.
+fn push(parts: &mut Vec<Regexp>, part: Regexp) {
+    match part.kind {
+        Kind::Empty => {}
+        Kind::Concat(subs) => subs.into_iter().for_each(|sub| push(parts, sub)),
+        Kind::Literal(runes) => match parts.last_mut() {
+            Some(Regexp { kind: Kind::Literal(text), flags, .. })
+                if flags.contains(Flags::FOLD_CASE) == part.flags.contains(Flags::FOLD_CASE) =>
+            {
+                text.extend(runes);
+            }
+            _ => parts.push(Regexp::new(Kind::Literal(runes), part.flags)),
+        },
+        kind => parts.push(Regexp::new(kind, part.flags)),
+    }
+}
+
+/// Whether `node` matches any text, newlines included.
+fn is_anything(node: &Regexp) -> bool {
+    match &node.kind {
+        Kind::Capture { sub, .. } => is_anything(sub),
+        Kind::Star(sub) | Kind::Repeat { min: 0, max: None, sub } => sub.kind == Kind::AnyChar,
+        _ => false,
+    }
+}
+
+fn empty() -> Regexp {
+    Regexp::new(Kind::Empty, Flags::NONE)
+}
+
+fn repeat(node: &Regexp, kind: Kind) -> Regexp {
+    Regexp::new(kind, node.flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syntax::parse;
+
+    fn trimmed(pattern: &str) -> Kind {
+        trim(&parse(pattern, Flags::PERL).expect(pattern)).kind
+    }
+
+    fn text(text: &str) -> Kind {
+        Kind::Literal(text.chars().map(u32::from).collect())
+    }
+
+    #[test]
+    fn edges_that_may_be_empty_go() {
+        for pattern in [".*foo.*", "(.*)(foo)+", "foo(bar)?", ".*?.*foo(?:x|)", "f(oo)", "(?s)^.*foo.*$", "a{0,3}foo"] {
+            assert_eq!(trimmed(pattern), text("foo"), "{pattern}");
+        }
+        for pattern in ["", ".*", "a|", "(?:a*|b)?", "(?s)^.*$"] {
+            assert_eq!(trimmed(pattern), Kind::Empty, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_must_be_there_stays() {
+        assert_eq!(trimmed("[a-c]+"), trimmed("[a-c]"));
+        assert_eq!(trimmed("a+b{2,5}"), trimmed("ab{2}"));
+        assert!(matches!(trimmed("^.*foo"), Kind::Concat(parts) if parts.len() == 3));
+        assert!(matches!(trimmed("foo.*bar"), Kind::Concat(parts) if parts.len() == 3));
+        assert!(matches!(trimmed(r"\bfoo"), Kind::Concat(parts) if parts.len() == 2));
+    }
+}
