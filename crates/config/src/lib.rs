@@ -1,0 +1,5 @@
+//! stub
+mod scalar;
+mod table;
+mod value;
+mod yaml;
