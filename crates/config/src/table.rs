@@ -320,7 +320,8 @@ impl Table {
     /// Keys directly below `id`.
     pub fn children(&self, id: KeyId) -> impl Iterator<Item = KeyId> + '_ {
         let end = self.end(id);
-        std::iter::successors(Some(id.next()), |child| Some(self.end(*child))).take_while(move |child| *child < end)
+        let first = Some(id.next()).filter(|child| *child < end);
+        std::iter::successors(first, move |child| Some(self.end(*child)).filter(|next| *next < end))
     }
 
     /// The key named `name` directly below `id`.
