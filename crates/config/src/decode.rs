@@ -110,7 +110,11 @@ impl<'t> Decoder<'t> {
     }
 
     /// Goes through an alias: runs `then` on its target, once per way down.
-    fn through_alias<T>(&mut self, target: NodeId, then: impl FnOnce(&mut Self, NodeId) -> Result<T, Fault>) -> Result<T, Fault> {
+    fn through_alias<T>(
+        &mut self,
+        target: NodeId,
+        then: impl FnOnce(&mut Self, NodeId) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         if self.following.len() >= MAX_ALIAS_DEPTH {
             return Err(Fault::Yaml(format!("more than {MAX_ALIAS_DEPTH} aliases inside each other")));
         }
@@ -246,7 +250,11 @@ impl<'t> Decoder<'t> {
     }
 
     /// Runs `write` on the mapping, or each mapping of the list, that `<<` names; earlier ones of a list win.
-    fn merge(&mut self, id: NodeId, write: &mut dyn FnMut(&mut Self, NodeId) -> Result<(), Fault>) -> Result<(), Fault> {
+    fn merge(
+        &mut self,
+        id: NodeId,
+        write: &mut dyn FnMut(&mut Self, NodeId) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         let tree = self.tree;
         let is_map = |id: NodeId| matches!(tree.node(tree.target(id)).body, Body::Map(_));
         let wants_map = || Fault::Yaml("map merge requires map or sequence of maps as the value".to_owned());
@@ -302,7 +310,9 @@ impl<'t> Decoder<'t> {
         let node = tree.node(id);
         let row = table().key(key);
         match (row.kind, &node.body) {
-            (Kind::Texts | Kind::Secrets | Kind::CsvOrList, Body::List(items)) => self.texts(items, key).map(|texts| Some(Value::Texts(texts))),
+            (Kind::Texts | Kind::Secrets | Kind::CsvOrList, Body::List(items)) => {
+                self.texts(items, key).map(|texts| Some(Value::Texts(texts)))
+            }
             (Kind::Objects, Body::List(items)) => {
                 let mut objects = Vec::new();
                 for item in items {
@@ -319,9 +329,10 @@ impl<'t> Decoder<'t> {
                 self.free_map(id, key, &mut entries)?;
                 Ok(Some(Value::Map(entries.list)))
             }
-            (Kind::Texts | Kind::Secrets | Kind::Objects | Kind::Map | Kind::TextMap | Kind::TimeMap | Kind::AnyMap, _) => {
-                self.wrong_type(node, row.go_type).map(|()| None)
-            }
+            (
+                Kind::Texts | Kind::Secrets | Kind::Objects | Kind::Map | Kind::TextMap | Kind::TimeMap | Kind::AnyMap,
+                _,
+            ) => self.wrong_type(node, row.go_type).map(|()| None),
             (_, Body::Scalar { text, plain }) => {
                 let meaning = resolve(node, text, *plain).map_err(Fault::Yaml)?;
                 self.scalar(node, text, meaning, key, name)
@@ -361,7 +372,9 @@ impl<'t> Decoder<'t> {
         self.step()?;
         let tree = self.tree;
         let pairs = match &tree.node(id).body {
-            Body::Alias(target) => return self.through_alias(*target, |this, target| this.free_map(target, key, entries)),
+            Body::Alias(target) => {
+                return self.through_alias(*target, |this, target| this.free_map(target, key, entries));
+            }
             Body::Map(pairs) => pairs,
             _ => return Ok(()),
         };
@@ -411,7 +424,14 @@ impl<'t> Decoder<'t> {
     }
 
     /// A scalar of a scalar kind.
-    fn scalar(&mut self, node: &Node, text: &str, meaning: Meaning, key: KeyId, name: &Node) -> Result<Option<Value>, Fault> {
+    fn scalar(
+        &mut self,
+        node: &Node,
+        text: &str,
+        meaning: Meaning,
+        key: KeyId,
+        name: &Node,
+    ) -> Result<Option<Value>, Fault> {
         let row = table().key(key);
         let fits_u32 = |value: u64| row.go_type != "uint32" || value <= u64::from(u32::MAX);
         let value = match (row.kind, meaning) {

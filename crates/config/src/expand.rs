@@ -241,7 +241,11 @@ impl<'a> Reader<'a> {
         if value.len().saturating_mul(pattern.len()) > 1 << 20 {
             return Err("value is too long to cut by a pattern");
         }
-        Ok(if sign == b'#' { glob::cut_start(value, &pattern, longest) } else { glob::cut_end(value, &pattern, longest) })
+        Ok(if sign == b'#' {
+            glob::cut_start(value, &pattern, longest)
+        } else {
+            glob::cut_end(value, &pattern, longest)
+        })
     }
 }
 

@@ -108,7 +108,9 @@ fn is_word(arg: &str, word: &str) -> bool {
 
 fn health_url(args: &[&str]) -> String {
     for (at, arg) in args.iter().enumerate() {
-        let Some(rest) = arg.starts_with('-').then(|| arg.trim_start_matches('-')).and_then(|arg| arg.strip_prefix("health.url")) else {
+        let Some(rest) =
+            arg.starts_with('-').then(|| arg.trim_start_matches('-')).and_then(|arg| arg.strip_prefix("health.url"))
+        else {
             continue;
         };
         let url = rest.strip_prefix(['=', ':']).unwrap_or(rest);
@@ -260,15 +262,27 @@ mod tests {
             (vec!["-=x"], "bad flag syntax: -=x"),
             (vec!["---x"], "bad flag syntax: ---x"),
             (vec!["-server.http-listen-port"], "flag needs an argument: -server.http-listen-port"),
-            (vec!["-server.http-listen-port", "x"], "invalid value \"x\" for flag -server.http-listen-port: parse error"),
-            (vec!["-server.http-listen-port= 5"], "invalid value \" 5\" for flag -server.http-listen-port: parse error"),
+            (
+                vec!["-server.http-listen-port", "x"],
+                "invalid value \"x\" for flag -server.http-listen-port: parse error",
+            ),
+            (
+                vec!["-server.http-listen-port= 5"],
+                "invalid value \" 5\" for flag -server.http-listen-port: parse error",
+            ),
             (
                 vec!["-server.http-listen-port=99999999999999999999"],
                 "invalid value \"99999999999999999999\" for flag -server.http-listen-port: value out of range",
             ),
             (vec!["-auth.enabled="], "invalid boolean value \"\" for -auth.enabled: parse error"),
-            (vec!["-server.http-read-timeout=5"], "invalid value \"5\" for flag -server.http-read-timeout: parse error"),
-            (vec!["-querier.query-timeout=5"], "invalid value \"5\" for flag -querier.query-timeout: not a valid duration string: \"5\""),
+            (
+                vec!["-server.http-read-timeout=5"],
+                "invalid value \"5\" for flag -server.http-read-timeout: parse error",
+            ),
+            (
+                vec!["-querier.query-timeout=5"],
+                "invalid value \"5\" for flag -querier.query-timeout: not a valid duration string: \"5\"",
+            ),
             (vec!["-log.level=x"], "invalid value \"x\" for flag -log.level: unrecognized log level \"x\""),
             (vec!["-s3.url=%zz"], "invalid value \"%zz\" for flag -s3.url: parse \"%zz\": invalid URL escape \"%zz\""),
             (vec!["-ruler.num-workers"], "flag needs an argument: -ruler.num-workers"),
@@ -302,7 +316,13 @@ mod tests {
 
     #[test]
     fn old_flags_move_or_vanish_with_a_notice() {
-        let moved = run(&["-s3.backoff-retries", "3", "-boltdb.shipper.compactor.run-once", "-ruler.num-workers=5", "-validation.enforce-metric-name"]);
+        let moved = run(&[
+            "-s3.backoff-retries",
+            "3",
+            "-boltdb.shipper.compactor.run-once",
+            "-ruler.num-workers=5",
+            "-validation.enforce-metric-name",
+        ]);
         assert_eq!(values(&moved)[0], ("storage_config.aws.backoff_config.max_retries", Value::Int(3)));
         assert_eq!(moved.notices.len(), 4);
         assert_eq!(run(&["-s3.sse-encryption", "-auth.enabled"]).old.len(), 1);

@@ -116,7 +116,10 @@ mod tests {
                 _ => table().find(row.to).is_some(),
             };
             assert!(target, "{} moves to {}", row.path, row.to);
-            let known = row.path.strip_prefix('-').map_or_else(|| table().find(row.path).is_some(), |f| table().flag(f).is_some());
+            let known = row
+                .path
+                .strip_prefix('-')
+                .map_or_else(|| table().find(row.path).is_some(), |f| table().flag(f).is_some());
             assert!(!known, "{} is still a key", row.path);
         }
         assert_eq!(key("", "use_sync_logger").map(|row| row.how), Some(How::Ignore));

@@ -357,7 +357,9 @@ fn kind_of(name: &str, go_type: &str) -> Option<Kind> {
         "list<string>" => Kind::Texts,
         "list<secret>" => Kind::Secrets,
         "list<object>" | "list<relabel>" => Kind::Objects,
-        "map<string,object>" | "map<string,list<object>>" | "map<string,list<string>>" | "map<string,list<secret>>" => Kind::Map,
+        "map<string,object>" | "map<string,list<object>>" | "map<string,list<string>>" | "map<string,list<secret>>" => {
+            Kind::Map
+        }
         "map<string,string>" => Kind::TextMap,
         "map<string,time>" => Kind::TimeMap,
         "map<string,any>" => Kind::AnyMap,
@@ -399,7 +401,9 @@ mod tests {
 
     #[test]
     fn counts_are_upstreams() {
-        let listed = table().keys().filter(|(_, key)| !(key.kind == Kind::Object && key.repeats() && key.flags.is_empty() && is_made_up(key)));
+        let listed = table()
+            .keys()
+            .filter(|(_, key)| !(key.kind == Kind::Object && key.repeats() && key.flags.is_empty() && is_made_up(key)));
         assert_eq!(listed.count(), 4513);
         let flags: usize = table().keys().map(|(_, key)| key.flags().count()).sum();
         assert_eq!(flags + table().lone_flags().len(), 2936);

@@ -150,7 +150,7 @@ impl Object {
 
 impl Value {
     /// Rebases objects inside a value that is copied from one key to another of the same shape.
-    fn moved(mut self, from: KeyId, to: KeyId) -> Value {
+    pub(crate) fn moved(mut self, from: KeyId, to: KeyId) -> Value {
         let shift = |root: &mut KeyId| *root = KeyId((i32::from(root.0) - i32::from(from.0) + i32::from(to.0)) as u16);
         match &mut self {
             Value::Objects(objects) => objects.iter_mut().for_each(|object| object.rebase(&shift)),
@@ -262,7 +262,9 @@ fn parse_word(words: Words, text: &str) -> Result<String, String> {
     let (fits, error) = match words {
         Words::LogLevel => (known(&["debug", "info", "warn", "error"]), format!("unrecognized log level {}", quoted())),
         Words::TlsVersion => (known(&["", "TLS10", "TLS11", "TLS12", "TLS13"]), format!("unknown TLS version: {text}")),
-        Words::BucketLookup => (known(&["auto", "path", "virtual-hosted"]), format!("unsupported bucket lookup type: {text}")),
+        Words::BucketLookup => {
+            (known(&["auto", "path", "virtual-hosted"]), format!("unsupported bucket lookup type: {text}"))
+        }
         Words::RelabelAction => {
             let lower = text.to_lowercase();
             let known = RELABEL_ACTIONS.contains(&lower.as_str());
@@ -277,7 +279,17 @@ fn parse_word(words: Words, text: &str) -> Result<String, String> {
 }
 
 const RELABEL_ACTIONS: [&str; 11] = [
-    "replace", "keep", "drop", "keepequal", "dropequal", "hashmod", "labelmap", "labeldrop", "labelkeep", "lowercase", "uppercase",
+    "replace",
+    "keep",
+    "drop",
+    "keepequal",
+    "dropequal",
+    "hashmod",
+    "labelmap",
+    "labeldrop",
+    "labelkeep",
+    "lowercase",
+    "uppercase",
 ];
 
 /// Prints a scalar value as its kind is written. Lists are joined with commas; blocks and maps print as nothing.

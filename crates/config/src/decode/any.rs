@@ -22,7 +22,9 @@ impl Decoder<'_> {
                 Meaning::Int(_) | Meaning::Uint(_) | Meaning::Float(_) => Any::Number(text.clone()),
                 Meaning::Timestamp | Meaning::Text => Any::Text(text.clone()),
             },
-            Body::List(items) => Any::List(items.iter().map(|item| self.any(*item, depth + 1)).collect::<Result<_, _>>()?),
+            Body::List(items) => {
+                Any::List(items.iter().map(|item| self.any(*item, depth + 1)).collect::<Result<_, _>>()?)
+            }
             Body::Map(pairs) => {
                 let mut entries = Vec::new();
                 for (name, value) in pairs {

@@ -49,7 +49,8 @@ fn underscores_fit(digits: &str) -> bool {
 pub(crate) fn parse_uint(text: &str) -> Result<u64, NumberError> {
     let (radix, digits) = base(text);
     let plain = digits.replace('_', "");
-    if plain.is_empty() || !plain.chars().all(|c| c.is_digit(radix)) || (digits.contains('_') && !underscores_fit(text)) {
+    if plain.is_empty() || !plain.chars().all(|c| c.is_digit(radix)) || (digits.contains('_') && !underscores_fit(text))
+    {
         return Err(NumberError::Syntax);
     }
     u64::from_str_radix(&plain, radix).map_err(|_| NumberError::Range)
@@ -107,7 +108,9 @@ mod tests {
 
     #[test]
     fn integers_take_prefixes_and_underscores() {
-        for (text, value) in [("0x10", 16), ("0b11", 3), ("010", 8), ("0o17", 15), ("1_000", 1000), ("-5", -5), ("+7", 7), ("0", 0)] {
+        for (text, value) in
+            [("0x10", 16), ("0b11", 3), ("010", 8), ("0o17", 15), ("1_000", 1000), ("-5", -5), ("+7", 7), ("0", 0)]
+        {
             assert_eq!(parse_int(text), Ok(value), "{text}");
         }
         assert_eq!(parse_int("-9223372036854775808"), Ok(i64::MIN));
@@ -121,7 +124,14 @@ mod tests {
 
     #[test]
     fn floats_print_like_go() {
-        for (value, text) in [(4.0, "4"), (0.1, "0.1"), (1e21, "1e+21"), (1.5e-7, "1.5e-07"), (-0.25, "-0.25"), (1e20, "100000000000000000000")] {
+        for (value, text) in [
+            (4.0, "4"),
+            (0.1, "0.1"),
+            (1e21, "1e+21"),
+            (1.5e-7, "1.5e-07"),
+            (-0.25, "-0.25"),
+            (1e20, "100000000000000000000"),
+        ] {
             assert_eq!(format_float(value), text);
         }
         assert_eq!(parse_float("1e400"), Err(NumberError::Range));

@@ -18,7 +18,8 @@ fn plain_unit(unit: &str) -> Option<usize> {
         let long = LONG_UNITS[n];
         unit == UNITS[n]
             || (n > 0 && unit == &UNITS[n][..1] && unit != "E")
-            || ((1..6).contains(&n) && (unit == long || unit.strip_prefix(long).is_some_and(|s| s == "BYTE" || s == "BYTES")))
+            || ((1..6).contains(&n)
+                && (unit == long || unit.strip_prefix(long).is_some_and(|s| s == "BYTE" || s == "BYTES")))
             || (n == 0 && unit == long)
     })
 }
@@ -123,7 +124,9 @@ mod tests {
         for huge in ["16EB", "99999999999999999999"] {
             assert!(parse_bytes(huge).unwrap_err().ends_with(": value out of range"), "{huge}");
         }
-        for (bytes, text) in [(0, "0B"), (100, "100B"), (262_144, "256KB"), (1536 << 10, "1536KB"), (150 << 30, "150GB")] {
+        for (bytes, text) in
+            [(0, "0B"), (100, "100B"), (262_144, "256KB"), (1536 << 10, "1536KB"), (150 << 30, "150GB")]
+        {
             assert_eq!(format_bytes(bytes), text);
         }
     }

@@ -87,7 +87,9 @@ mod tests {
         ] {
             assert_eq!(check(text).unwrap_err(), format!("parse {}: {why}", loptr_model::go_quote(text)));
         }
-        for fine in ["", "1", "http://a/b%20c?x=%zz", "s3://key:secret@region/bucket", "http://[::1]:80/", "./a:b", "mailto:x"] {
+        for fine in
+            ["", "1", "http://a/b%20c?x=%zz", "s3://key:secret@region/bucket", "http://[::1]:80/", "./a:b", "mailto:x"]
+        {
             assert_eq!(check(fine), Ok(()), "{fine}");
         }
     }

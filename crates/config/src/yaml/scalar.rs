@@ -58,8 +58,12 @@ pub(crate) fn resolve(node: &Node, text: &str, plain: bool) -> Result<Meaning, S
 fn meaning(text: &str) -> Meaning {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Meaning::Null,
-        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => return Meaning::Bool(true),
-        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => return Meaning::Bool(false),
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            return Meaning::Bool(true);
+        }
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            return Meaning::Bool(false);
+        }
         ".nan" | ".NaN" | ".NAN" => return Meaning::Float(f64::NAN),
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Meaning::Float(f64::INFINITY),
         "-.inf" | "-.Inf" | "-.INF" => return Meaning::Float(f64::NEG_INFINITY),
@@ -78,7 +82,9 @@ fn meaning(text: &str) -> Meaning {
     if let Ok(value) = number::parse_uint(&plain) {
         return Meaning::Uint(value);
     }
-    if is_float(&plain) && let Ok(value) = plain.parse() {
+    if is_float(&plain)
+        && let Ok(value) = plain.parse()
+    {
         return Meaning::Float(value);
     }
     Meaning::Text
@@ -93,7 +99,24 @@ fn is_float(text: &str) -> bool {
     };
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty()) && exponent.is_none_or(|e| !e.is_empty() && digits(e))
+    digits(whole)
+        && digits(fraction)
+        && !(whole.is_empty() && fraction.is_empty())
+        && exponent.is_none_or(|e| !e.is_empty() && digits(e))
+}
+
+/// Whether text written without quotes reads back as the same text.
+pub(crate) fn is_plain_text(text: &str) -> bool {
+    let first = text.chars().next();
+    let opens_syntax = first.is_none_or(|c| c.is_whitespace() || "!&*-?:,[]{}#|>@`\"'%=~<".contains(c));
+    // A dash may open a word, as in `-config`, but not stand alone.
+    let dashed = text.starts_with('-') && text.len() > 1 && !text.starts_with("- ") && !text.starts_with("--");
+    meaning(text) == Meaning::Text
+        && (!opens_syntax || dashed)
+        && !text.ends_with(|c: char| c.is_whitespace() || c == ':')
+        && !text.contains(": ")
+        && !text.contains(" #")
+        && !text.chars().any(char::is_control)
 }
 
 #[cfg(test)]

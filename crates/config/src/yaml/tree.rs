@@ -45,7 +45,10 @@ pub(crate) enum Tag {
 /// What a node is.
 #[derive(Debug)]
 pub(crate) enum Body {
-    Scalar { text: String, plain: bool },
+    Scalar {
+        text: String,
+        plain: bool,
+    },
     List(Vec<NodeId>),
     Map(Vec<(NodeId, NodeId)>),
     /// Stands for an earlier node, which may be one that contains it.
@@ -98,7 +101,10 @@ pub(crate) fn decode_text(bytes: &[u8]) -> Result<&str, SyntaxError> {
         SyntaxError::NotUtf8 { line: line_at(bytes, at), at }
     })?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let control = |c: char| (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
+    let control = |c: char| {
+        (c < ' ' && !matches!(c, '\t' | '\n' | '\r'))
+            || matches!(c, '\u{7f}'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}')
+    };
     match text.char_indices().find(|(_, c)| control(*c)) {
         Some((at, _)) => Err(SyntaxError::Control { line: line_at(text.as_bytes(), at) }),
         None => Ok(text),
@@ -129,7 +135,11 @@ fn syntax(error: &ScanError, text: &str) -> SyntaxError {
         "while parsing node, found unknown anchor" => {
             let before = text.lines().nth(line.saturating_sub(1)).unwrap_or("");
             let name = before.char_indices().nth(column).map_or("", |(at, _)| &before[at..]);
-            let name: String = name.trim_start_matches('*').chars().take_while(|c| !c.is_whitespace() && !",[]{}".contains(*c)).collect();
+            let name: String = name
+                .trim_start_matches('*')
+                .chars()
+                .take_while(|c| !c.is_whitespace() && !",[]{}".contains(*c))
+                .collect();
             format!("unknown anchor '{name}' referenced")
         }
         info => info.to_owned(),
@@ -176,7 +186,9 @@ impl Builder {
                 let target = self.anchors.get(&anchor).copied();
                 (0, Body::Alias(target.expect("the parser reports aliases of known anchors only")), false)
             }
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => return Ok(()),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentStart(_) | Event::DocumentEnd => {
+                return Ok(());
+            }
         };
         let tag = match tag_of {
             None => Tag::None,
