@@ -10,16 +10,14 @@
 //!
 //! Each text between backquotes in `matches` is a case's id, or, with any other character than those of an
 //! id, a pattern for the whole query text in which `*` stands for anything. A bar inside is written `\|`.
-//! A case that only a pattern names may differ in any way; where the recorded set knows the better answer of a
-//! case (`data/better.jsonl`), the server must give exactly that.
+//!
+//! Ids count when recorded requests are replayed: such a case must then be answered as upstream did, or exactly
+//! as its better answer says. Patterns count only between two live servers, where no better answer is known.
 
-use std::collections::BTreeMap;
-
-use crate::recorded::{Case, Expected, RecordedError, parse_cases};
+use crate::recorded::Case;
 
 /// The list as shipped with this tool.
 pub const SHIPPED: &str = include_str!("../../docs/differences.md");
-static BETTER: &str = include_str!("../data/better.jsonl");
 
 /// One row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +33,9 @@ pub struct Defect {
 }
 
 /// The whole list.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Differences {
     defects: Vec<Defect>,
-    better: BTreeMap<String, Expected>,
 }
 
 /// Why a list cannot be read.
@@ -55,9 +52,6 @@ pub enum DifferencesError {
     /// There is no table.
     #[error("the list of differences has no table headed `| defect |`")]
     NoTable,
-    /// The better answers cannot be read.
-    #[error(transparent)]
-    Better(#[from] RecordedError),
 }
 
 impl Differences {
@@ -77,8 +71,7 @@ impl Differences {
             let (ids, patterns) = quoted.partition(|text| is_id(text));
             defects.push(Defect { name: name.clone(), ids, patterns, reason: reason.clone() });
         }
-        let better = parse_cases(BETTER.as_bytes())?.into_iter().map(|case| (case.id, case.expected)).collect();
-        Ok(Self { defects, better })
+        Ok(Self { defects })
     }
 
     /// Every row.
@@ -86,25 +79,14 @@ impl Differences {
         &self.defects
     }
 
-    /// The row that names this case, by id or by its query.
+    /// The row that names this case.
     pub fn of(&self, case: &Case) -> Option<&Defect> {
-        let query = case.query();
-        self.defects.iter().find(|defect| defect.ids.contains(&case.id)).or_else(|| self.of_query(&query))
+        self.defects.iter().find(|defect| defect.ids.contains(&case.id))
     }
 
     /// The row with a pattern that fits this query.
     pub fn of_query(&self, query: &str) -> Option<&Defect> {
         self.defects.iter().find(|defect| defect.patterns.iter().any(|pattern| fits(pattern, query)))
-    }
-
-    /// The answer that is better than upstream's, where it is known.
-    pub fn better(&self, id: &str) -> Option<&Expected> {
-        self.better.get(id)
-    }
-
-    /// The ids whose better answer is known.
-    pub fn better_ids(&self) -> impl Iterator<Item = &str> {
-        self.better.keys().map(String::as_str)
     }
 }
 
@@ -173,40 +155,31 @@ mod tests {
     }
 
     #[test]
-    fn the_shipped_list_names_recorded_cases_and_their_better_answers() {
+    fn the_shipped_list_and_the_better_answers_name_the_same_cases() {
         let list = Differences::parse(SHIPPED).unwrap();
-        let cases = recorded::cases().unwrap();
+        let mut cases = recorded::cases().unwrap();
+        cases.extend(recorded::defect_cases().unwrap());
         for defect in list.defects() {
+            assert!(!defect.ids.is_empty() && !defect.reason.is_empty(), "{} shows nothing", defect.name);
             for id in &defect.ids {
                 let case = cases.iter().find(|case| case.id == *id);
-                assert!(case.is_some(), "{id} of {} is no recorded case", defect.name);
-                assert!(list.better(id).is_some(), "the better answer of {id} is missing");
+                assert!(case.is_some_and(|case| case.better.is_some()), "{id} of {} has no better answer", defect.name);
             }
         }
-        for id in list.better_ids() {
-            assert!(
-                list.defects().iter().any(|defect| defect.ids.iter().any(|listed| listed == id)),
-                "{id} is not listed"
-            );
+        for case in cases.iter().filter(|case| case.better.is_some()) {
+            assert!(list.of(case).is_some(), "{} is not listed", case.id);
         }
     }
 
     #[test]
-    fn better_answers_differ_from_the_recorded_ones() {
-        let list = Differences::parse(SHIPPED).unwrap();
-        for case in recorded::cases().unwrap() {
-            let Some(better) = list.better(&case.id) else { continue };
+    fn better_answers_differ_from_those_of_upstream() {
+        for case in recorded::cases().unwrap().into_iter().chain(recorded::defect_cases().unwrap()) {
+            let Some(better) = &case.better else { continue };
             let ExpectedBody::Json(json) = &better.body else { panic!("{} has no JSON", case.id) };
-            let answer = Answer {
-                status: better.status,
-                content_type: better.content_type.clone(),
-                body: json.to_string().into_bytes(),
-            };
-            assert!(
-                crate::compare::compare(&case.expected, &answer, Rules::default()).is_err(),
-                "{} is no difference",
-                case.id
-            );
+            let content_type = better.content_type.clone();
+            let answer = Answer { status: better.status, content_type, body: json.to_string().into_bytes() };
+            let difference = crate::compare::compare(&case.expected, &answer, Rules::default());
+            assert!(difference.is_err(), "{} is no difference", case.id);
         }
     }
 }

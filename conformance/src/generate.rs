@@ -126,8 +126,8 @@ impl Generator {
             let (label, values) = self.pick(source.labels);
             let value = self.pick(values);
             matchers.push(match self.below(8) {
-                0 => format!("{label}!=\"{value}\""),
-                1 => format!("{label}=~\".+\""),
+                0 if values.len() > 1 => format!("{label}!=\"{value}\""),
+                0 | 1 => format!("{label}=~\".+\""),
                 2 => format!("{label}=~\"{value}|x.*\""),
                 3 => format!("{label}!~\"x.*\""),
                 4 => format!("nosuch=\"\", {label}!=\"\""),
@@ -365,22 +365,34 @@ impl Generator {
     }
 
     fn vector_aggregation(&mut self, depth: u32) -> String {
-        let operation =
-            self.pick(&["sum", "sum", "sum", "avg", "count", "max", "min", "stddev", "stdvar", "topk", "bottomk"]);
-        let parameter = if operation.ends_with('k') { self.pick(&["1, ", "3, ", "10, "]) } else { "" };
+        let operation = self.pick(&["sum", "sum", "sum", "avg", "count", "max", "min", "stddev", "stdvar", "topk"]);
+        if operation == "topk" {
+            return self.largest();
+        }
         if depth > 1 && self.chance(25) {
             let inner = self.vector_aggregation(depth - 1);
             let grouping = self.pick(&["", "", " by (app)", " by (env)", " without (pod)"]);
-            return format!("{operation}{grouping}({parameter}{inner})");
+            return format!("{operation}{grouping}({inner})");
         }
         let source = self.source();
         let inner = self.range_aggregation(source);
         let grouping = self.grouping(source, Fields::default());
         match self.below(3) {
-            0 => format!("{operation}({parameter}{inner})"),
-            1 => format!("{operation} {grouping} ({parameter}{inner})"),
-            _ => format!("{operation}({parameter}{inner}) {grouping}"),
+            0 => format!("{operation}({inner})"),
+            1 => format!("{operation} {grouping} ({inner})"),
+            _ => format!("{operation}({inner}) {grouping}"),
         }
+    }
+
+    /// `topk` or `bottomk` over values that hardly ever tie: which of equal ones is kept is upstream's accident.
+    fn largest(&mut self) -> String {
+        let operation = self.pick(&["topk", "bottomk"]);
+        let count = self.pick(&["1", "2", "3", "10"]);
+        let grouping = self.pick(&["", "", " by (env)", " without (pod)"]);
+        let inner = self.pick(&["sum by (app, env)", "sum by (app, env, host)", "sum by (app)"]);
+        let range = self.pick(&["10m", "30m", "1h"]);
+        let apps = self.pick(&[".+", "json|logfmt|nginx", "fleet|nginx|packed|sm"]);
+        format!("{operation}{grouping} ({count}, {inner} (bytes_over_time({{app=~\"{apps}\"}}[{range}])))")
     }
 
     fn binary(&mut self, depth: u32) -> String {

@@ -141,12 +141,18 @@ impl Options {
         }
     }
 
-    fn cases(&self) -> Result<Vec<recorded::Case>, String> {
-        let cases = match self.file("cases")? {
-            Some(lines) => recorded::parse_cases(lines.as_bytes()),
-            None => recorded::cases(),
-        };
-        cases.map_err(|error| error.to_string())
+    /// What to replay, under the names of its sums.
+    fn cases(&self) -> Result<Vec<(&'static str, Vec<recorded::Case>)>, String> {
+        let readable = |cases: Result<_, recorded::RecordedError>| cases.map_err(|error| error.to_string());
+        Ok(match self.file("cases")? {
+            Some(lines) => vec![("all", readable(recorded::parse_cases(lines.as_bytes()))?)],
+            None => {
+                vec![
+                    ("all recorded", readable(recorded::cases())?),
+                    ("all defects", readable(recorded::defect_cases())?),
+                ]
+            }
+        })
     }
 
     fn window(&self) -> Result<Window, String> {
@@ -175,8 +181,12 @@ fn command(out: &mut impl Write) -> Result<bool, String> {
         "run" => {
             let mut client = options.client("url")?;
             prepare(&mut client, &options, options.has("push"), out)?;
-            let sum = replay::run(&mut client, &options.cases()?, &options.differences()?, &options.settings(), out);
-            Ok(sum.map_err(written)?.failed == 0)
+            let (differences, settings) = (options.differences()?, options.settings());
+            let mut failed = 0;
+            for (name, cases) in options.cases()? {
+                failed += replay::run(&mut client, name, &cases, &differences, &settings, out).map_err(written)?.failed;
+            }
+            Ok(failed == 0)
         }
         "push-set" => prepare(&mut options.client("url")?, &options, true, out).map(|()| true),
         "compare" => compare(&options, out),
@@ -220,7 +230,7 @@ fn compare(options: &Options, out: &mut impl Write) -> Result<bool, String> {
     } else {
         let groups = &settings.groups;
         let chosen = |case: &recorded::Case| groups.is_empty() || groups.iter().any(|group| group == case.group());
-        let cases = options.cases()?.into_iter().filter(chosen);
+        let cases = options.cases()?.into_iter().flat_map(|(_, cases)| cases).filter(chosen);
         cases.map(|case| live::Question { id: case.id, request: case.request }).collect()
     };
     let totals = live::run(&mut a, &mut b, &questions, &options.differences()?, &settings, out);

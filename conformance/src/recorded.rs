@@ -9,11 +9,15 @@
 //! ```
 //!
 //! A parameter's value is a string, or a list of strings for a repeated parameter.
+//!
+//! `data/defects.jsonl` has cases in the same form with one member more, `better`: the answer a server gives that
+//! does not share a listed defect of upstream. Where the id is that of a recorded case, only `better` is taken.
 
 use serde_json::Value;
 
 use crate::http::{self, Request};
 
+static DEFECTS: &[u8] = include_bytes!("../data/defects.jsonl");
 static CASES: &[u8] = include_bytes!("../data/cases.jsonl.zst");
 static PUSH: [&[u8]; 5] = [
     include_bytes!("../data/push/00.json.zst"),
@@ -78,8 +82,10 @@ pub struct Case {
     pub id: String,
     /// What to send.
     pub request: Request,
-    /// What must come back.
+    /// What upstream answered.
     pub expected: Expected,
+    /// What is answered without a listed defect of upstream, where it has one here.
+    pub better: Option<Expected>,
 }
 
 impl Case {
@@ -110,7 +116,21 @@ pub fn push_bodies() -> Result<Vec<Vec<u8>>, RecordedError> {
 
 /// Every recorded case, in file order.
 pub fn cases() -> Result<Vec<Case>, RecordedError> {
-    parse_cases(&unpack("the cases", CASES)?)
+    let mut cases = parse_cases(&unpack("the cases", CASES)?)?;
+    for defect in parse_cases(DEFECTS)? {
+        if let Some(case) = cases.iter_mut().find(|case| case.id == defect.id) {
+            case.better = defect.better;
+        }
+    }
+    Ok(cases)
+}
+
+/// Requests made to show the listed defects, beyond the recorded ones.
+pub fn defect_cases() -> Result<Vec<Case>, RecordedError> {
+    let recorded = cases()?;
+    let mut defects = parse_cases(DEFECTS)?;
+    defects.retain(|defect| recorded.iter().all(|case| case.id != defect.id));
+    Ok(defects)
 }
 
 /// Reads cases from JSON lines; empty lines are skipped.
@@ -133,12 +153,6 @@ fn unpack(what: &'static str, packed: &[u8]) -> Result<Vec<u8>, RecordedError> {
 
 fn case(value: &Value) -> Option<Case> {
     let text = |name: &str| value.get(name)?.as_str().map(str::to_owned);
-    let expect = value.get("expect")?;
-    let body = match (expect.get("compare"), expect.get("json"), expect.get("text")) {
-        (None, Some(json), _) => ExpectedBody::Json(json.clone()),
-        (None, None, Some(text)) => ExpectedBody::Text(text.as_str()?.to_owned()),
-        _ => ExpectedBody::Free,
-    };
     let request = Request {
         method: text("method")?,
         path: text("path")?,
@@ -146,12 +160,24 @@ fn case(value: &Value) -> Option<Case> {
         headers: pairs(value.get("headers"))?,
         body: text("body").unwrap_or_default().into_bytes(),
     };
-    let expected = Expected {
+    let better = match value.get("better") {
+        Some(better) => Some(expected(better)?),
+        None => None,
+    };
+    Some(Case { id: text("id")?, request, expected: expected(value.get("expect")?)?, better })
+}
+
+fn expected(expect: &Value) -> Option<Expected> {
+    let body = match (expect.get("compare"), expect.get("json"), expect.get("text")) {
+        (None, Some(json), _) => ExpectedBody::Json(json.clone()),
+        (None, None, Some(text)) => ExpectedBody::Text(text.as_str()?.to_owned()),
+        _ => ExpectedBody::Free,
+    };
+    Some(Expected {
         status: u16::try_from(expect.get("status")?.as_u64()?).ok()?,
         content_type: expect.get("content_type")?.as_str()?.to_owned(),
         body,
-    };
-    Some(Case { id: text("id")?, request, expected })
+    })
 }
 
 fn pairs(map: Option<&Value>) -> Option<Vec<(String, String)>> {
@@ -185,6 +211,14 @@ mod tests {
             let parsed: Value = serde_json::from_slice(&body).unwrap();
             assert!(parsed["streams"].as_array().is_some_and(|streams| !streams.is_empty()));
         }
+    }
+
+    #[test]
+    fn defects_add_better_answers_and_cases_of_their_own() {
+        let better = cases().unwrap().into_iter().filter(|case| case.better.is_some()).count();
+        let own = defect_cases().unwrap();
+        assert!(own.iter().all(|case| case.better.is_some()));
+        assert_eq!((better, own.len()), (9, 24));
     }
 
     #[test]

@@ -105,9 +105,11 @@ pub fn metric(text: &str, name: &str) -> Option<f64> {
     values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
 }
 
-/// Replays `cases`, writes a line for each difference and a table by group; returns the sums.
+/// Replays `cases`, writes a line for each difference and a table by group with a last line `name`; returns that
+/// line's sums.
 pub fn run(
     client: &mut Client,
+    name: &str,
     cases: &[Case],
     differences: &Differences,
     settings: &Settings,
@@ -126,7 +128,7 @@ pub fn run(
             Outcome::Beyond => counts.beyond += 1,
         }
     }
-    table(&groups, settings.foundation, out)
+    table(&groups, name, settings.foundation, out)
 }
 
 fn judge(
@@ -154,7 +156,10 @@ fn judge(
     let rules = language::rules_of(&case.request, settings.live);
     let Err(difference) = compare::compare(&case.expected, &answer, rules) else { return Ok(Outcome::Passed) };
     let defect = differences.of(case);
-    let worse = differences.better(&case.id).and_then(|better| compare::compare(better, &answer, rules).err());
+    let worse = match &case.better {
+        Some(better) => compare::compare(better, &answer, rules).err(),
+        None => Some(difference.clone()),
+    };
     let (word, outcome, reason) = match (defect, &worse) {
         (Some(defect), None) => {
             ("listed", Outcome::Listed(defect.name.clone()), format!("{}: {difference}", defect.name))
@@ -168,7 +173,7 @@ fn judge(
     };
     report(out, word, &case.id, &case.request, &reason)?;
     if settings.verbose {
-        let expected = differences.better(&case.id).unwrap_or(&case.expected);
+        let expected = defect.and(case.better.as_ref()).unwrap_or(&case.expected);
         crate::live::show_diff(out, expected, &answer)?;
     }
     Ok(outcome)
@@ -181,21 +186,24 @@ pub(crate) fn report(out: &mut impl Write, word: &str, id: &str, request: &Reque
     writeln!(out, "{word}  {id}  {endpoint}  {}\n        {reason}", compare::short(&query))
 }
 
-fn table(groups: &BTreeMap<&str, Counts>, foundation: bool, out: &mut impl Write) -> io::Result<Counts> {
+fn table(groups: &BTreeMap<&str, Counts>, name: &str, foundation: bool, out: &mut impl Write) -> io::Result<Counts> {
+    if groups.is_empty() {
+        return Ok(Counts::default());
+    }
     let beyond = |text: String| if foundation { format!("{text:>27}") } else { String::new() };
     let heading = beyond("not in the foundation's".to_owned());
-    writeln!(out, "\n{:<12}{:>8}{:>8}{:>8}{heading}{:>8}", "group", "passed", "listed", "failed", "total")?;
+    writeln!(out, "\n{:<18}{:>8}{:>8}{:>8}{heading}{:>8}", "group", "passed", "listed", "failed", "total")?;
     let mut sum = Counts::default();
     let mut line = |name: &str, counts: Counts| {
         let Counts { passed, listed, failed, .. } = counts;
         let apart = beyond(counts.beyond.to_string());
-        writeln!(out, "{name:<12}{passed:>8}{listed:>8}{failed:>8}{apart}{:>8}", counts.total())
+        writeln!(out, "{name:<18}{passed:>8}{listed:>8}{failed:>8}{apart}{:>8}", counts.total())
     };
     for (group, counts) in groups {
         line(group, *counts)?;
         sum.add(*counts);
     }
-    line("all", sum)?;
+    line(name, sum)?;
     Ok(sum)
 }
 
@@ -229,9 +237,12 @@ mod tests {
         let counts = Counts { passed: 1, listed: 2, failed: 3, beyond: 4 };
         let groups = BTreeMap::from([("a", counts), ("b", counts)]);
         let mut text = Vec::new();
-        let sum = table(&groups, true, &mut text).unwrap();
+        let sum = table(&groups, "all", true, &mut text).unwrap();
         assert_eq!((sum.total(), sum.failed), (20, 6));
         let text = String::from_utf8(text).unwrap();
-        assert!(text.ends_with("all                2       4       6                          8      20\n"), "{text}");
+        assert!(
+            text.ends_with("all                      2       4       6                          8      20\n"),
+            "{text}"
+        );
     }
 }

@@ -100,7 +100,7 @@ pub(super) const SOURCES: &[Source] = &[
             "\\\\bcache miss\\\\b",
             "192\\\\.168\\\\.[0-1]",
         ],
-        patterns: &["<_>boom<_>", "<_>level<_>error<_>", "{<_>}"],
+        patterns: &["<_>boom<_>", "<_>level<_>error<_>", "<_>latency_ms<_>"],
         parsers: &[
             ("json", JSON),
             ("json", JSON),
@@ -177,7 +177,7 @@ pub(super) const SOURCES: &[Source] = &[
     },
     Source {
         app: "sm",
-        labels: &[("user", &["label"]), ("env", &["prod"])],
+        labels: &[("env", &["prod"]), ("user", &["label"])],
         needles: &["sm 1", "parsed"],
         regexes: &["sm [1-3]", "\\\"v\\\": 1?5"],
         patterns: &["<_>sm <_>"],
