@@ -9,7 +9,7 @@ use loptr_conformance::{language, replay};
 use serde_json::{Value, json};
 
 use crate::process::{self, Process, ProcessError, Stored};
-use crate::push::{Batch, Batches};
+use crate::push::{Batch, Batches, COLLECTORS};
 use crate::questions::{self, Question};
 
 /// Why a measurement ends early.
@@ -143,7 +143,7 @@ impl Server {
 }
 
 /// Sends every batch to every server in turn, then flushes each; `flush_at_ns` flushes once more on the way, when the
-/// entries have come that far.
+/// entries have come that far and every collector has sent some.
 pub(crate) fn push(
     servers: &mut [Server],
     mut batches: Batches,
@@ -156,14 +156,15 @@ pub(crate) fn push(
         before.push(server.process.cpu_secs()?);
     }
     let mut pushed = vec![Pushed::default(); servers.len()];
-    let mut flush_at_ns = flush_at_ns;
+    let (mut flush_at_ns, mut sent) = (flush_at_ns, 0);
     while let Some(batch) = batches.next() {
         for (server, pushed) in servers.iter_mut().zip(&mut pushed) {
             pushed.push_wall_secs += server.push(&batch)?.as_secs_f64();
             pushed.protobuf_bytes += batch.protobuf_bytes as u64;
             pushed.entries += batch.entries as u64;
         }
-        if flush_at_ns.is_some_and(|at_ns| batch.last_ns >= at_ns) {
+        sent += 1;
+        if sent >= COLLECTORS && flush_at_ns.is_some_and(|at_ns| batch.last_ns >= at_ns) {
             flush_at_ns = None;
             for server in servers.iter_mut() {
                 say(format!("{}: {}", server.name, replay::flush(&mut server.client, patience)?));
