@@ -47,6 +47,11 @@ impl ChunkMeta {
         (self.min, self.max, self.checksum)
     }
 
+    /// [`ChunkMeta::kb`] of a chunk with this many uncompressed bytes: halves round up.
+    pub fn kb_of(uncompressed_bytes: u64) -> u32 {
+        u32::try_from(uncompressed_bytes.saturating_add(512) / 1024).unwrap_or(u32::MAX)
+    }
+
     /// Whether `[min, max]` and `[from, through)` have an instant in common.
     pub fn overlaps(&self, from: Millis, through: Millis) -> bool {
         overlaps(self.min, self.max, from, through)
@@ -353,4 +358,61 @@ fn write_entry(chunk: &ChunkMeta, previous_max: &mut i64, out: &mut Vec<u8>) {
     out.put_uv(u64::from(chunk.entries));
     out.put_be32(chunk.checksum);
     *previous_max = chunk.max.0;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chunk(min: i64, max: i64) -> ChunkMeta {
+        ChunkMeta { min: Millis(min), max: Millis(max), checksum: 0, kb: 10, entries: 101 }
+    }
+
+    #[test]
+    fn sizes_round_to_the_nearest_kib() {
+        let kb = [0, 511, 512, 1535, 1536, u64::MAX].map(ChunkMeta::kb_of);
+        assert_eq!(kb, [0, 0, 1, 1, 2, u32::MAX]);
+    }
+
+    #[test]
+    fn a_chunk_ends_inside_and_a_query_before() {
+        assert!(chunk(10, 20).overlaps(Millis(20), Millis(21)) && chunk(10, 20).overlaps(Millis(0), Millis(11)));
+        assert!(!chunk(10, 20).overlaps(Millis(21), Millis(30)) && !chunk(10, 20).overlaps(Millis(0), Millis(10)));
+    }
+
+    #[test]
+    fn statistics_are_scaled_by_time_and_rounded_down() {
+        let sums = |chunk: ChunkMeta, from, through| {
+            let mut sums = ChunkStats::default();
+            sums.add_chunk(&chunk, Millis(from), Millis(through));
+            (sums.chunks, sums.kb, sums.entries)
+        };
+        assert_eq!(sums(chunk(0, 100), 0, 100), (1, 10, 101));
+        assert_eq!(sums(chunk(0, 100), 50, 1000), (1, 5, 50));
+        assert_eq!(sums(chunk(0, 100), 25, 50), (1, 2, 25));
+        assert_eq!(sums(chunk(7, 7), 0, 8), (1, 10, 101));
+        assert_eq!(sums(chunk(i64::MIN, i64::MAX), 0, 1), (1, 0, 0));
+    }
+
+    #[test]
+    fn chunks_are_sorted_and_the_first_of_equals_stays() {
+        let mut chunks = vec![chunk(2, 3), ChunkMeta { kb: 1, ..chunk(1, 2) }, chunk(1, 2), chunk(1, 1)];
+        sort_and_dedup(&mut chunks);
+        assert_eq!(chunks, [chunk(1, 1), ChunkMeta { kb: 1, ..chunk(1, 2) }, chunk(2, 3)]);
+    }
+
+    #[test]
+    fn a_short_list_has_the_layout_of_its_version() {
+        let (mut scratch, mut bounds) = (Vec::new(), Bounds::default());
+        let mut bytes = |version, chunks: &[ChunkMeta]| {
+            let mut out = Vec::new();
+            write(version, chunks, &mut out, &mut scratch, &mut bounds);
+            out
+        };
+        let entry = [2, 1, 10, 101, 0, 0, 0, 0];
+        let marker = [1, 0, 0, 0, 10, 0, 0, 0, 101, 0, 2, 2];
+        assert_eq!(bytes(Version::V2, &[chunk(1, 2)]), [&[1][..], &entry].concat());
+        assert_eq!(bytes(Version::V3, &[chunk(1, 2)]), [&[1, 0, 0, 0, 13, 1][..], &marker, &entry].concat());
+        assert_eq!((bytes(Version::V2, &[]), bytes(Version::V3, &[])), (vec![0], vec![0, 0, 0, 0, 0, 0]));
+    }
 }

@@ -151,10 +151,11 @@ pub(crate) fn section<'a>(file: &'a [u8], at: u64, what: &'static str) -> Result
     Ok(Cursor::new(body, body_at, what))
 }
 
-/// Compares the CRC-32C of `body` with the one stored.
+/// Compares the CRC-32C of `body` with the one stored. A fuzzer would hardly ever get past it, so it does not have to.
+#[allow(unexpected_cfgs, reason = "`cargo fuzz` sets it")]
 pub(crate) fn check(body: &[u8], expected: u32, at: u64, what: &'static str) -> Result<(), IndexError> {
     let found = crc32c::crc32c(body);
-    if found != expected {
+    if found != expected && !cfg!(fuzzing) {
         return Err(IndexError::Checksum { what, at, found, expected });
     }
     Ok(())

@@ -129,11 +129,14 @@ impl IndexFile {
     /// The entry of a label name.
     pub(crate) fn name(&self, name: &str) -> Option<&NameEntry> {
         let names = self.postings.names();
+        if self.symbols.is_lossy() {
+            return names.iter().find(|entry| self.symbols.known(entry.name) == name);
+        }
         let at = names.binary_search_by(|entry| self.symbols.known(entry.name).cmp(name)).ok()?;
         names.get(at)
     }
 
-    /// Where the list of `value` lies, if a series has it.
+    /// Where the list of `value` lies, if a series has it and all symbols are UTF-8.
     pub(crate) fn value_offset(&self, name: &NameEntry, value: &str) -> Option<u64> {
         let at = self.postings.values(name).binary_search_by(|id| self.symbols.known(*id).cmp(value)).ok()?;
         self.postings.offsets(name).get(at).copied()

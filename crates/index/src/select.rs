@@ -27,31 +27,34 @@ struct Step<'p, 'f> {
 }
 
 impl Step<'_, '_> {
+    /// Whether the lists can be found without asking about every value. Values that were not UTF-8 need not ascend any
+    /// more, so they cannot be looked up.
+    fn is_listed(&self, file: &IndexFile) -> bool {
+        let listed =
+            matches!((self.predicate.test, self.accepts_absent), (Test::OneOf(_), false) | (Test::NoneOf(_), true));
+        listed && !file.symbols().is_lossy()
+    }
+
     /// Where the lists lie that this step keeps or drops.
     fn offsets(&self, file: &IndexFile) -> Vec<u64> {
-        let listed = |values: &[&str]| values.iter().filter_map(|value| file.value_offset(self.name, value)).collect();
-        match (self.predicate.test, self.accepts_absent) {
+        match self.predicate.test {
             // The lists of the values named are what is kept, or what is dropped.
-            (Test::OneOf(values), false) | (Test::NoneOf(values), true) => {
-                let mut offsets: Vec<u64> = listed(values);
+            Test::OneOf(values) | Test::NoneOf(values) if self.is_listed(file) => {
+                let lists = values.iter().filter_map(|value| file.value_offset(self.name, value));
+                let mut offsets: Vec<u64> = lists.collect();
                 offsets.sort_unstable();
                 offsets.dedup();
                 offsets
             }
             // All others: keep what is accepted, drop what is refused.
-            (_, absent) => {
+            _ => {
                 let postings = file.postings();
                 std::iter::zip(postings.values(self.name), postings.offsets(self.name))
-                    .filter(|(value, _)| self.predicate.accepts(file.symbols().known(**value)) != absent)
+                    .filter(|(value, _)| self.predicate.accepts(file.symbols().known(**value)) != self.accepts_absent)
                     .map(|(_, offset)| *offset)
                     .collect()
             }
         }
-    }
-
-    /// Whether the lists can be found without asking about every value.
-    fn is_listed(&self) -> bool {
-        matches!((self.predicate.test, self.accepts_absent), (Test::OneOf(_), false) | (Test::NoneOf(_), true))
     }
 }
 
@@ -68,7 +71,7 @@ pub(crate) fn plan<'p>(
         match file.name(predicate.name) {
             Some(name) => {
                 let step = Step { name, predicate, accepts_absent };
-                if step.is_listed() { listed.push(step) } else { asked.push(step) }
+                if step.is_listed(file) { listed.push(step) } else { asked.push(step) }
             }
             // No series has the label.
             None if accepts_absent => {}

@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use loptr_model::{Fingerprint, Labels, Millis, TenantId};
+use loptr_model::{Fingerprint, Labels, Millis, Nanos, TenantId};
 use proptest::prelude::*;
 
+use crate::cursor::Cursor;
 use crate::model_of_index::{Row, accepts, normal, predicates, with_predicates};
+use crate::postings::{Postings, PostingsTable};
+use crate::symbols::Symbols;
+use crate::toc::Toc;
 use crate::*;
 
 const GOLDEN: &str = "
@@ -158,7 +162,8 @@ fn merging_gives_what_upstreams_compactor_gives() {
         let merged = merge(Version::V3, &tenant, [&common, &common], []).expect("merged");
         let merged = IndexFile::open(merged.build().expect("merged").into()).expect("merged");
         assert_eq!(merged.bytes(), compacted.bytes(), "{id}");
-        assert_eq!(merged.toc_checksum(), 0x6d4a_e885, "as in the object's name");
+        let name = tables::FileName::compacted(Nanos(1_795_249_751_281_543_085), &merged).to_string();
+        assert_eq!(name, "1795249751281543085-compactor-1795082400000-1795086000000-6d4ae885.tsdb.gz");
         // Once more over what was compacted already: nothing is doubled, the tenant's label stays away.
         let again = merge(Version::V3, &tenant, [&common], [&merged, &merged]).expect("again");
         assert_eq!(again.build().expect("again"), *merged.bytes());
@@ -413,4 +418,79 @@ fn damage_is_told_apart() {
     assert!(matches!(with(last, !bytes[last]), IndexError::Checksum { what: "table of contents", .. }));
     assert!(matches!(error(bytes[..40].to_vec()), IndexError::TooShort { len: 40, least: 81 }));
     assert!(matches!(error(bytes[..3].to_vec()), IndexError::Truncated { what: "header", at: 0 }));
+}
+
+/// Where checksummed bytes lie in a whole file; the checksum follows them.
+fn checksummed(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
+    let (toc, _) = Toc::read(bytes).expect("our own file");
+    let mut sections = vec![toc.symbols, toc.label_index_table, toc.postings_table, toc.fingerprint_offsets];
+    let (_, raw) = Symbols::read(bytes, toc.symbols).expect("our own file");
+    let table = PostingsTable::read(bytes, toc.postings_table, &raw).expect("our own file");
+    sections.push(table.all());
+    sections.extend(table.names().iter().flat_map(|name| table.offsets(name)));
+    let mut ranges: Vec<_> = sections
+        .into_iter()
+        .map(|at| {
+            let at = at as usize;
+            let len = u32::from_be_bytes(*bytes[at..].first_chunk().expect("a length"));
+            at + 4..at + 4 + len as usize
+        })
+        .collect();
+    for at in Postings::read(bytes, table.all()).expect("our own file").into_vec() {
+        let mut cursor = Cursor::new(&bytes[at as usize * 16..], u64::from(at) * 16, "series");
+        let len = cursor.uv().expect("a length") as usize;
+        ranges.push(cursor.at() as usize..cursor.at() as usize + len);
+    }
+    ranges.push(bytes.len() - 76..bytes.len() - 4);
+    ranges
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn wrong_bytes_under_right_checksums_are_harmless(
+        version in version(),
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let (_, file) = small(version);
+        let mut bytes = file.bytes().to_vec();
+        let ranges = checksummed(&bytes);
+        for (at, byte) in edits {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        for range in ranges {
+            let sum = crc32c::crc32c(&bytes[range.clone()]);
+            bytes[range.end..range.end + 4].copy_from_slice(&sum.to_be_bytes());
+        }
+        // Right or wrong: an answer or an error, in bounded memory, and no panic.
+        if let Ok(rows) = ask_everything(bytes.clone()) {
+            prop_assert!(rows.len() <= bytes.len() / 4);
+            prop_assert!(rows.iter().all(|(_, _, chunks)| chunks.len() <= bytes.len() / 8));
+        }
+    }
+}
+
+#[test]
+fn text_that_is_not_utf8_is_replaced() {
+    let (_, file) = small(Version::V3);
+    let mut bytes = file.bytes().to_vec();
+    let ranges = checksummed(&bytes);
+    let (toc, _) = Toc::read(&bytes).expect("our own file");
+    for (start, end) in [(toc.symbols, toc.series), (toc.postings_table, toc.fingerprint_offsets)] {
+        bytes[start as usize..end as usize].iter_mut().filter(|byte| **byte == b'z').for_each(|byte| *byte = 0xff);
+    }
+    for range in ranges {
+        let sum = crc32c::crc32c(&bytes[range.clone()]);
+        bytes[range.end..range.end + 4].copy_from_slice(&sum.to_be_bytes());
+    }
+    let file = IndexFile::open(bytes.into()).expect("not UTF-8, but whole");
+    assert_eq!(file.view().label_values("a", &[]).expect("values"), ["x", "\u{fffd}"]);
+    let found = rows(&file.view(), &[Predicate { name: "a", test: Test::OneOf(&["\u{fffd}"]) }], None);
+    assert_eq!(found.iter().map(|row| row.0).collect::<Vec<_>>(), [Fingerprint(9)]);
+    let mut builder = IndexBuilder::new(Version::V3);
+    builder.add_view(&file.view(), &[]).expect("whole");
+    let again = IndexFile::open(builder.build().expect("small").into()).expect("our own file");
+    assert_eq!(rows(&again.view(), &[], None), rows(&file.view(), &[], None));
 }

@@ -1,1 +1,280 @@
-//! ingest
+//! The write path: accept, limit, remember, flush.
+//!
+//! ```text
+//! body -> decode -> validate -> stream heads + one log record -> sync -> answer
+//!                                   |
+//!                       chunks closed by size, idle, age, /flush
+//!                                   v
+//!                  object -> Flushed record -> pending index -> index file -> Shipped record -> log dropped
+//! ```
+//!
+//! An entry is acknowledged when its record is synced. Memory, then [`Ingester::pending_streams`], then the bucket's
+//! index, asked in this order, name every acknowledged entry at least once at any instant. `query` never writes;
+//! `ingest` never reads the bucket.
+
+mod flush;
+mod in_flight;
+mod log;
+mod metrics;
+mod pending;
+mod push;
+mod rate;
+mod replay;
+mod settings;
+mod stream;
+mod tenant;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use loptr_chunk::{ChunkError, ChunkOptions};
+use loptr_model::{Millis, Nanos, TenantId};
+use loptr_ports::{PoolError, Ports, TaskHandle};
+use loptr_regex::LabelMatcher;
+use loptr_storage::{Bucket, IndexStore, IndexedStream, StorageError};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+pub use log::{Log, LogError, LogSettings};
+pub use metrics::IngestMetrics;
+pub use push::{PushFailure, PushFailureKind, PushLimits};
+pub use replay::ReplayError;
+pub use settings::{IngestSettings, Limits};
+pub use stream::{CloseReason, Stream};
+pub use tenant::Tenant;
+
+use in_flight::PushesInFlight;
+use pending::Pending;
+use stream::Moment;
+
+/// What went wrong inside the write path.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The log refuses.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The bucket failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A chunk could not be encoded.
+    #[error("chunk cannot be encoded: {0}")]
+    Chunk(#[from] ChunkError),
+    /// The CPU pool gave no result.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
+    /// A flush took too long.
+    #[error("flush took longer than {after:?}")]
+    FlushTimeout {
+        /// The limit.
+        after: Duration,
+    },
+    /// The log could not be replayed.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The disk failed at start.
+    #[error("the write-ahead log cannot be begun: {0}")]
+    Begin(std::io::Error),
+}
+
+/// Figures for gauges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IngestFigures {
+    /// Streams in memory.
+    pub streams: usize,
+    /// Chunks in memory.
+    pub chunks: usize,
+    /// Bytes they hold.
+    pub chunk_bytes: usize,
+    /// Chunks in the bucket that memory still names.
+    pub pending_chunks: usize,
+    /// Bytes waiting for the log.
+    pub log_queued_bytes: usize,
+    /// Bytes written to the log.
+    pub log_bytes: u64,
+    /// Syncs of the log.
+    pub log_syncs: u64,
+}
+
+/// The write path of this process.
+pub struct Ingester {
+    ports: Ports,
+    settings: IngestSettings,
+    bucket: Arc<Bucket>,
+    index: Arc<IndexStore>,
+    log: Option<Log>,
+    tenants: RwLock<HashMap<TenantId, Arc<Tenant>>>,
+    pending: Pending,
+    pushes_in_flight: PushesInFlight,
+    next_seq: Arc<AtomicU64>,
+    last_upload_secs: AtomicI64,
+    shipping: tokio::sync::Mutex<()>,
+    flush_asked: Notify,
+    /// What is counted.
+    pub metrics: IngestMetrics,
+    stop: CancellationToken,
+    tasks: Mutex<Vec<TaskHandle>>,
+}
+
+impl std::fmt::Debug for Ingester {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ingester").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+impl Ingester {
+    /// Replays the log and starts the tasks.
+    pub async fn start(
+        ports: Ports,
+        settings: IngestSettings,
+        bucket: Arc<Bucket>,
+        index: Arc<IndexStore>,
+    ) -> Result<Arc<Self>, IngestError> {
+        let next_seq = Arc::new(AtomicU64::new(1));
+        let mut ingester = Self {
+            ports: ports.clone(),
+            settings: settings.clone(),
+            bucket,
+            index,
+            log: None,
+            tenants: RwLock::default(),
+            pending: Pending::default(),
+            pushes_in_flight: PushesInFlight::default(),
+            next_seq: next_seq.clone(),
+            last_upload_secs: AtomicI64::new(0),
+            shipping: tokio::sync::Mutex::new(()),
+            flush_asked: Notify::new(),
+            metrics: IngestMetrics::default(),
+            stop: CancellationToken::new(),
+            tasks: Mutex::default(),
+        };
+        let mut tasks = Vec::new();
+        if let Some(log) = settings.log {
+            let segment = ingester.replay(&log)?;
+            let opened = Log::open(log, ports.disk.clone(), ports.spawner.clone(), segment, next_seq);
+            let (log, task) = opened.map_err(IngestError::Begin)?;
+            ingester.log = Some(log);
+            tasks.push(task);
+        }
+        let ingester = Arc::new(ingester);
+        let flushing = flush::flush_loop(ingester.clone(), ingester.stop.clone());
+        tasks.push(ports.spawner.spawn("flush loop", Box::pin(flushing)));
+        *ingester.tasks.lock() = tasks;
+        Ok(ingester)
+    }
+
+    /// Appends what the log has; returns the number of the next segment.
+    fn replay(&self, log: &LogSettings) -> Result<u64, IngestError> {
+        let now = self.ports.clock.monotonic();
+        let started = now;
+        let mut failed = 0u64;
+        let recovered =
+            replay::replay(&self.ports.disk, &log.dir, |tenant, labels, fingerprint, seq, segment, entry| {
+                let tenant = self.tenant(tenant);
+                let options = || self.chunk_options(entry.ts);
+                let appended = tenant
+                    .stream(labels, Some(fingerprint), 0, options)
+                    .map(|(stream, _)| stream.replay(entry, seq, &self.settings, Moment { now, segment }));
+                failed += u64::from(!matches!(appended, Ok(Ok(()))));
+            })?;
+        for (flushed, segment) in &recovered.unshipped {
+            self.pending.insert(flushed, *segment);
+        }
+        self.next_seq.store(recovered.next_seq, Ordering::SeqCst);
+        self.metrics.wal_replayed_entries.inc_by(recovered.entries);
+        self.metrics.wal_corruptions.inc_by(recovered.corruptions);
+        let took = Duration::from_nanos((self.ports.clock.monotonic().0 - started.0).unsigned_abs());
+        tracing::info!(
+            entries = recovered.entries,
+            failed,
+            unshipped_chunks = recovered.unshipped.len(),
+            corruptions = recovered.corruptions,
+            ?took,
+            "write-ahead log replayed"
+        );
+        Ok(recovered.next_segment)
+    }
+
+    /// Options of a chunk whose first entry is at `ts`.
+    fn chunk_options(&self, ts: Nanos) -> ChunkOptions {
+        let format = self.bucket.schema().period_at(ts.floor_millis()).schema.chunk_format();
+        ChunkOptions::new(format, self.settings.encoding)
+            .expect("schemas name formats that are written")
+            .block_bytes(self.settings.block_bytes)
+            .target_bytes(self.settings.target_bytes)
+    }
+
+    fn tenant(&self, id: &TenantId) -> Arc<Tenant> {
+        if let Some(tenant) = self.tenants.read().get(id) {
+            return tenant.clone();
+        }
+        self.tenants.write().entry(id.clone()).or_insert_with(|| Arc::new(Tenant::new(id.clone()))).clone()
+    }
+
+    fn tenants(&self) -> Vec<Arc<Tenant>> {
+        self.tenants.read().values().cloned().collect()
+    }
+
+    fn segment(&self) -> u64 {
+        self.log.as_ref().map_or(0, Log::segment)
+    }
+
+    /// The streams of `tenant` in memory that `matchers` accept. Ask this before [`Ingester::pending_streams`].
+    pub fn streams(&self, tenant: &TenantId, matchers: &[LabelMatcher]) -> Vec<Arc<Stream>> {
+        let tenant = self.tenants.read().get(tenant).cloned();
+        tenant.map_or_else(Vec::new, |tenant| tenant.select(matchers))
+    }
+
+    /// Chunks in `[from, through)` that lie in the bucket and that its index may not name yet. Ask this before the
+    /// index.
+    pub fn pending_streams(
+        &self,
+        tenant: &TenantId,
+        matchers: &[LabelMatcher],
+        from: Millis,
+        through: Millis,
+    ) -> Vec<IndexedStream> {
+        self.pending.streams(tenant, matchers, from, through)
+    }
+
+    /// Asks for everything in memory to be flushed and its index shipped; returns at once.
+    pub fn flush(&self) {
+        self.flush_asked.notify_one();
+    }
+
+    /// Flushes everything in memory and ships its index; returns when that was tried.
+    pub async fn flush_now(self: &Arc<Self>) {
+        self.sweep(flush::Sweep::Everything, true).await;
+    }
+
+    /// Stops the tasks; with `flush_on_shutdown` everything goes to the bucket first, else the log keeps it. Pushes
+    /// must have ended.
+    pub async fn stop(self: &Arc<Self>) {
+        self.stop.cancel();
+        if self.settings.flush_on_shutdown || self.log.is_none() {
+            self.flush_now().await;
+        } else if let Err(error) = self.ship_index().await {
+            tracing::warn!(%error, "index was not shipped at shutdown; the log keeps what it would have named");
+        }
+    }
+
+    /// Figures for gauges.
+    pub fn figures(&self) -> IngestFigures {
+        let mut figures = IngestFigures { pending_chunks: self.pending.len(), ..IngestFigures::default() };
+        for tenant in self.tenants() {
+            for stream in tenant.all() {
+                let (chunks, bytes) = stream.memory();
+                figures.streams += 1;
+                figures.chunks += chunks;
+                figures.chunk_bytes += bytes;
+            }
+        }
+        if let Some(log) = &self.log {
+            figures.log_queued_bytes = log.queued_bytes();
+            (figures.log_bytes, figures.log_syncs) = log.written();
+        }
+        figures
+    }
+}

@@ -1,3 +1,28 @@
-//! storage
+//! Which object holds what, fetched and cached.
+//!
+//! ```text
+//! Bucket      chunk objects and index files under upstream's names
+//! IndexStore  table listings and opened index files, cached within a bound
+//!    └─ snapshot(tenant, from, through) ─> IndexSnapshot   series, labels: CPU work over bytes in memory
+//! DiskStore   the filesystem object store, atomic and synced
+//! ```
+//!
+//! Tenants come as [`TenantId`](loptr_model::TenantId), never as text. A missing or damaged object is an error that
+//! names it, never a shorter answer. Our own objects lie under [`OWN_PREFIX`], which is no legal tenant name.
+#![warn(missing_docs)]
+
+mod bucket;
 mod disk_store;
+mod error;
+mod index_store;
+mod matching;
+mod schema;
+mod snapshot;
+
+pub use bucket::{Bucket, ChunkNames};
 pub use disk_store::{DiskStore, OWN_PREFIX};
+pub use error::{ErrorKind, StorageError};
+pub use index_store::{IndexCacheSettings, IndexStore};
+pub use matching::with_predicates;
+pub use schema::{Period, Schema, TableId};
+pub use snapshot::{IndexSnapshot, IndexedStream, merge_streams};

@@ -1,1 +1,8 @@
 //! wire
+#![warn(missing_docs)]
+
+pub mod enrich;
+pub mod go;
+pub mod labels;
+mod lenient;
+pub mod push;

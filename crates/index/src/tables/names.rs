@@ -3,8 +3,9 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use loptr_model::{Millis, TenantId};
+use loptr_model::{Millis, Nanos, TenantId};
 
+use crate::file::IndexFile;
 use crate::gzip::GZIP_SUFFIX;
 
 /// Milliseconds of a table.
@@ -107,6 +108,12 @@ pub enum FileName {
 }
 
 impl FileName {
+    /// Name for one tenant's `file`, made at `created`.
+    pub fn compacted(created: Nanos, file: &IndexFile) -> Self {
+        let (from, through) = file.bounds();
+        FileName::Compacted { created: created.0, in_secs: false, from, through, checksum: file.toc_checksum() }
+    }
+
     /// Reads a name with or without `.gz`. Both forms occur at both directory levels.
     pub fn parse(name: &str) -> Option<Self> {
         let stem = name.strip_suffix(GZIP_SUFFIX).unwrap_or(name).strip_suffix(TSDB_SUFFIX)?;

@@ -1,0 +1,32 @@
+//! Holds a server against answers recorded from upstream, over HTTP alone.
+//!
+//! * [`recorded`]: the bodies to push, and each request with upstream's answer;
+//! * [`compare`]: when two answers say the same, and what is free;
+//! * [`language`]: what a query's tokens tell: whether it sorts, whether the foundation's language holds it;
+//! * [`differences`]: the list of answers that are knowingly better than upstream's;
+//! * [`generate`]: queries drawn from the grammar, for two live servers;
+//! * [`replay`] and [`live`]: the two commands;
+//! * [`http`]: a small blocking client.
+//!
+//! ```
+//! use loptr_conformance::{compare::{self, Rules}, http::Answer};
+//!
+//! let answer = |body: &str| Answer { status: 200, content_type: "application/json".into(), body: body.into() };
+//! let expected = compare::expect_same_as(&answer(r#"{"status":"success","data":["a","b"]}"#));
+//! assert!(compare::compare(&expected, &answer(r#"{"data":["b","a"],"status":"success"}"#), Rules::default()).is_ok());
+//! assert!(compare::compare(&expected, &answer(r#"{"data":["b"],"status":"success"}"#), Rules::default()).is_err());
+//! ```
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a black-box tool outside the server: it has no simulated clock, disk or network"
+)]
+
+pub mod compare;
+pub mod differences;
+pub mod generate;
+pub mod http;
+pub mod language;
+pub mod live;
+pub mod recorded;
+pub mod replay;

@@ -1,0 +1,238 @@
+//! The `loptr-conformance` command. `loptr-conformance help` says what it takes.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a black-box tool outside the server: it has no simulated clock, disk or network"
+)]
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use loptr_conformance::differences::{Differences, SHIPPED};
+use loptr_conformance::generate::Generator;
+use loptr_conformance::http::Client;
+use loptr_conformance::live::{self, Window};
+use loptr_conformance::{recorded, replay};
+
+const HELP: &str = "\
+loptr-conformance run --url URL      replay the recorded requests and compare
+    --push                           push the recorded set first
+    --flush                          then POST /flush and wait until no chunk is in memory
+    --patience SECS                  at most so long (60)
+    --groups A,B                     only these groups
+    --cases FILE                     cases from a file of JSON lines instead of the packed ones
+    --foundation                     set apart what the foundation's language does not hold
+    --live                           entries of one time may come in any order
+    --differences FILE               list of differences (default: the one shipped)
+    --no-differences                 judge by upstream's answers alone
+loptr-conformance compare --a URL --b URL
+                                     send the same requests to two servers; without a source of
+                                     requests, the recorded ones
+    --queries FILE                   bare queries or cases, one a line
+    --generate N --seed S            N queries drawn from the grammar
+    --start SECS --end SECS --step SECS --limit N
+                                     window of bare and generated queries (default: the recorded hour)
+    --groups, --foundation, --live, --differences as above
+loptr-conformance generate --generate N --seed S
+                                     print the queries
+loptr-conformance push-set --url URL push the recorded set only (--flush, --patience as above)
+    --tenant NAME                    X-Scope-OrgID for every command
+    --verbose                        show where both answers part
+Exit code 1: something differs; 2: it could not be asked.
+";
+
+fn main() -> ExitCode {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let done = command(&mut out);
+    let flushed = out.flush().map_err(|error| error.to_string());
+    match done.and_then(|same| flushed.map(|()| same)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "loptr-conformance: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Options that take a value; all others are switches.
+const VALUED: [&str; 15] = [
+    "url",
+    "a",
+    "b",
+    "tenant",
+    "groups",
+    "cases",
+    "differences",
+    "patience",
+    "queries",
+    "generate",
+    "seed",
+    "start",
+    "end",
+    "step",
+    "limit",
+];
+const SWITCHES: [&str; 7] = ["push", "flush", "foundation", "live", "verbose", "no-differences", "help"];
+
+#[derive(Debug, Default)]
+struct Options(BTreeMap<String, String>);
+
+impl Options {
+    fn read(words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let mut options = BTreeMap::new();
+        let mut words = words;
+        while let Some(word) = words.next() {
+            let name = word.strip_prefix("--").ok_or_else(|| format!("{word:?} is no option"))?;
+            let (name, given) =
+                name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value.to_owned())));
+            let value = if VALUED.contains(&name) {
+                given.or_else(|| words.next()).ok_or_else(|| format!("--{name} wants a value"))?
+            } else if SWITCHES.contains(&name) && given.is_none() {
+                String::new()
+            } else {
+                return Err(format!("there is no option --{name}"));
+            };
+            options.insert(name.to_owned(), value);
+        }
+        Ok(Self(options))
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str, default: T) -> Result<T, String> {
+        self.text(name)
+            .map_or(Ok(default), |text| text.parse().map_err(|_| format!("--{name} {text:?} is not a number")))
+    }
+
+    fn client(&self, name: &str) -> Result<Client, String> {
+        let url = self.text(name).ok_or_else(|| format!("--{name} is missing"))?;
+        Client::new(url, self.text("tenant")).map_err(|error| error.to_string())
+    }
+
+    fn file(&self, name: &str) -> Result<Option<String>, String> {
+        let Some(path) = self.text(name) else { return Ok(None) };
+        std::fs::read_to_string(path).map(Some).map_err(|error| format!("read {path}: {error}"))
+    }
+
+    fn differences(&self) -> Result<Differences, String> {
+        if self.has("no-differences") {
+            return Ok(Differences::default());
+        }
+        let page = self.file("differences")?;
+        Differences::parse(page.as_deref().unwrap_or(SHIPPED)).map_err(|error| error.to_string())
+    }
+
+    fn settings(&self) -> replay::Settings {
+        let groups = self.text("groups").unwrap_or_default();
+        replay::Settings {
+            groups: groups.split(',').filter(|group| !group.is_empty()).map(str::to_owned).collect(),
+            foundation: self.has("foundation"),
+            live: self.has("live"),
+            verbose: self.has("verbose"),
+        }
+    }
+
+    /// What to replay, under the names of its sums.
+    fn cases(&self) -> Result<Vec<(&'static str, Vec<recorded::Case>)>, String> {
+        let readable = |cases: Result<_, recorded::RecordedError>| cases.map_err(|error| error.to_string());
+        Ok(match self.file("cases")? {
+            Some(lines) => vec![("all", readable(recorded::parse_cases(lines.as_bytes()))?)],
+            None => {
+                vec![
+                    ("all recorded", readable(recorded::cases())?),
+                    ("all defects", readable(recorded::defect_cases())?),
+                ]
+            }
+        })
+    }
+
+    fn window(&self) -> Result<Window, String> {
+        let default = Window::default();
+        Ok(Window {
+            start_secs: self.number("start", default.start_secs)?,
+            end_secs: self.number("end", default.end_secs)?,
+            step_secs: self.number("step", default.step_secs)?,
+            limit: self.number("limit", default.limit)?,
+        })
+    }
+
+    fn generated(&self) -> Result<Vec<String>, String> {
+        let mut generator = Generator::new(self.number("seed", 1)?);
+        Ok((0..self.number("generate", 100)?).map(|_| generator.query()).collect())
+    }
+}
+
+/// Runs one command; the answer says whether everything was the same.
+fn command(out: &mut impl Write) -> Result<bool, String> {
+    let mut words = std::env::args().skip(1);
+    let name = words.next().unwrap_or_else(|| "help".to_owned());
+    let options = Options::read(words)?;
+    let written = |error: io::Error| format!("write the report: {error}");
+    match name.as_str() {
+        "run" => {
+            let mut client = options.client("url")?;
+            prepare(&mut client, &options, options.has("push"), out)?;
+            let (differences, settings) = (options.differences()?, options.settings());
+            let mut failed = 0;
+            for (name, cases) in options.cases()? {
+                failed += replay::run(&mut client, name, &cases, &differences, &settings, out).map_err(written)?.failed;
+            }
+            Ok(failed == 0)
+        }
+        "push-set" => prepare(&mut options.client("url")?, &options, true, out).map(|()| true),
+        "compare" => compare(&options, out),
+        "generate" => {
+            for query in options.generated()? {
+                writeln!(out, "{query}").map_err(written)?;
+            }
+            Ok(true)
+        }
+        "help" | "--help" | "-h" => out.write_all(HELP.as_bytes()).map(|()| true).map_err(written),
+        other => Err(format!("there is no command {other:?}; try help")),
+    }
+}
+
+fn prepare(client: &mut Client, options: &Options, push: bool, out: &mut impl Write) -> Result<(), String> {
+    if push {
+        let bodies = recorded::push_bodies().map_err(|error| error.to_string())?;
+        replay::push(client, &bodies)?;
+        writeln!(out, "pushed {} bodies", bodies.len()).map_err(|error| error.to_string())?;
+    }
+    if options.has("flush") {
+        let patience = Duration::from_secs(options.number("patience", 60)?);
+        let how = replay::flush(client, patience).map_err(|error| error.to_string())?;
+        writeln!(out, "{how}").map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+fn compare(options: &Options, out: &mut impl Write) -> Result<bool, String> {
+    let (mut a, mut b) = (options.client("a")?, options.client("b")?);
+    let (window, settings) = (options.window()?, options.settings());
+    let questions = if let Some(text) = options.file("queries")? {
+        live::parse_questions(&text, window).map_err(|error| error.to_string())?
+    } else if options.has("generate") {
+        let queries = options.generated()?;
+        queries
+            .iter()
+            .enumerate()
+            .flat_map(|(at, query)| live::questions(&format!("query-{}", at + 1), query, window))
+            .collect()
+    } else {
+        let groups = &settings.groups;
+        let chosen = |case: &recorded::Case| groups.is_empty() || groups.iter().any(|group| group == case.group());
+        let cases = options.cases()?.into_iter().flat_map(|(_, cases)| cases).filter(chosen);
+        cases.map(|case| live::Question { id: case.id, request: case.request }).collect()
+    };
+    let totals = live::run(&mut a, &mut b, &questions, &options.differences()?, &settings, out);
+    Ok(totals.map_err(|error| format!("write the report: {error}"))?.different == 0)
+}

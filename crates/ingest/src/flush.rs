@@ -1,0 +1,231 @@
+//! From memory to the bucket: closing chunks that are due, writing them, shipping their index, dropping the log behind.
+//!
+//! Order is what makes it safe. The object is durable before its `Flushed` record, the record before the chunk leaves
+//! memory, the index before its `Shipped` record, and a log segment goes only when nothing in it is needed. A query
+//! looks at memory, then at the pending chunks, then at the bucket's index, so whatever moves while it looks is seen at
+//! least once; seen twice, it is one chunk by its reference or equal entries to the merger.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+use loptr_index::tables::FileName;
+use loptr_index::{IndexBuilder, Version, gzip};
+use loptr_model::{ChunkRef, Nanos};
+use loptr_ports::{Priority, timeout};
+use loptr_storage::{StorageError, TableId};
+use loptr_wal::{Flushed, flushed_record, shipped_record};
+use tokio_util::sync::CancellationToken;
+
+use crate::log::LogError;
+use crate::stream::{ClosedChunk, Stream};
+use crate::tenant::Tenant;
+use crate::{IngestError, Ingester};
+
+/// Which chunks a sweep closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sweep {
+    /// Idle and old ones.
+    Due,
+    /// All.
+    Everything,
+}
+
+/// Sweeps, ships and drops until `stop`.
+pub(crate) async fn flush_loop(ingester: Arc<Ingester>, stop: CancellationToken) {
+    let mut since_ship = Duration::ZERO;
+    loop {
+        let pause = ingester.settings.flush_check;
+        let everything = tokio::select! {
+            () = stop.cancelled() => return,
+            () = ingester.flush_asked.notified() => true,
+            () = ingester.ports.clock.sleep(pause) => false,
+        };
+        since_ship += pause;
+        let sweep = if everything { Sweep::Everything } else { Sweep::Due };
+        let ship = everything || since_ship >= ingester.settings.ship_every;
+        if ship {
+            since_ship = Duration::ZERO;
+        }
+        ingester.sweep(sweep, ship).await;
+    }
+}
+
+impl Ingester {
+    /// One round. Failures are logged and found again by the next round.
+    pub(crate) async fn sweep(self: &Arc<Self>, sweep: Sweep, ship: bool) {
+        let now = self.ports.clock.monotonic();
+        let mut streams: Vec<(Arc<Tenant>, Arc<Stream>)> = Vec::new();
+        for tenant in self.tenants() {
+            for stream in tenant.all() {
+                stream.close_due(now, &self.settings, sweep == Sweep::Everything);
+                streams.push((tenant.clone(), stream));
+            }
+        }
+        let flushes = streams.clone().into_iter().map(|(tenant, stream)| {
+            let this = self.clone();
+            async move { this.flush_stream(&tenant, &stream).await }
+        });
+        stream::iter(flushes).buffer_unordered(self.settings.concurrent_flushes.max(1)).collect::<Vec<()>>().await;
+        for (tenant, stream) in streams {
+            if stream.first_segment().is_none() && tenant.retire(&stream) {
+                self.metrics.streams_removed.inc();
+            }
+        }
+        if ship && let Err(error) = self.ship_index().await {
+            tracing::error!(%error, "index was not shipped, trying again later");
+        }
+        let keep = i64::try_from(self.settings.keep_shipped.as_nanos()).unwrap_or(i64::MAX);
+        self.pending.forget_shipped(Nanos(now.0 - keep));
+        self.drop_log().await;
+    }
+
+    /// Flushes a stream's closed chunks, oldest first; stops at the first that fails.
+    async fn flush_stream(self: &Arc<Self>, tenant: &Arc<Tenant>, stream: &Arc<Stream>) {
+        while let Some(chunk) = stream.next_to_flush() {
+            let flush = self.flush_chunk(tenant, stream, &chunk);
+            let flushed = match timeout(&*self.ports.clock, self.settings.flush_timeout, flush).await {
+                Ok(flushed) => flushed,
+                Err(_) => Err(IngestError::FlushTimeout { after: self.settings.flush_timeout }),
+            };
+            if let Err(error) = flushed {
+                self.metrics.flush_failures.inc();
+                tracing::error!(tenant = %tenant.id, stream = %stream.labels, %error, "chunk was not flushed, trying again later");
+                return;
+            }
+        }
+    }
+
+    async fn flush_chunk(
+        self: &Arc<Self>,
+        tenant: &Arc<Tenant>,
+        stream: &Arc<Stream>,
+        chunk: &Arc<ClosedChunk>,
+    ) -> Result<(), IngestError> {
+        let (id, labels, fingerprint) = (tenant.id.clone(), stream.labels.clone(), stream.fingerprint);
+        let contents = chunk.clone();
+        let sealed = self.ports.cpu.run(Priority::Push, move || seal(&id, labels, fingerprint, &contents)).await??;
+        let Some(SealedObject { reference, object, kb, entries }) = sealed else {
+            stream.flushed(chunk);
+            return Ok(());
+        };
+        let object_bytes = object.len();
+        self.bucket.put_chunk(&tenant.id, &reference, object).await?;
+        let ordinal = self.pending.take_ordinal();
+        let flushed = Flushed {
+            tenant: tenant.id.clone(),
+            labels: stream.labels.clone(),
+            chunk: reference,
+            kb,
+            entries,
+            seq_through: chunk.last_seq,
+            ordinal,
+        };
+        let segment = self.segment();
+        if let Err(error) = self.log_record(|out| flushed_record(&flushed, out)).await {
+            self.pending.give_up(ordinal);
+            return Err(error.into());
+        }
+        // Named by memory before it leaves memory: no query looks in between.
+        self.pending.insert(&flushed, segment);
+        stream.flushed(chunk);
+        self.metrics.chunk_flushed(chunk.reason, object_bytes, entries, chunk.chunk.utilization());
+        Ok(())
+    }
+
+    /// Uploads one index file per table that the unshipped chunks touch.
+    pub(crate) async fn ship_index(&self) -> Result<(), IngestError> {
+        let _one_at_a_time = self.shipping.lock().await;
+        let unshipped = self.pending.unshipped();
+        let Some(ordinal_through) = unshipped.ordinal_through else { return Ok(()) };
+        let mut tables: BTreeMap<TableId, Vec<usize>> = BTreeMap::new();
+        for (at, (_, _, _, meta)) in unshipped.chunks.iter().enumerate() {
+            for table in self.bucket.schema().tables_of(meta.min, meta.max) {
+                tables.entry(table).or_default().push(at);
+            }
+        }
+        for (table, chunks) in &tables {
+            let first = &unshipped.chunks[chunks[0]].3;
+            let version =
+                if self.bucket.schema().period_at(first.max).schema.number() >= 13 { Version::V3 } else { Version::V2 };
+            let mut builder = IndexBuilder::new(version);
+            for &at in chunks {
+                let (tenant, labels, fingerprint, meta) = &unshipped.chunks[at];
+                builder.add_tenant_series(tenant, labels.iter(), *fingerprint, [*meta]);
+            }
+            let name = table.name.clone();
+            let build = move || builder.build().map(|file| Bytes::from(gzip::compress(&file)));
+            let object = self.ports.cpu.run(Priority::Push, build).await?;
+            let object = object.map_err(|source| StorageError::Build { table: name, source })?;
+            self.upload(table, object).await?;
+        }
+        self.pending.shipped(&unshipped, self.ports.clock.monotonic());
+        for table in tables.keys() {
+            self.index.forget(table);
+        }
+        self.metrics.index_uploads.inc_by(tables.len() as u64);
+        self.log_record(|out| shipped_record(ordinal_through, out)).await?;
+        Ok(())
+    }
+
+    /// Puts the file under a name never used before: names of index files are immutable.
+    async fn upload(&self, table: &TableId, object: Bytes) -> Result<(), IngestError> {
+        let mut unix_secs = self.ports.clock.now().0.div_euclid(Nanos::PER_SEC);
+        loop {
+            unix_secs = unix_secs.max(self.last_upload_secs.load(Ordering::Relaxed) + 1);
+            self.last_upload_secs.store(unix_secs, Ordering::Relaxed);
+            let name = FileName::Common { unix_secs, uploader: self.settings.uploader.clone() };
+            if self.bucket.put_index(table, &name, object.clone()).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Removes the log segments that nothing needs.
+    async fn drop_log(&self) {
+        let Some(log) = &self.log else { return };
+        let mut keep_from = log.segment();
+        for tenant in self.tenants() {
+            for stream in tenant.all() {
+                keep_from = stream.first_segment().map_or(keep_from, |first| first.min(keep_from));
+            }
+        }
+        keep_from = self.pending.first_segment().map_or(keep_from, |first| first.min(keep_from));
+        keep_from = self.pushes_in_flight.oldest().map_or(keep_from, |first| first.min(keep_from));
+        if let Err(error) = log.drop_before(keep_from).await {
+            tracing::warn!(%error, "log segments that are no longer needed could not be removed");
+        }
+    }
+
+    async fn log_record(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), LogError> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let mut bytes = Vec::new();
+        write(&mut bytes);
+        log.append(bytes).await
+    }
+}
+
+struct SealedObject {
+    reference: ChunkRef,
+    object: Bytes,
+    kb: u32,
+    entries: u32,
+}
+
+/// Encodes the chunk and its envelope. `None`: it holds nothing.
+fn seal(
+    tenant: &loptr_model::TenantId,
+    labels: loptr_model::Labels,
+    fingerprint: loptr_model::Fingerprint,
+    chunk: &ClosedChunk,
+) -> Result<Option<SealedObject>, IngestError> {
+    let sealed = chunk.chunk.encode()?;
+    let Some((reference, object)) = sealed.to_object(tenant, &labels, fingerprint)? else { return Ok(None) };
+    // Round half away from zero, as upstream does.
+    let kb = u32::try_from((sealed.uncompressed_size + 512) / 1024).unwrap_or(u32::MAX);
+    let entries = u32::try_from(sealed.entries).unwrap_or(u32::MAX);
+    Ok(Some(SealedObject { reference, object, kb, entries }))
+}

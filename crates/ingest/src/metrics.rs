@@ -1,0 +1,194 @@
+//! What the write path counts, under upstream's names (registered by `server`, which knows the prefix).
+
+use loptr_model::TenantId;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::stream::CloseReason;
+
+/// One tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct TenantLabel {
+    /// Tenant id.
+    pub tenant: String,
+}
+
+/// What was discarded and why.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DiscardLabels {
+    /// Upstream's word.
+    pub reason: String,
+    /// Tenant id.
+    pub tenant: String,
+    /// Hours the line would have been kept; empty without retention.
+    pub retention_hours: String,
+    /// Ingestion policy; empty.
+    pub policy: String,
+    /// Push format.
+    pub format: String,
+}
+
+/// What was received.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReceivedLabels {
+    /// Tenant id.
+    pub tenant: String,
+    /// Hours the line will be kept; empty without retention.
+    pub retention_hours: String,
+    /// Whether the stream is one of the store's own.
+    pub is_internal_stream: String,
+    /// Ingestion policy; empty.
+    pub policy: String,
+    /// Push format.
+    pub format: String,
+}
+
+/// Why a chunk was flushed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReasonLabel {
+    /// Upstream's word.
+    pub reason: &'static str,
+}
+
+/// Counters and histograms of the write path.
+#[derive(Debug)]
+#[allow(missing_docs, reason = "each is named as its metric, whose help text says what it counts")]
+pub struct IngestMetrics {
+    pub bytes_received: Family<ReceivedLabels, Counter>,
+    pub lines_received: Family<ReceivedLabels, Counter>,
+    pub metadata_bytes_received: Family<ReceivedLabels, Counter>,
+    pub discarded_samples: Family<DiscardLabels, Counter>,
+    pub discarded_bytes: Family<DiscardLabels, Counter>,
+    pub streams_created: Family<TenantLabel, Counter>,
+    pub streams_removed: Counter,
+    pub chunks_flushed: Family<ReasonLabel, Counter>,
+    pub chunk_stored_bytes: Counter,
+    pub chunk_size: Histogram,
+    pub chunk_entries: Histogram,
+    pub chunk_utilization: Histogram,
+    pub flush_failures: Counter,
+    pub index_uploads: Counter,
+    pub wal_replayed_entries: Counter,
+    pub wal_corruptions: Counter,
+}
+
+impl Default for IngestMetrics {
+    fn default() -> Self {
+        Self {
+            bytes_received: Family::default(),
+            lines_received: Family::default(),
+            metadata_bytes_received: Family::default(),
+            discarded_samples: Family::default(),
+            discarded_bytes: Family::default(),
+            streams_created: Family::default(),
+            streams_removed: Counter::default(),
+            chunks_flushed: Family::default(),
+            chunk_stored_bytes: Counter::default(),
+            chunk_size: Histogram::new((0..10).map(|power| 10_000.0 * 2f64.powi(power))),
+            chunk_entries: Histogram::new((0..9).map(|power| 200.0 * 2f64.powi(power))),
+            chunk_utilization: Histogram::new((0..6).map(|fifth| f64::from(fifth) * 0.2)),
+            flush_failures: Counter::default(),
+            index_uploads: Counter::default(),
+            wal_replayed_entries: Counter::default(),
+            wal_corruptions: Counter::default(),
+        }
+    }
+}
+
+impl IngestMetrics {
+    /// Registers everything; names are upstream's, `loptr_` where upstream has none.
+    pub fn register(&self, registry: &mut Registry) {
+        let r = registry;
+        r.register(
+            "loki_distributor_bytes_received",
+            "The total number of uncompressed bytes received per tenant. Includes structured metadata bytes",
+            self.bytes_received.clone(),
+        );
+        r.register(
+            "loki_distributor_lines_received",
+            "The total number of lines received per tenant",
+            self.lines_received.clone(),
+        );
+        r.register(
+            "loki_distributor_structured_metadata_bytes_received",
+            "The total number of uncompressed bytes received per tenant for entries' structured metadata",
+            self.metadata_bytes_received.clone(),
+        );
+        r.register(
+            "loki_discarded_samples",
+            "The total number of samples that were discarded",
+            self.discarded_samples.clone(),
+        );
+        r.register(
+            "loki_discarded_bytes",
+            "The total number of bytes that were discarded",
+            self.discarded_bytes.clone(),
+        );
+        r.register(
+            "loki_ingester_streams_created",
+            "The total number of streams created per tenant",
+            self.streams_created.clone(),
+        );
+        r.register(
+            "loki_ingester_streams_removed",
+            "The total number of streams removed",
+            self.streams_removed.clone(),
+        );
+        r.register("loki_ingester_chunks_flushed", "Total flushed chunks per reason", self.chunks_flushed.clone());
+        r.register("loki_ingester_chunk_stored_bytes", "Total bytes stored in chunks", self.chunk_stored_bytes.clone());
+        r.register(
+            "loki_ingester_chunk_size_bytes",
+            "Distribution of stored chunk sizes, when stored",
+            self.chunk_size.clone(),
+        );
+        r.register(
+            "loki_ingester_chunk_entries",
+            "Distribution of stored lines per chunk, when stored",
+            self.chunk_entries.clone(),
+        );
+        r.register(
+            "loki_ingester_chunk_utilization",
+            "Distribution of stored chunk utilization, when stored",
+            self.chunk_utilization.clone(),
+        );
+        r.register(
+            "loki_ingester_chunks_flush_failures",
+            "Total number of flush failures",
+            self.flush_failures.clone(),
+        );
+        r.register("loptr_ingester_index_uploads", "Index files uploaded", self.index_uploads.clone());
+        r.register(
+            "loki_ingester_wal_recovered_entries",
+            "Total number of entries recovered from the WAL",
+            self.wal_replayed_entries.clone(),
+        );
+        r.register(
+            "loki_ingester_wal_corruptions",
+            "Total number of WAL corruptions encountered",
+            self.wal_corruptions.clone(),
+        );
+    }
+
+    pub(crate) fn chunk_flushed(&self, reason: CloseReason, bytes: usize, entries: u32, utilization: f64) {
+        self.chunks_flushed.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
+        self.chunk_stored_bytes.inc_by(bytes as u64);
+        self.chunk_size.observe(bytes as f64);
+        self.chunk_entries.observe(f64::from(entries));
+        self.chunk_utilization.observe(utilization);
+    }
+
+    pub(crate) fn discard(&self, tenant: &TenantId, reason: &str, format: &str, samples: u64, bytes: u64) {
+        let labels = DiscardLabels {
+            reason: reason.to_owned(),
+            tenant: tenant.to_string(),
+            retention_hours: String::new(),
+            policy: String::new(),
+            format: format.to_owned(),
+        };
+        self.discarded_samples.get_or_create(&labels).inc_by(samples);
+        self.discarded_bytes.get_or_create(&labels).inc_by(bytes);
+    }
+}

@@ -1,0 +1,338 @@
+//! One stream in memory: the chunk being filled and those that wait to be flushed.
+
+use std::sync::Arc;
+
+use loptr_chunk::{Chunk, ChunkError, ChunkOptions, MemChunk};
+use loptr_model::{Entry, Fingerprint, Labels, Nanos, OwnedEntry, TimeRange};
+use parking_lot::Mutex;
+
+use crate::rate::TokenBucket;
+use crate::settings::IngestSettings;
+
+/// Why a chunk was closed. The texts are the values of upstream's metric label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// No room for the next entry.
+    Full,
+    /// Cut where replicas cut, too.
+    Synced,
+    /// No append for long.
+    Idle,
+    /// Spans too much log time.
+    MaxAge,
+    /// Asked for.
+    Forced,
+}
+
+impl CloseReason {
+    /// Upstream's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Synced => "synced",
+            Self::Idle => "idle",
+            Self::MaxAge => "max_age",
+            Self::Forced => "forced",
+        }
+    }
+}
+
+/// A chunk being filled.
+#[derive(Debug)]
+struct OpenChunk {
+    chunk: MemChunk,
+    /// The log segment from which on its entries may lie.
+    first_segment: u64,
+    /// Number of its last entry.
+    last_seq: u64,
+    /// Time of the last append, monotonic.
+    appended_at: Nanos,
+}
+
+/// A chunk that waits to be flushed. Its contents stay as they are.
+#[derive(Debug)]
+pub(crate) struct ClosedChunk {
+    pub(crate) chunk: MemChunk,
+    pub(crate) first_segment: u64,
+    /// Entries of the stream up to this number lie in this chunk and those before it.
+    pub(crate) last_seq: u64,
+    pub(crate) reason: CloseReason,
+}
+
+/// Why an entry was refused by its stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    TooFarBehind { oldest: Nanos },
+    OutOfOrder,
+    RateLimited { entry_bytes: usize },
+    Damaged(String),
+}
+
+/// A stream of one tenant.
+#[derive(Debug)]
+pub struct Stream {
+    /// Labels.
+    pub labels: Labels,
+    /// Fingerprint, a collision already mapped.
+    pub fingerprint: Fingerprint,
+    options: ChunkOptions,
+    state: Mutex<StreamState>,
+}
+
+#[derive(Debug, Default)]
+struct StreamState {
+    open: Option<OpenChunk>,
+    closed: Vec<Arc<ClosedChunk>>,
+    /// Newest entry ever accepted.
+    newest: Option<Nanos>,
+    last: Option<OwnedEntry>,
+    rate: Option<TokenBucket>,
+    /// Set when the stream has left the tenant's index: it takes no more entries.
+    gone: bool,
+}
+
+/// What the clock and the log say at a push.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// Monotonic.
+    pub(crate) now: Nanos,
+    /// Segment being written.
+    pub(crate) segment: u64,
+}
+
+/// The part of the tenant's limits that a stream checks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StreamLimits {
+    pub(crate) unordered: bool,
+    pub(crate) rate_bytes: f64,
+    pub(crate) burst_bytes: f64,
+}
+
+impl Stream {
+    pub(crate) fn new(labels: Labels, fingerprint: Fingerprint, options: ChunkOptions) -> Self {
+        Self { labels, fingerprint, options, state: Mutex::default() }
+    }
+
+    /// Appends what is acceptable of `entries`; tells `refused` of the rest by position. `number` hands out sequence
+    /// numbers for so many entries and returns the first. Returns the accepted entries' positions and first number, or
+    /// `None` when the stream is gone and the caller has to look it up anew.
+    pub(crate) fn push(
+        &self,
+        entries: &[Entry<'_>],
+        settings: &IngestSettings,
+        limits: StreamLimits,
+        moment: Moment,
+        number: impl FnOnce(u64) -> u64,
+        mut refused: impl FnMut(usize, Refusal),
+    ) -> Option<(Vec<usize>, u64)> {
+        let mut state = self.state.lock();
+        if state.gone {
+            return None;
+        }
+        let accepted = state.validate(entries, settings, limits, moment.now, &mut refused);
+        let first_seq = number(accepted.len() as u64);
+        let mut kept = Vec::with_capacity(accepted.len());
+        for (at, seq) in accepted.into_iter().zip(first_seq..) {
+            match self.append(&mut state, entries[at], seq, settings, moment) {
+                Ok(()) => kept.push(at),
+                Err(error) => refused(at, Refusal::Damaged(error.to_string())),
+            }
+        }
+        Some((kept, first_seq))
+    }
+
+    /// Appends entries read from the log. Limits do not apply: they were accepted.
+    pub(crate) fn replay(
+        &self,
+        entry: Entry<'_>,
+        seq: u64,
+        settings: &IngestSettings,
+        moment: Moment,
+    ) -> Result<(), ChunkError> {
+        self.append(&mut self.state.lock(), entry, seq, settings, moment)
+    }
+
+    fn append(
+        &self,
+        state: &mut StreamState,
+        entry: Entry<'_>,
+        seq: u64,
+        settings: &IngestSettings,
+        moment: Moment,
+    ) -> Result<(), ChunkError> {
+        if let Some(open) = &state.open
+            && let Some(reason) = self.closes_before(open, &entry, state.newest, settings)
+        {
+            state.close(reason);
+        }
+        let open = state.open.get_or_insert_with(|| OpenChunk {
+            chunk: MemChunk::new(self.options),
+            first_segment: moment.segment,
+            last_seq: seq,
+            appended_at: moment.now,
+        });
+        open.chunk.append(entry.ts, entry.line, entry.metadata)?;
+        open.last_seq = seq;
+        open.appended_at = moment.now;
+        state.newest = Some(state.newest.map_or(entry.ts, |newest| newest.max(entry.ts)));
+        Ok(())
+    }
+
+    fn closes_before(
+        &self,
+        open: &OpenChunk,
+        entry: &Entry<'_>,
+        newest: Option<Nanos>,
+        settings: &IngestSettings,
+    ) -> Option<CloseReason> {
+        if open.chunk.is_empty() {
+            return None;
+        }
+        if !open.chunk.space_for(entry.line, entry.metadata) {
+            return Some(CloseReason::Full);
+        }
+        let period = u64::try_from(settings.sync_period.as_nanos()).unwrap_or(u64::MAX);
+        let newest = newest.filter(|newest| period > 0 && entry.ts >= *newest)?;
+        let phase = |ts: Nanos| (ts.0 as u64).wrapping_add(self.fingerprint.0) % period;
+        let utilized = settings.sync_min_utilization <= 0.0 || open.chunk.utilization() > settings.sync_min_utilization;
+        (phase(entry.ts) < phase(newest) && utilized).then_some(CloseReason::Synced)
+    }
+
+    /// Closes the open chunk if it is idle or old at `now` (monotonic), or whatever it is with `force`.
+    pub(crate) fn close_due(&self, now: Nanos, settings: &IngestSettings, force: bool) {
+        let mut state = self.state.lock();
+        let Some(open) = &state.open else { return };
+        let nanos = |duration: std::time::Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+        let span = open.chunk.bounds().map_or(0, |(min, max)| max.0.saturating_sub(min.0));
+        let reason = if force {
+            CloseReason::Forced
+        } else if now.0 - open.appended_at.0 > nanos(settings.idle) {
+            CloseReason::Idle
+        } else if span > nanos(settings.max_age) {
+            CloseReason::MaxAge
+        } else {
+            return;
+        };
+        state.close(reason);
+    }
+
+    /// The oldest chunk that waits to be flushed.
+    pub(crate) fn next_to_flush(&self) -> Option<Arc<ClosedChunk>> {
+        self.state.lock().closed.first().cloned()
+    }
+
+    /// Forgets the chunk, which lies in the bucket now.
+    pub(crate) fn flushed(&self, chunk: &Arc<ClosedChunk>) {
+        self.state.lock().closed.retain(|closed| !Arc::ptr_eq(closed, chunk));
+    }
+
+    /// The oldest log segment that entries not yet in the bucket may lie in.
+    pub(crate) fn first_segment(&self) -> Option<u64> {
+        let state = self.state.lock();
+        let closed = state.closed.iter().map(|chunk| chunk.first_segment);
+        closed.chain(state.open.as_ref().map(|open| open.first_segment)).min()
+    }
+
+    /// Marks the stream gone if it holds nothing. It then takes no more entries.
+    pub(crate) fn retire_if_empty(&self) -> bool {
+        let mut state = self.state.lock();
+        state.gone = state.open.is_none() && state.closed.is_empty();
+        state.gone
+    }
+
+    /// Chunks in memory and bytes they hold.
+    pub fn memory(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        let closed = state.closed.iter().map(|closed| &closed.chunk);
+        let chunks = closed.chain(state.open.as_ref().map(|open| &open.chunk));
+        chunks.fold((0, 0), |(count, bytes), chunk| (count + 1, bytes + chunk.memory_bytes()))
+    }
+
+    /// What is in memory of `range`, to be read while the stream goes on being filled.
+    pub fn snapshot(&self, range: TimeRange) -> Vec<Chunk> {
+        let state = self.state.lock();
+        let closed = state.closed.iter().map(|closed| &closed.chunk);
+        let chunks = closed.chain(state.open.as_ref().map(|open| &open.chunk));
+        chunks.map(|chunk| chunk.snapshot(range)).filter(|chunk| !chunk.blocks().is_empty()).collect()
+    }
+
+    /// Bounds, uncompressed bytes and entries of the chunks in memory that overlap `range`.
+    pub fn chunk_sizes(&self, range: TimeRange) -> Vec<(Nanos, Nanos, u64, u64)> {
+        let state = self.state.lock();
+        let closed = state.closed.iter().map(|closed| &closed.chunk);
+        let chunks = closed.chain(state.open.as_ref().map(|open| &open.chunk));
+        let sized = chunks.filter_map(|chunk| {
+            let (min, max) = chunk.bounds()?;
+            range.overlaps_closed(min, max).then(|| (min, max, chunk.uncompressed_size(), chunk.entries()))
+        });
+        sized.collect()
+    }
+}
+
+impl StreamState {
+    fn close(&mut self, reason: CloseReason) {
+        if let Some(OpenChunk { chunk, first_segment, last_seq, .. }) = self.open.take()
+            && !chunk.is_empty()
+        {
+            self.closed.push(Arc::new(ClosedChunk { chunk, first_segment, last_seq, reason }));
+        }
+    }
+
+    /// Positions of the entries to append. An entry equal to the one accepted before it is passed over in silence.
+    fn validate(
+        &mut self,
+        entries: &[Entry<'_>],
+        settings: &IngestSettings,
+        limits: StreamLimits,
+        now: Nanos,
+        refused: &mut impl FnMut(usize, Refusal),
+    ) -> Vec<usize> {
+        let window = i64::try_from(settings.max_age.as_nanos() / 2).unwrap_or(i64::MAX);
+        let mut newest = self.newest;
+        let mut accepted = Vec::with_capacity(entries.len());
+        let mut bytes = 0;
+        for (at, entry) in entries.iter().enumerate() {
+            let before = accepted.last().map(|&before: &usize| &entries[before]);
+            if before.map_or_else(|| self.last.as_ref().is_some_and(|last| same(last, entry)), |before| before == entry)
+            {
+                continue;
+            }
+            if let Some(newest) = newest {
+                let oldest = Nanos(newest.0.saturating_sub(window));
+                if limits.unordered && entry.ts < oldest {
+                    refused(at, Refusal::TooFarBehind { oldest });
+                    continue;
+                }
+                if !limits.unordered && entry.ts < newest {
+                    refused(at, Refusal::OutOfOrder);
+                    continue;
+                }
+            }
+            newest = Some(newest.map_or(entry.ts, |newest| newest.max(entry.ts)));
+            bytes += entry_bytes(entry);
+            accepted.push(at);
+        }
+        let rate = self.rate.get_or_insert_with(|| TokenBucket::full(limits.burst_bytes, now));
+        if !accepted.is_empty() && !rate.take(bytes as f64, limits.rate_bytes, limits.burst_bytes, now) {
+            for at in accepted.drain(..) {
+                refused(at, Refusal::RateLimited { entry_bytes: entry_bytes(&entries[at]) });
+            }
+        }
+        if let Some(&last) = accepted.last() {
+            self.last = Some(OwnedEntry::from(entries[last]));
+        }
+        accepted
+    }
+}
+
+fn same(last: &OwnedEntry, entry: &Entry<'_>) -> bool {
+    last.ts == entry.ts
+        && last.line == entry.line
+        && last.metadata.len() == entry.metadata.len()
+        && last.metadata.iter().zip(entry.metadata).all(|((name, value), pair)| name == pair.0 && value == pair.1)
+}
+
+/// What an entry counts in every limit: its line and its metadata, bytes.
+pub(crate) fn entry_bytes(entry: &Entry<'_>) -> usize {
+    entry.line.len() + entry.metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+}

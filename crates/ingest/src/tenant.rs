@@ -1,0 +1,139 @@
+//! The streams of one tenant: found by labels at a push, by matchers at a query.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use loptr_chunk::ChunkOptions;
+use loptr_index::IndexHead;
+use loptr_model::{Fingerprint, Labels, Nanos, TenantId};
+use loptr_regex::LabelMatcher;
+use loptr_storage::with_predicates;
+use parking_lot::{Mutex, RwLock};
+
+use crate::rate::TokenBucket;
+use crate::stream::Stream;
+
+/// Fingerprints up to this one are given to streams whose own collides with another's.
+const RESERVED_FINGERPRINTS: u64 = 1 << 20;
+
+/// One tenant's streams.
+#[derive(Debug)]
+pub struct Tenant {
+    /// Whose.
+    pub id: TenantId,
+    streams: RwLock<Streams>,
+    pub(crate) rate: Mutex<Option<TokenBucket>>,
+}
+
+#[derive(Debug, Default)]
+struct Streams {
+    by_labels: HashMap<Labels, u32>,
+    index: IndexHead,
+    /// By number in `index`.
+    all: HashMap<u32, Arc<Stream>>,
+    taken: HashMap<Fingerprint, u32>,
+    next_reserved: u64,
+}
+
+/// The tenant has as many streams as it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooManyStreams;
+
+impl Tenant {
+    pub(crate) fn new(id: TenantId) -> Self {
+        Self { id, streams: RwLock::default(), rate: Mutex::default() }
+    }
+
+    /// The stream of `labels`, made with the options that `options` says if there is none.
+    pub(crate) fn stream(
+        &self,
+        labels: &Labels,
+        fingerprint: Option<Fingerprint>,
+        max_streams: usize,
+        options: impl FnOnce() -> ChunkOptions,
+    ) -> Result<(Arc<Stream>, bool), TooManyStreams> {
+        {
+            let streams = self.streams.read();
+            if let Some(stream) = streams.by_labels.get(labels).and_then(|id| streams.all.get(id)) {
+                return Ok((stream.clone(), false));
+            }
+        }
+        let mut streams = self.streams.write();
+        if let Some(stream) = streams.by_labels.get(labels).and_then(|id| streams.all.get(id)) {
+            return Ok((stream.clone(), false));
+        }
+        if max_streams > 0 && streams.all.len() >= max_streams {
+            return Err(TooManyStreams);
+        }
+        let fingerprint = fingerprint.unwrap_or_else(|| streams.map_fingerprint(labels.fingerprint()));
+        let stream = Arc::new(Stream::new(labels.clone(), fingerprint, options()));
+        let id = streams.index.add(labels, fingerprint);
+        *streams.taken.entry(fingerprint).or_default() += 1;
+        streams.by_labels.insert(labels.clone(), id);
+        streams.all.insert(id, stream.clone());
+        Ok((stream, true))
+    }
+
+    /// Removes the stream if it holds nothing.
+    pub(crate) fn retire(&self, stream: &Arc<Stream>) -> bool {
+        let mut streams = self.streams.write();
+        if !stream.retire_if_empty() {
+            return false;
+        }
+        let Some(id) = streams.by_labels.remove(&stream.labels) else { return false };
+        streams.index.remove(id);
+        streams.all.remove(&id);
+        if let Some(count) = streams.taken.get_mut(&stream.fingerprint) {
+            *count -= 1;
+            if *count == 0 {
+                streams.taken.remove(&stream.fingerprint);
+            }
+        }
+        true
+    }
+
+    /// All streams.
+    pub fn all(&self) -> Vec<Arc<Stream>> {
+        self.streams.read().all.values().cloned().collect()
+    }
+
+    /// How many streams there are.
+    pub fn len(&self) -> usize {
+        self.streams.read().all.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The streams that `matchers` accept.
+    pub fn select(&self, matchers: &[LabelMatcher]) -> Vec<Arc<Stream>> {
+        let streams = self.streams.read();
+        let ids = with_predicates(matchers, |predicates| streams.index.select(predicates, None));
+        ids.iter().filter_map(|id| streams.all.get(&id).cloned()).collect()
+    }
+
+    pub(crate) fn allow(&self, bytes: f64, rate: f64, burst: f64, now: Nanos) -> bool {
+        let mut bucket = self.rate.lock();
+        bucket.get_or_insert_with(|| TokenBucket::full(burst, now)).take(bytes, rate, burst, now)
+    }
+}
+
+impl Streams {
+    /// The stream's fingerprint, unless another stream in memory has it or it lies in the reserved range: then the next
+    /// free reserved one (upstream's rule; queries tell streams apart by fingerprint).
+    fn map_fingerprint(&mut self, raw: Fingerprint) -> Fingerprint {
+        if raw.0 > RESERVED_FINGERPRINTS && !self.taken.contains_key(&raw) {
+            return raw;
+        }
+        for _ in 0..RESERVED_FINGERPRINTS {
+            self.next_reserved = self.next_reserved % RESERVED_FINGERPRINTS + 1;
+            let mapped = Fingerprint(self.next_reserved);
+            if !self.taken.contains_key(&mapped) {
+                return mapped;
+            }
+        }
+        raw
+    }
+}

@@ -1,0 +1,226 @@
+//! Which index files a query reads: table listings and opened files, cached within a bound.
+//!
+//! A listing is used for `resync` and fetched again after; [`IndexStore::forget`] drops one at once, which the ingester
+//! of the same process does when it has shipped a file. Files are immutable by name. The bytes of opened files are
+//! bounded; the least recently used go first, and a query that still holds one keeps it alive.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use loptr_index::tables::{ListedFile, TableListing, list_tables};
+use loptr_index::{IndexFile, gzip};
+use loptr_model::{Millis, Nanos, TenantId};
+use loptr_ports::{Clock, CpuPool, Priority};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parking_lot::Mutex;
+
+use crate::error::StorageError;
+use crate::schema::{Schema, TableId};
+use crate::snapshot::IndexSnapshot;
+
+/// Files fetched at once.
+const PARALLEL_FETCHES: usize = 16;
+
+/// Bounds of the cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexCacheSettings {
+    /// How long a listing is believed.
+    pub resync: Duration,
+    /// Bytes of opened files kept.
+    pub files_bytes: usize,
+    /// Largest index file accepted, decompressed.
+    pub file_bytes_max: usize,
+}
+
+impl Default for IndexCacheSettings {
+    /// Five minutes, 512 MiB, 4 GiB.
+    fn default() -> Self {
+        Self { resync: Duration::from_secs(300), files_bytes: 512 << 20, file_bytes_max: 4 << 30 }
+    }
+}
+
+/// The bucket's index, seen through the cache.
+pub struct IndexStore {
+    store: Arc<dyn ObjectStore>,
+    schema: Arc<Schema>,
+    clock: Arc<dyn Clock>,
+    cpu: CpuPool,
+    settings: IndexCacheSettings,
+    state: Mutex<State>,
+}
+
+impl std::fmt::Debug for IndexStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IndexStore").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    tables: HashMap<String, (Nanos, Arc<BTreeSet<String>>)>,
+    listings: HashMap<TableId, (Nanos, Arc<TableListing>)>,
+    files: HashMap<String, Opened>,
+    files_bytes: usize,
+    uses: u64,
+}
+
+struct Opened {
+    file: Arc<IndexFile>,
+    bytes: usize,
+    used: u64,
+}
+
+/// An opened file and whose series it holds.
+#[derive(Clone, Debug)]
+pub(crate) struct TableFile {
+    pub(crate) file: Arc<IndexFile>,
+    pub(crate) key: String,
+    /// Directly in the table: series of all tenants.
+    pub(crate) common: bool,
+}
+
+impl IndexStore {
+    /// The index in `store`.
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        schema: Arc<Schema>,
+        clock: Arc<dyn Clock>,
+        cpu: CpuPool,
+        settings: IndexCacheSettings,
+    ) -> Self {
+        Self { store, schema, clock, cpu, settings, state: Mutex::default() }
+    }
+
+    /// Bytes of opened files kept now.
+    pub fn cached_bytes(&self) -> usize {
+        self.state.lock().files_bytes
+    }
+
+    /// Forgets what was listed of `table`, so that the next query sees what was uploaded since.
+    pub fn forget(&self, table: &TableId) {
+        let mut state = self.state.lock();
+        state.listings.remove(table);
+        state.tables.remove(&table.path_prefix);
+    }
+
+    /// The index of `tenant` for chunks that overlap `[from, through]`.
+    pub async fn snapshot(
+        &self,
+        tenant: &TenantId,
+        from: Millis,
+        through: Millis,
+    ) -> Result<IndexSnapshot, StorageError> {
+        let mut wanted: Vec<(ListedFile, bool)> = Vec::new();
+        for path_prefix in self.schema.path_prefixes() {
+            for name in self.tables(&path_prefix).await?.iter() {
+                if !self.schema.table_covers(&path_prefix, name, from, through) {
+                    continue;
+                }
+                let table = TableId { path_prefix: path_prefix.clone(), name: name.clone() };
+                let listing = self.listing(&table).await?;
+                wanted.extend(listing.common.iter().map(|file| (file.clone(), true)));
+                wanted.extend(listing.own(tenant).iter().map(|file| (file.clone(), false)));
+            }
+        }
+        let fetches = wanted.into_iter().map(|(listed, common)| self.file(listed.key, common));
+        let files: Vec<Option<TableFile>> = stream::iter(fetches).buffered(PARALLEL_FETCHES).try_collect().await?;
+        Ok(IndexSnapshot::new(tenant.clone(), files.into_iter().flatten().collect()))
+    }
+
+    async fn tables(&self, path_prefix: &str) -> Result<Arc<BTreeSet<String>>, StorageError> {
+        let now = self.clock.monotonic();
+        if let Some((at, names)) = self.state.lock().tables.get(path_prefix)
+            && self.is_fresh(*at, now)
+        {
+            return Ok(names.clone());
+        }
+        let dir = path(path_prefix)?;
+        let listed = self.store.list_with_delimiter(Some(&dir)).await;
+        let listed = listed.map_err(|source| StorageError::store(path_prefix, source))?;
+        let names: BTreeSet<String> =
+            listed.common_prefixes.iter().filter_map(|prefix| prefix.filename().map(str::to_owned)).collect();
+        let names = Arc::new(names);
+        self.state.lock().tables.insert(path_prefix.to_owned(), (now, names.clone()));
+        Ok(names)
+    }
+
+    async fn listing(&self, table: &TableId) -> Result<Arc<TableListing>, StorageError> {
+        let now = self.clock.monotonic();
+        if let Some((at, listing)) = self.state.lock().listings.get(table)
+            && self.is_fresh(*at, now)
+        {
+            return Ok(listing.clone());
+        }
+        let dir = format!("{}{}", table.path_prefix, table.name);
+        let mut keys = Vec::new();
+        let mut objects = self.store.list(Some(&path(&dir)?));
+        while let Some(object) = objects.next().await {
+            keys.push(object.map_err(|source| StorageError::store(&dir, source))?.location.to_string());
+        }
+        let mut listed = list_tables(&table.path_prefix, keys.iter().map(String::as_str));
+        let listing = listed.remove(&table.name).unwrap_or_default();
+        for stray in &listing.strays {
+            tracing::warn!(table = %table.name, key = %stray, "object in an index table is no index file, passed over");
+        }
+        let listing = Arc::new(listing);
+        self.state.lock().listings.insert(table.clone(), (now, listing.clone()));
+        Ok(listing)
+    }
+
+    fn is_fresh(&self, at: Nanos, now: Nanos) -> bool {
+        now.0 - at.0 < i64::try_from(self.settings.resync.as_nanos()).unwrap_or(i64::MAX)
+    }
+
+    /// Opens a file; `None` if it is gone, as after a compaction: then a newer one holds its series.
+    async fn file(&self, key: String, common: bool) -> Result<Option<TableFile>, StorageError> {
+        {
+            let mut state = self.state.lock();
+            state.uses += 1;
+            let uses = state.uses;
+            if let Some(opened) = state.files.get_mut(&key) {
+                opened.used = uses;
+                return Ok(Some(TableFile { file: opened.file.clone(), key, common }));
+            }
+        }
+        let object = match self.store.get(&path(&key)?).await {
+            Err(object_store::Error::NotFound { .. }) => {
+                tracing::warn!(%key, "listed index file is gone, passed over");
+                return Ok(None);
+            }
+            object => object.map_err(|source| StorageError::store(&key, source))?,
+        };
+        let object = object.bytes().await.map_err(|source| StorageError::store(&key, source))?;
+        let (limit, name) = (self.settings.file_bytes_max, key.clone());
+        let open = move || gzip::unpack(&name, object, limit).and_then(IndexFile::open);
+        let file = self.cpu.run(Priority::Query, open).await?;
+        let file = file.map_err(|source| StorageError::Index { key: key.clone(), source })?;
+        let file = Arc::new(file);
+        self.remember(&key, file.clone());
+        Ok(Some(TableFile { file, key, common }))
+    }
+
+    fn remember(&self, key: &str, file: Arc<IndexFile>) {
+        let bytes = file.mem_bytes();
+        let mut state = self.state.lock();
+        state.uses += 1;
+        let used = state.uses;
+        if let Some(before) = state.files.insert(key.to_owned(), Opened { file, bytes, used }) {
+            state.files_bytes -= before.bytes;
+        }
+        state.files_bytes += bytes;
+        while state.files_bytes > self.settings.files_bytes && state.files.len() > 1 {
+            let oldest = state.files.iter().min_by_key(|(_, opened)| opened.used).map(|(key, _)| key.clone());
+            let Some(gone) = oldest.and_then(|key| state.files.remove(&key)) else { break };
+            state.files_bytes -= gone.bytes;
+        }
+    }
+}
+
+/// A key as the store's path. Unlike `Path::from`, it changes no character: tenant names may hold any of theirs.
+pub(crate) fn path(key: &str) -> Result<Path, StorageError> {
+    Path::parse(key.trim_end_matches('/'))
+        .map_err(|source| StorageError::Store { key: key.to_owned(), reason: source.to_string() })
+}

@@ -1,0 +1,127 @@
+//! Schema periods: from which day on objects are named and indexed how.
+
+use loptr_chunk::SchemaVersion;
+use loptr_index::tables;
+use loptr_model::Millis;
+
+/// One period of the schema. It ends where the next begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Period {
+    /// First instant, midnight UTC.
+    pub from: Millis,
+    /// Decides chunk format and key form.
+    pub schema: SchemaVersion,
+    /// Prefix of table names.
+    pub index_prefix: String,
+    /// Prefix of index objects; ends in `/`.
+    pub path_prefix: String,
+}
+
+/// All periods, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schema {
+    periods: Vec<Period>,
+}
+
+/// One table: a day of a period.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId {
+    /// Prefix of its objects; ends in `/`.
+    pub path_prefix: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Schema {
+    /// `periods` must not be empty and `from` must rise.
+    pub fn new(periods: Vec<Period>) -> Option<Self> {
+        let rising = periods.windows(2).all(|pair| pair[0].from < pair[1].from);
+        (rising && !periods.is_empty()).then_some(Self { periods })
+    }
+
+    /// All periods, oldest first.
+    pub fn periods(&self) -> &[Period] {
+        &self.periods
+    }
+
+    /// The period `at` lies in; the first one where `at` is before all.
+    pub fn period_at(&self, at: Millis) -> &Period {
+        let after = self.periods.partition_point(|period| period.from <= at);
+        &self.periods[after.saturating_sub(1)]
+    }
+
+    /// The tables that index a chunk of `[from, through]`: every day of each period it touches.
+    pub fn tables_of(&self, from: Millis, through: Millis) -> Vec<TableId> {
+        let mut found = Vec::new();
+        for (at, period) in self.periods.iter().enumerate() {
+            let first = if at == 0 { Millis(i64::MIN) } else { period.from };
+            let last = self.periods.get(at + 1).map_or(Millis(i64::MAX), |next| Millis(next.from.0 - 1));
+            let (from, through) = (from.max(first), through.min(last));
+            if from > through {
+                continue;
+            }
+            for day in tables::days_touched(from, through) {
+                found.push(TableId {
+                    path_prefix: period.path_prefix.clone(),
+                    name: tables::table_name(&period.index_prefix, day),
+                });
+            }
+        }
+        found
+    }
+
+    /// Whether the table called `name` under `path_prefix` can index a chunk that overlaps `[from, through]`.
+    pub fn table_covers(&self, path_prefix: &str, name: &str, from: Millis, through: Millis) -> bool {
+        let days = tables::days_touched(from, through);
+        let of_period = |period: &Period| {
+            period.path_prefix == path_prefix
+                && tables::parse_day(&period.index_prefix, name).is_some_and(|day| days.contains(&day))
+        };
+        self.periods.iter().any(of_period)
+    }
+
+    /// The distinct path prefixes.
+    pub fn path_prefixes(&self) -> Vec<String> {
+        let mut prefixes: Vec<String> = self.periods.iter().map(|period| period.path_prefix.clone()).collect();
+        prefixes.sort();
+        prefixes.dedup();
+        prefixes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: i64 = 86_400_000;
+
+    fn schema() -> Schema {
+        let period = |from: i64, schema, index_prefix: &str| Period {
+            from: Millis(from),
+            schema,
+            index_prefix: index_prefix.into(),
+            path_prefix: "index/".into(),
+        };
+        Schema::new(vec![period(0, SchemaVersion::V12, "old_"), period(10 * DAY, SchemaVersion::V13, "new_")])
+            .expect("rising")
+    }
+
+    #[test]
+    fn a_chunk_is_indexed_in_every_day_of_every_period_it_touches() {
+        let names = |from: i64, through: i64| -> Vec<String> {
+            schema().tables_of(Millis(from), Millis(through)).into_iter().map(|table| table.name).collect()
+        };
+        assert_eq!(names(9 * DAY - 1, 9 * DAY), ["old_8", "old_9"]);
+        assert_eq!(names(10 * DAY - 1, 10 * DAY), ["old_9", "new_10"]);
+        assert_eq!(names(11 * DAY, 11 * DAY + 5), ["new_11"]);
+    }
+
+    #[test]
+    fn periods_are_found_by_time() {
+        assert_eq!(schema().period_at(Millis(10 * DAY - 1)).index_prefix, "old_");
+        assert_eq!(schema().period_at(Millis(10 * DAY)).index_prefix, "new_");
+        assert_eq!(schema().period_at(Millis(-5)).index_prefix, "old_");
+        assert!(schema().table_covers("index/", "new_11", Millis(11 * DAY), Millis(11 * DAY)));
+        assert!(!schema().table_covers("index/", "new_12", Millis(11 * DAY), Millis(11 * DAY)));
+    }
+}

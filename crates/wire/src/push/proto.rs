@@ -1,0 +1,411 @@
+//! `PushRequest` protobuf messages, walked by hand and in place.
+//!
+//! ```text
+//! PushRequest  { 1: repeated Stream, 2: string format }
+//! Stream       { 1: string labels, 2: repeated Entry, 3: uint64 hash }
+//! Entry        { 1: Timestamp, 2: string line, 3: repeated Pair metadata, 4: repeated Pair parsed }
+//! Timestamp    { 1: int64 seconds, 2: int32 nanos }
+//! Pair         { 1: string name, 2: string value }
+//! ```
+//!
+//! Unknown fields are skipped, whatever their type, groups included. Of a repeated single field the last one counts.
+//! An entry without a timestamp lies at the year 1, as upstream has it, which ends as the earliest [`Nanos`].
+
+use bytes::Bytes;
+use loptr_model::Nanos;
+
+use super::table::{DecodedPush, Table};
+use super::{PushError, PushFormat, saturating_nanos};
+
+/// Seconds of 0001-01-01, the earliest timestamp a message may hold.
+const MIN_SECONDS: i64 = -62_135_596_800;
+/// Seconds of 10000-01-01, the first one past the latest.
+const MAX_SECONDS: i64 = 253_402_300_800;
+
+/// Why bytes are not a `PushRequest`. The texts are upstream's decoder's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProtoError {
+    /// A field or message ends past its parent.
+    #[error("unexpected EOF")]
+    Truncated,
+    /// A variable-length integer of more than ten bytes.
+    #[error("proto: integer overflow")]
+    IntegerOverflow,
+    /// A length with the sign bit set.
+    #[error("proto: negative length found during unmarshaling")]
+    NegativeLength,
+    /// A known field of the wrong wire type.
+    #[error("proto: wrong wireType = {wire_type} for field {field}")]
+    WireType {
+        /// Wire type found.
+        wire_type: u8,
+        /// Name of the field.
+        field: &'static str,
+    },
+    /// An end-group mark without its start.
+    #[error("proto: {message}: wiretype end group for non-group")]
+    EndGroup {
+        /// Message it lies in.
+        message: &'static str,
+    },
+    /// A field number of zero or below.
+    #[error("proto: {message}: illegal tag {field} (wire type {tag})")]
+    Tag {
+        /// Message it lies in.
+        message: &'static str,
+        /// Field number.
+        field: i32,
+        /// The whole tag.
+        tag: u64,
+    },
+    /// Wire types 6 and 7.
+    #[error("proto: illegal wireType {0}")]
+    IllegalWireType(u8),
+    /// A timestamp outside the years 1 to 9999, or with more than a second of nanoseconds.
+    #[error("timestamp: &types.Timestamp{{Seconds: {seconds},\nNanos: {nanos},\n}}{why}")]
+    Timestamp {
+        /// Seconds found.
+        seconds: i64,
+        /// Nanoseconds found.
+        nanos: i32,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+/// The walk's errors, behind a pointer so that results stay in registers.
+struct Fault(Box<PushError>);
+
+type Walk<T> = Result<T, Fault>;
+
+impl From<ProtoError> for Fault {
+    #[cold]
+    fn from(error: ProtoError) -> Self {
+        Fault(Box::new(error.into()))
+    }
+}
+
+impl From<PushError> for Fault {
+    #[cold]
+    fn from(error: PushError) -> Self {
+        Fault(Box::new(error))
+    }
+}
+
+pub(super) fn decode(body: Bytes) -> Result<DecodedPush, PushError> {
+    let mut table = Table::new(PushFormat::Proto, body)?;
+    let body = table.body();
+    match request(&mut table, &body) {
+        Ok(()) => Ok(table.finish()),
+        Err(Fault(error)) => Err(*error),
+    }
+}
+
+fn request(table: &mut Table, body: &[u8]) -> Walk<()> {
+    let mut fields = Fields::new("PushRequest", body, 0, body.len());
+    while let Some(field) = fields.next()? {
+        match field.number {
+            1 => {
+                let (at, end) = fields.message(field, "Streams")?;
+                stream(table, body, at, end)?;
+            }
+            2 => {
+                fields.message(field, "Format")?;
+            }
+            _ => fields.skip(field)?,
+        }
+    }
+    Ok(())
+}
+
+fn stream(table: &mut Table, body: &[u8], at: usize, end: usize) -> Walk<()> {
+    table.open_stream();
+    let mut fields = Fields::new("StreamAdapter", body, at, end);
+    while let Some(field) = fields.next()? {
+        match field.number {
+            1 => {
+                // Upstream's own slip: it calls this field by another's name.
+                let (at, end) = fields.message(field, "StructuredMetadata")?;
+                table.set_labels(&body[at..end])?;
+            }
+            2 => {
+                let (at, end) = fields.message(field, "Entries")?;
+                entry(table, body, at, end)?;
+            }
+            3 => {
+                fields.expect(field, 0, "Hash")?;
+                let hash = fields.varint()?;
+                table.set_hash(hash);
+            }
+            _ => fields.skip(field)?,
+        }
+    }
+    Ok(())
+}
+
+#[inline]
+fn entry(table: &mut Table, body: &[u8], at: usize, end: usize) -> Walk<()> {
+    let mark = table.pair_mark();
+    let mut ts = saturating_nanos(MIN_SECONDS, 0);
+    let mut line = table.line_in_body(at, 0);
+    let mut fields = Fields::new("EntryAdapter", body, at, end);
+    while let Some(field) = fields.next()? {
+        match field.number {
+            1 => {
+                let (at, end) = fields.message(field, "Timestamp")?;
+                ts = timestamp(body, at, end)?;
+            }
+            2 => {
+                let (at, end) = fields.message(field, "Line")?;
+                line = table.line_in_body(at, end - at);
+            }
+            3 => {
+                let (at, end) = fields.message(field, "StructuredMetadata")?;
+                let (name, value) = pair(body, at, end)?;
+                table.add_pair(name, value)?;
+            }
+            4 => {
+                let (at, end) = fields.message(field, "Parsed")?;
+                pair(body, at, end)?;
+            }
+            _ => fields.skip(field)?,
+        }
+    }
+    table.add_entry(ts, line, mark);
+    Ok(())
+}
+
+#[inline]
+fn pair(body: &[u8], at: usize, end: usize) -> Walk<(&[u8], &[u8])> {
+    let (mut name, mut value): (&[u8], &[u8]) = (b"", b"");
+    let mut fields = Fields::new("LabelPairAdapter", body, at, end);
+    while let Some(field) = fields.next()? {
+        match field.number {
+            1 => {
+                let (at, end) = fields.message(field, "Name")?;
+                name = &body[at..end];
+            }
+            2 => {
+                let (at, end) = fields.message(field, "Value")?;
+                value = &body[at..end];
+            }
+            _ => fields.skip(field)?,
+        }
+    }
+    Ok((name, value))
+}
+
+#[inline]
+fn timestamp(body: &[u8], at: usize, end: usize) -> Walk<Nanos> {
+    let (mut seconds, mut nanos) = (0i64, 0i32);
+    let mut fields = Fields::new("Timestamp", body, at, end);
+    while let Some(field) = fields.next()? {
+        match field.number {
+            1 => {
+                fields.expect(field, 0, "Seconds")?;
+                seconds = fields.varint()? as i64;
+            }
+            2 => {
+                fields.expect(field, 0, "Nanos")?;
+                nanos = fields.varint()? as i32;
+            }
+            _ => fields.skip(field)?,
+        }
+    }
+    let why = if seconds < MIN_SECONDS {
+        " before 0001-01-01"
+    } else if seconds >= MAX_SECONDS {
+        " after 10000-01-01"
+    } else if !(0..1_000_000_000).contains(&nanos) {
+        ": nanos not in range [0, 1e9)"
+    } else {
+        return Ok(saturating_nanos(seconds, nanos.into()));
+    };
+    Err(ProtoError::Timestamp { seconds, nanos, why }.into())
+}
+
+#[derive(Clone, Copy)]
+struct Field {
+    number: i32,
+    wire_type: u8,
+}
+
+/// Walks the fields of the message at `at..end` of `body`.
+struct Fields<'a> {
+    message: &'static str,
+    body: &'a [u8],
+    at: usize,
+    end: usize,
+}
+
+impl<'a> Fields<'a> {
+    fn new(message: &'static str, body: &'a [u8], at: usize, end: usize) -> Self {
+        Self { message, body: &body[..end], at, end }
+    }
+
+    #[inline(always)]
+    fn next(&mut self) -> Walk<Option<Field>> {
+        if self.at >= self.end {
+            return Ok(None);
+        }
+        let tag = self.varint()?;
+        let (number, wire_type) = ((tag >> 3) as i32, (tag & 7) as u8);
+        if wire_type == 4 {
+            return Err(ProtoError::EndGroup { message: self.message }.into());
+        }
+        if number <= 0 {
+            return Err(ProtoError::Tag { message: self.message, field: number, tag }.into());
+        }
+        Ok(Some(Field { number, wire_type }))
+    }
+
+    #[inline(always)]
+    fn varint(&mut self) -> Walk<u64> {
+        match self.body.get(self.at..) {
+            Some(&[byte, ..]) if byte < 0x80 => {
+                self.at += 1;
+                Ok(u64::from(byte))
+            }
+            // Lines are mostly longer than 127 bytes.
+            Some(&[low, high, ..]) if high < 0x80 => {
+                self.at += 2;
+                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    #[inline(never)]
+    fn long_varint(&mut self) -> Walk<u64> {
+        let mut value = 0u64;
+        for shift in (0..64).step_by(7) {
+            let byte = *self.body.get(self.at).ok_or(ProtoError::Truncated)?;
+            self.at += 1;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(value);
+            }
+        }
+        Err(ProtoError::IntegerOverflow.into())
+    }
+
+    #[inline(always)]
+    fn expect(&self, field: Field, wire_type: u8, name: &'static str) -> Walk<()> {
+        if field.wire_type == wire_type {
+            return Ok(());
+        }
+        Err(ProtoError::WireType { wire_type: field.wire_type, field: name }.into())
+    }
+
+    /// Bounds of a length-delimited field, which the walk steps over.
+    #[inline(always)]
+    fn message(&mut self, field: Field, name: &'static str) -> Walk<(usize, usize)> {
+        self.expect(field, 2, name)?;
+        let len = self.varint()?;
+        self.advance(len)
+    }
+
+    #[inline(always)]
+    fn advance(&mut self, len: u64) -> Walk<(usize, usize)> {
+        if len > i64::MAX as u64 {
+            return Err(ProtoError::NegativeLength.into());
+        }
+        let at = self.at;
+        let end = usize::try_from(len).ok().and_then(|len| at.checked_add(len)).ok_or(ProtoError::NegativeLength)?;
+        if end > self.end {
+            return Err(ProtoError::Truncated.into());
+        }
+        self.at = end;
+        Ok((at, end))
+    }
+
+    /// Steps over an unknown field. Groups nest; a counter instead of recursion keeps the stack flat.
+    fn skip(&mut self, field: Field) -> Walk<()> {
+        let mut depth = 0usize;
+        let mut wire_type = field.wire_type;
+        loop {
+            match wire_type {
+                0 => {
+                    self.varint()?;
+                }
+                1 => {
+                    self.advance(8)?;
+                }
+                2 => {
+                    let len = self.varint()?;
+                    self.advance(len)?;
+                }
+                3 => depth += 1,
+                4 => depth -= 1,
+                5 => {
+                    self.advance(4)?;
+                }
+                other => return Err(ProtoError::IllegalWireType(other).into()),
+            }
+            if depth == 0 {
+                return Ok(());
+            }
+            wire_type = (self.varint()? & 7) as u8;
+        }
+    }
+}
+
+/// One stream to encode: label text and entries.
+pub type ProtoPush<'a> = (&'a str, Vec<loptr_model::Entry<'a>>);
+
+/// Encodes streams as an uncompressed `PushRequest`, as clients and upstream's components send it.
+pub fn encode_push(streams: &[ProtoPush<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (labels, entries) in streams {
+        nest(&mut out, 1, |out| {
+            put_bytes(out, 1, labels.as_bytes());
+            for entry in entries {
+                nest(out, 2, |out| put_entry(out, entry));
+            }
+        });
+    }
+    out
+}
+
+fn put_entry(out: &mut Vec<u8>, entry: &loptr_model::Entry<'_>) {
+    nest(out, 1, |out| {
+        let (seconds, nanos) = (entry.ts.0.div_euclid(Nanos::PER_SEC), entry.ts.0.rem_euclid(Nanos::PER_SEC));
+        for (field, value) in [(1u8, seconds), (2, nanos)] {
+            if value != 0 {
+                out.push(field << 3);
+                put_varint(out, value as u64);
+            }
+        }
+    });
+    put_bytes(out, 2, entry.line);
+    for (name, value) in entry.metadata {
+        nest(out, 3, |out| {
+            put_bytes(out, 1, name.as_bytes());
+            put_bytes(out, 2, value.as_bytes());
+        });
+    }
+}
+
+fn nest(out: &mut Vec<u8>, field: u8, fill: impl FnOnce(&mut Vec<u8>)) {
+    let mut inner = Vec::new();
+    fill(&mut inner);
+    out.push(field << 3 | 2);
+    put_varint(out, inner.len() as u64);
+    out.extend_from_slice(&inner);
+}
+
+fn put_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        out.push(field << 3 | 2);
+        put_varint(out, bytes.len() as u64);
+        out.extend_from_slice(bytes);
+    }
+}
+
+fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
