@@ -4,7 +4,6 @@
 mod error;
 mod log_result;
 mod pipeline;
-mod print;
 mod range;
 mod regex;
 pub mod source;

@@ -1,17 +1,11 @@
 //! `| json name="a.b[0]"`: single values by path.
 
 use loptr_logql::ast::Extraction;
+use loptr_logql::expression::{Step, json_path};
 
 use super::super::labels::{LineLabels, NameId};
 use super::json_scan::{Value, block_end, next_token, push_string, string_end, unescape, value};
 use super::{JSON_ERROR, parser_error};
-
-/// A step of a path.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    Key(Vec<u8>),
-    Index(usize),
-}
 
 /// The stage.
 #[derive(Clone, Debug)]
@@ -29,7 +23,7 @@ struct Done;
 impl JsonPaths {
     pub(crate) fn compile(fields: &[Extraction], mut name: impl FnMut(&str) -> NameId) -> Result<Self, String> {
         let parse = |field: &Extraction| {
-            parse_path(&field.expression)
+            json_path(&field.expression)
                 .map_err(|fault| format!("cannot parse expression [{}]: {fault}", field.expression))
         };
         let paths = fields.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
@@ -71,7 +65,7 @@ impl JsonPaths {
                 return Err(Done);
             }
             let colon = next_token(data, end).filter(|&at| data[at] == b':').ok_or(Done)?;
-            let step = |path: &Vec<Step>| matches!(path.get(depth), Some(Step::Key(key)) if *key == self.key);
+            let step = |path: &Vec<Step>| matches!(path.get(depth), Some(Step::Key(key)) if *key.as_bytes() == *self.key);
             let inner: Vec<usize> =
                 active.iter().copied().filter(|&at| !self.found[at] && step(&self.paths[at])).collect();
             at = self.member(data, colon + 1, depth + 1, &inner, labels)?;
@@ -166,108 +160,6 @@ fn skip(data: &[u8], start: usize) -> Result<usize, Done> {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
-enum Token {
-    Dot,
-    Open,
-    Close,
-    Text(Vec<u8>),
-    Field(Vec<u8>),
-    Index(usize),
-    End,
-}
-
-impl Token {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Dot => "DOT",
-            Self::Open => "LSB",
-            Self::Close => "RSB",
-            Self::Text(_) => "STRING",
-            Self::Field(_) => "FIELD",
-            Self::Index(_) => "INDEX",
-            Self::End => "$end",
-        }
-    }
-}
-
-/// Reads a path: a field, `["key"]` or `[0]`, then any number of `.field`, `["key"]` and `[0]`.
-fn parse_path(text: &str) -> Result<Vec<Step>, String> {
-    let mut rest = text;
-    let mut steps = Vec::new();
-    let unexpected = |token: &Token, expected: &str| {
-        let comma = if expected.is_empty() { "" } else { ", expecting " };
-        Err(format!("syntax error: unexpected {}{comma}{expected}", token.name()))
-    };
-    loop {
-        match next(&mut rest)? {
-            Token::End if !steps.is_empty() => return Ok(steps),
-            Token::Field(field) if steps.is_empty() => steps.push(Step::Key(field)),
-            Token::Dot if !steps.is_empty() => match next(&mut rest)? {
-                Token::Field(field) => steps.push(Step::Key(field)),
-                other => return unexpected(&other, "FIELD"),
-            },
-            Token::Open => {
-                let step = match next(&mut rest)? {
-                    Token::Text(key) => Step::Key(key),
-                    Token::Index(index) => Step::Index(index),
-                    other => return unexpected(&other, "STRING or INDEX"),
-                };
-                match next(&mut rest)? {
-                    Token::Close => steps.push(step),
-                    other => return unexpected(&other, "RSB"),
-                }
-            }
-            other if steps.is_empty() => return unexpected(&other, "LSB or FIELD"),
-            other => return unexpected(&other, ""),
-        }
-    }
-}
-
-fn next(rest: &mut &str) -> Result<Token, String> {
-    *rest = rest.trim_start_matches([' ', '\t', '\n']);
-    let Some(first) = rest.chars().next() else { return Ok(Token::End) };
-    let take = |rest: &mut &str, len: usize| {
-        let (taken, after) = rest.split_at(len);
-        *rest = after;
-        taken.as_bytes().to_vec()
-    };
-    match first {
-        '.' | '[' | ']' => {
-            take(rest, 1);
-            Ok(match first {
-                '.' => Token::Dot,
-                '[' => Token::Open,
-                _ => Token::Close,
-            })
-        }
-        '"' => {
-            take(rest, 1);
-            // A quoted key ends at a quote or, as upstream reads it, at a bracket.
-            let len = rest.find(['"', ']', '\0']).unwrap_or(rest.len());
-            let key = take(rest, len);
-            take(rest, usize::from(!rest.is_empty()));
-            Ok(Token::Text(key))
-        }
-        'a'..='z' | 'A'..='Z' | '_' => {
-            let len = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
-            Ok(Token::Field(take(rest, len)))
-        }
-        '0'..='9' => {
-            let len = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-            let digits = String::from_utf8_lossy(&take(rest, len)).into_owned();
-            match rest.chars().next() {
-                Some('.') => Err("cannot use float as array index".into()),
-                Some(' ' | '\t' | '\n' | ']') => digits.parse().map(Token::Index).map_err(|_| {
-                    format!("strconv.Atoi: parsing {}: value out of range", loptr_model::go_quote(&digits))
-                }),
-                other => Err(format!("non-integer value: {}", other.unwrap_or('\0'))),
-            }
-        }
-        other => Err(format!("unexpected char {other}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing;
@@ -304,14 +196,5 @@ mod tests {
         assert_eq!(run(&[("x", "s")], r#"{"t":tru,"s":1}"#), r#"{x="1"}"#);
         assert_eq!(run(&[("x", "s")], r#"{"t""#), r#"{x=""}"#);
         assert_eq!(run(&[("x", "s")], ""), "{}");
-    }
-
-    #[test]
-    fn bad_paths_keep_upstreams_words() {
-        let fault = |path: &str| parse_path(path).expect_err(path);
-        assert_eq!(fault("a..b"), "syntax error: unexpected DOT, expecting FIELD");
-        assert_eq!(fault("a[1.5]"), "cannot use float as array index");
-        assert_eq!(fault("a[-1]"), "unexpected char -");
-        assert_eq!(parse_path("a . b [ 0 ]").expect("blanks"), parse_path("a.b[0]").expect("none"));
     }
 }

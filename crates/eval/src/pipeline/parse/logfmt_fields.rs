@@ -1,6 +1,7 @@
 //! `| logfmt name="key"`: single values by key.
 
 use loptr_logql::ast::Extraction;
+use loptr_logql::expression::logfmt_key;
 
 use super::super::labels::{LineLabels, NameId};
 use super::logfmt_scan::{Pairs, unquote};
@@ -24,7 +25,7 @@ impl LogfmtFields {
     ) -> Result<Self, String> {
         let mut compiled: Vec<(NameId, NameId)> = Vec::new();
         for field in fields {
-            let key = parse_key(&field.expression)
+            let key = logfmt_key(&field.expression)
                 .map_err(|fault| format!("cannot parse expression [{}]: {fault}", field.expression))?;
             let (label, key) = (name(&field.name), name(&key));
             // Of a label named twice the last source counts.
@@ -78,33 +79,6 @@ impl LogfmtFields {
     }
 }
 
-/// One identifier or one quoted text.
-fn parse_key(text: &str) -> Result<String, String> {
-    let blank = [' ', '\t', '\n'];
-    let text = text.trim_start_matches(blank);
-    let (key, rest) = match text.chars().next() {
-        None => return Err("syntax error: unexpected $end, expecting STRING or KEY".into()),
-        Some('"') => {
-            let body = &text[1..];
-            let end = body.find(['"', ']', '\0']).unwrap_or(body.len());
-            (&body[..end], body.get(end + 1..).unwrap_or_default())
-        }
-        Some('a'..='z' | 'A'..='Z' | '_') => {
-            let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
-            text.split_at(end)
-        }
-        Some(other) => return Err(format!("unexpected char {other}")),
-    };
-    let rest = rest.trim_start_matches(blank);
-    match rest.chars().next() {
-        None => Ok(key.to_owned()),
-        Some('a'..='z' | 'A'..='Z' | '_') => Err("syntax error: unexpected KEY, expecting $end or STRING".into()),
-        // Further quoted texts are joined with blanks, as upstream prints its list; such a key is never found.
-        Some('"') => Ok(format!("{key} {}", parse_key(rest)?)),
-        Some(other) => Err(format!("unexpected char {other}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::testing;
@@ -127,6 +101,5 @@ mod tests {
         assert_eq!(run(&[("x", "a_b"), ("y", "\"a.b\"")], "a.b=1"), r#"{x="1", y=""}"#);
         assert_eq!(run(&[("s", "t")], "t=1"), r#"{s_extracted="1"}"#);
         assert_eq!(run(&[("x", "x")], "x=1 x=2"), r#"{x="2"}"#);
-        assert_eq!(parse_key("a.b"), Err("unexpected char .".into()));
     }
 }

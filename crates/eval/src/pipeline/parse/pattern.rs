@@ -1,10 +1,10 @@
 //! `| pattern "<a> literal <b>"`.
 
+use loptr_logql::pattern::{Part, parse_capturing};
 use memchr::memmem;
 
 use super::super::label_filter::LabelFilter;
 use super::super::labels::{LineLabels, NameId};
-use super::super::line_pattern::{Node, check_consecutive, split};
 use super::{Rejected, offer};
 
 /// The stage: an optional leading literal, then captures, each with the literal that ends it.
@@ -17,31 +17,14 @@ pub(crate) struct Pattern {
 
 impl Pattern {
     pub(crate) fn compile(text: &str, mut name: impl FnMut(&str) -> NameId) -> Result<Self, String> {
-        let invalid = |fault: String| format!("invalid pattern parser: {fault}");
-        let nodes = split(text.as_bytes());
-        if nodes.is_empty() {
-            let fault = "parse error at line 1, col 1: syntax error: unexpected $end, expecting IDENTIFIER or LITERAL";
-            return Err(invalid(fault.into()));
-        }
-        let names: Vec<&str> = nodes
-            .iter()
-            .filter_map(|node| match node {
-                Node::Capture(Some(name)) => Some(name.as_str()),
-                _ => None,
-            })
-            .collect();
-        if names.is_empty() {
-            return Err(invalid("at least one capture is required".into()));
-        }
-        check_consecutive(&nodes).map_err(invalid)?;
-        if let Some(twice) = (1..names.len()).find(|&at| names[..at].contains(&names[at])) {
-            return Err(invalid(format!("duplicate capture name ({}): invalid expression", names[twice])));
-        }
+        let parts =
+            parse_capturing(text.as_bytes()).map_err(|fault| format!("invalid pattern parser: {fault}"))?;
         let mut pattern = Self { leading: Vec::new(), captures: Vec::new(), scratch: Vec::new() };
-        for node in &nodes {
-            match node {
-                Node::Capture(capture) => pattern.captures.push((capture.as_deref().map(&mut name), None)),
-                Node::Literal(text) => match pattern.captures.last_mut() {
+        for part in &parts {
+            match part {
+                Part::Named(label) => pattern.captures.push((Some(name(label)), None)),
+                Part::Unnamed => pattern.captures.push((None, None)),
+                Part::Text(text) => match pattern.captures.last_mut() {
                     Some((_, end)) => *end = Some(memmem::Finder::new(text).into_owned()),
                     None => pattern.leading.clone_from(text),
                 },

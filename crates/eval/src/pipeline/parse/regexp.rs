@@ -1,5 +1,7 @@
 //! `| regexp "(?P<name>…)"`.
 
+use loptr_regex::Captures;
+
 use super::super::label_filter::LabelFilter;
 use super::super::labels::{LineLabels, NameId};
 use super::{Rejected, offer, sanitize};
@@ -11,7 +13,7 @@ pub(crate) struct Regexp {
     regex: Regex,
     /// Label of each group.
     names: Vec<Option<NameId>>,
-    slots: Vec<Option<(usize, usize)>>,
+    captures: Captures,
     scratch: Vec<u8>,
 }
 
@@ -28,7 +30,7 @@ impl Regexp {
         }
         let label = |group: &Option<String>| Some(name(&sanitize(group.as_ref()?.as_bytes(), true)?));
         let names = groups.iter().map(label).collect();
-        Ok(Self { regex, names, slots: Vec::new(), scratch: Vec::new() })
+        Ok(Self { captures: regex.create_captures(), regex, names, scratch: Vec::new() })
     }
 
     pub(crate) fn run(
@@ -37,10 +39,10 @@ impl Regexp {
         labels: &mut LineLabels,
         early: &[LabelFilter],
     ) -> Result<(), Rejected> {
-        if !self.regex.captures(line, &mut self.slots) {
+        if !self.regex.captures(line, &mut self.captures) {
             return Ok(());
         }
-        for (name, slot) in self.names.iter().zip(&self.slots) {
+        for (name, slot) in self.names.iter().zip(self.captures.iter()) {
             let Some(name) = name else { continue };
             let value = slot.and_then(|(start, end)| line.get(start..end)).unwrap_or_default();
             offer(labels, early, *name, |out| out.extend_from_slice(value), &mut self.scratch)?;
