@@ -6,8 +6,10 @@ use std::sync::{Arc, OnceLock};
 use regex_automata::util::primitives::NonMaxUsize;
 use regex_automata::{Input, meta};
 
+use crate::block::BlockScan;
 use crate::engine::{self, MAX_AUTOMATON_BYTES};
 use crate::error::RegexError;
+use crate::needles::{Needles, needles};
 use crate::probe::{self, Probe};
 use crate::syntax::{Dialect, Flags, Kind, Regexp, parse_bytes};
 use crate::trim::trim;
@@ -35,6 +37,8 @@ struct Inner {
     /// The automaton for offsets, and the one for groups: built when asked for, unless they are large.
     full: OnceLock<meta::Regex>,
     groups: OnceLock<meta::Regex>,
+    needles: OnceLock<Needles>,
+    scan: OnceLock<Option<BlockScan>>,
 }
 
 impl GoRegex {
@@ -80,6 +84,9 @@ impl GoRegex {
     fn compile(pattern: String, tree: Regexp, names: Vec<Option<Box<str>>>) -> Result<Self, RegexError> {
         let trimmed = trim(&tree);
         let probe = Probe::new(&trimmed, &pattern)?;
+        if names.len() > 1 && !engine::groups_fit(&tree, names.len()) {
+            return Err(RegexError::too_many_groups(names.len() - 1, engine::MAX_GROUP_BYTES, &pattern));
+        }
         let (full, groups) = (OnceLock::new(), OnceLock::new());
         if !engine::is_small(&tree) {
             let limit = Some(MAX_AUTOMATON_BYTES);
@@ -89,7 +96,9 @@ impl GoRegex {
             }
         }
         let needs_utf8 = probe::needs_utf8(&tree);
-        Ok(Self { inner: Arc::new(Inner { pattern, tree, trimmed, probe, names, needs_utf8, full, groups }) })
+        let (needles, scan) = (OnceLock::new(), OnceLock::new());
+        let inner = Inner { pattern, tree, trimmed, probe, names, needs_utf8, full, groups, needles, scan };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The pattern as given.
@@ -100,10 +109,6 @@ impl GoRegex {
     /// The pattern's tree.
     pub fn tree(&self) -> &Regexp {
         &self.inner.tree
-    }
-
-    pub(crate) fn trimmed(&self) -> &Regexp {
-        &self.inner.trimmed
     }
 
     /// Whether `hay` holds a match.
@@ -122,6 +127,34 @@ impl GoRegex {
             Probe::Contains(finder) => Some(finder.needle()),
             _ => None,
         }
+    }
+
+    /// What every text with a match contains.
+    pub fn needles(&self) -> &Needles {
+        self.inner.needles.get_or_init(|| needles(&self.inner.trimmed))
+    }
+
+    /// A search that runs over a whole block of lines with bytes of any kind between them, if there is one that is worth
+    /// while. A line can only match if the scan hits it. `None`: go line by line.
+    ///
+    /// ```
+    /// # use loptr_regex::GoRegex;
+    /// let regex = GoRegex::new("GET .*refused").unwrap();
+    /// let block = b"\x90\x0fGET /a refused\x91\x0fit was refused";
+    /// let scan = regex.block_scan().unwrap();
+    /// assert_eq!(scan.find(block, 0), Some((9, 16))); // find the line of byte 9, test it, go on after it
+    /// assert!(!scan.is_exact() && regex.is_match(&block[2..16]));
+    /// assert_eq!(scan.find(block, 16), Some((25, 32)));
+    /// assert!(!regex.is_match(&block[18..]));
+    /// ```
+    pub fn block_scan(&self) -> Option<&BlockScan> {
+        let scan = || BlockScan::new(&self.inner.trimmed, &self.inner.pattern);
+        self.inner.scan.get_or_init(scan).as_ref()
+    }
+
+    /// Whether [`block_scan`](Self::block_scan) gives matches, not only candidates, as long as a hit lies inside a line.
+    pub fn block_safe(&self) -> bool {
+        self.block_scan().is_some_and(BlockScan::is_exact)
     }
 
     /// The leftmost match that begins at byte `from` or later, as `(start, end)`. Assertions such as `^` and `\b` see what

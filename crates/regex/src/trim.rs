@@ -83,11 +83,22 @@ fn concat(subs: &[Regexp], left: bool, right: bool) -> Regexp {
             head = head.map(|head| edge(&head, left, true));
         }
     }
-    let mut joined: Vec<Regexp> = Vec::with_capacity(parts.len() + 2);
+    let mut joined = Vec::with_capacity(parts.len() + 2);
     let middle = parts.iter().map(|part| edge(part, false, false));
     for part in head.into_iter().chain(middle).chain(tail) {
         push(&mut joined, part);
     }
+    one_or_concat(joined)
+}
+
+/// Joins neighbouring literals of a concatenation.
+pub(crate) fn shorten(node: Regexp) -> Regexp {
+    let mut joined = Vec::new();
+    push(&mut joined, node);
+    one_or_concat(joined)
+}
+
+fn one_or_concat(mut joined: Vec<Regexp>) -> Regexp {
     match joined.len() {
         0 => empty(),
         1 => joined.swap_remove(0),

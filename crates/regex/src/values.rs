@@ -59,8 +59,10 @@ fn list(node: &Regexp, ends: Ends) -> Option<Vec<String>> {
             Some(all)
         }
         Kind::Concat(subs) => {
-            let last = subs.len().checked_sub(1)?;
-            let ends = |at| Ends { start: ends.start && at == 0, end: ends.end && at == last };
+            let ends = |at| Ends {
+                start: ends.start && subs[..at].iter().all(|before| before.kind == Kind::BeginText),
+                end: ends.end && subs[at + 1..].iter().all(|after| after.kind == Kind::EndText),
+            };
             subs.iter().enumerate().try_fold(nothing(), |all, (at, sub)| product(all, list(sub, ends(at))?))
         }
         Kind::Alternate(subs) => subs.iter().try_fold(Vec::new(), |all, sub| union([all, list(sub, ends)?])),
@@ -144,6 +146,7 @@ mod tests {
         assert_eq!(listed("foo|foobar|").as_deref(), Some(" foo foobar"));
         assert_eq!(listed("40[1-3]").as_deref(), Some("401 402 403"));
         assert_eq!(listed("^(prod|dev)-(a|b)$").as_deref(), Some("dev-a dev-b prod-a prod-b"));
+        assert_eq!(listed("^^a$$").as_deref(), Some("a"));
         assert_eq!(listed("ab?c{0,2}").as_deref(), Some("a ab abc abcc ac acc"));
         assert_eq!(listed("(?i)k1").as_deref(), Some("K1 k1 \u{212A}1"));
         assert_eq!(listed("").as_deref(), Some(""));

@@ -12,50 +12,15 @@
 //! replace  pattern, text, template, result, result if the template is literal, matches
 //! ```
 
-use std::io::Read;
+mod common;
 
+use common::{Reader, unpack};
 use loptr_regex::syntax::{Dialect, Flags, Kind, Regexp, parse};
 use loptr_regex::{GoRegex, RegexError};
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn byte(&mut self) -> u8 {
-        let (&byte, rest) = self.0.split_first().expect("a byte");
-        self.0 = rest;
-        byte
-    }
-
-    fn number(&mut self) -> usize {
-        let (mut value, mut shift) = (0, 0);
-        loop {
-            let byte = self.byte();
-            value |= usize::from(byte & 0x7F) << shift;
-            if byte < 0x80 {
-                return value;
-            }
-            shift += 7;
-        }
-    }
-
-    fn bytes(&mut self) -> &'a [u8] {
-        let len = self.number();
-        let (bytes, rest) = self.0.split_at(len);
-        self.0 = rest;
-        bytes
-    }
-}
 
 enum Outcome {
     Error(String),
     Tree(u32),
-}
-
-fn unpack() -> Vec<u8> {
-    let mut raw = Vec::new();
-    let packed: &[u8] = include_bytes!("../testdata/go.gz");
-    flate2::read::GzDecoder::new(packed).read_to_end(&mut raw).expect("the corpus unpacks");
-    raw
 }
 
 fn outcome(reader: &mut Reader<'_>, same: Option<&Outcome>) -> Option<Outcome> {
@@ -188,7 +153,7 @@ fn check_matches(failures: &mut Failures, regex: &GoRegex, text: &[u8], expected
 
 #[test]
 fn patterns_and_texts() {
-    let raw = unpack();
+    let raw = unpack(include_bytes!("../testdata/go.gz"));
     let mut reader = Reader(&raw);
     let mut failures = Failures::default();
     let (mut patterns, mut pairs) = (0, 0);
