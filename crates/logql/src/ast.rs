@@ -25,6 +25,17 @@ pub enum Expr {
     Variants(VariantsExpr),
 }
 
+impl Expr {
+    /// Place.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Log(e) => e.span,
+            Self::Metric(e) => e.span(),
+            Self::Variants(e) => e.span,
+        }
+    }
+}
+
 /// A selector and the stages its entries run through, in written order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogExpr {
@@ -236,6 +247,20 @@ pub enum CompareOp {
     Le,
 }
 
+impl CompareOp {
+    /// The operator as upstream prints it: equality is `==`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Eq => "==",
+            Self::Ne => "!=",
+            Self::Gt => ">",
+            Self::Ge => ">=",
+            Self::Lt => "<",
+            Self::Le => "<=",
+        }
+    }
+}
+
 /// A metric expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MetricExpr {
@@ -263,6 +288,19 @@ pub enum MetricExpr {
     LabelReplace(LabelReplace),
 }
 
+impl MetricExpr {
+    /// Place.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Range(e) => e.span,
+            Self::Vector(e) => e.span,
+            Self::Binary(e) => e.span,
+            Self::Literal { span, .. } | Self::VectorLiteral { span, .. } => *span,
+            Self::LabelReplace(e) => e.span,
+        }
+    }
+}
+
 /// An operation over a window of entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "named as in a query")]
@@ -282,6 +320,29 @@ pub enum RangeOp {
     First,
     Last,
     Absent,
+}
+
+impl RangeOp {
+    /// The name in a query.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "count_over_time",
+            Self::Rate => "rate",
+            Self::RateCounter => "rate_counter",
+            Self::Bytes => "bytes_over_time",
+            Self::BytesRate => "bytes_rate",
+            Self::Avg => "avg_over_time",
+            Self::Sum => "sum_over_time",
+            Self::Min => "min_over_time",
+            Self::Max => "max_over_time",
+            Self::Stdvar => "stdvar_over_time",
+            Self::Stddev => "stddev_over_time",
+            Self::Quantile => "quantile_over_time",
+            Self::First => "first_over_time",
+            Self::Last => "last_over_time",
+            Self::Absent => "absent_over_time",
+        }
+    }
 }
 
 /// `op([parameter,] log [range])[ grouping]`.
@@ -308,7 +369,7 @@ pub struct LogRange {
     pub range_ns: i64,
     /// How far back the window is moved, nanoseconds; negative moves it forward.
     pub offset_ns: i64,
-    /// Whether `offset` was written (`offset 0s` prints).
+    /// Whether `offset` was written; one of zero is not printed.
     pub has_offset: bool,
     /// `| unwrap …`.
     pub unwrap: Option<Unwrap>,
@@ -369,6 +430,26 @@ pub enum VectorOp {
     ApproxTopk,
 }
 
+impl VectorOp {
+    /// The name in a query.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Count => "count",
+            Self::Max => "max",
+            Self::Min => "min",
+            Self::Stddev => "stddev",
+            Self::Stdvar => "stdvar",
+            Self::Bottomk => "bottomk",
+            Self::Topk => "topk",
+            Self::Sort => "sort",
+            Self::SortDesc => "sort_desc",
+            Self::ApproxTopk => "approx_topk",
+        }
+    }
+}
+
 /// `op [grouping] ([parameter,] expr)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorAggregation {
@@ -403,6 +484,46 @@ pub enum BinaryOp {
     Ge,
     Lt,
     Le,
+}
+
+impl BinaryOp {
+    /// The operator as written in a query.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Or => "or",
+            Self::And => "and",
+            Self::Unless => "unless",
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Mod => "%",
+            Self::Pow => "^",
+            Self::Eq => "==",
+            Self::Ne => "!=",
+            Self::Gt => ">",
+            Self::Ge => ">=",
+            Self::Lt => "<",
+            Self::Le => "<=",
+        }
+    }
+
+    /// Whether it is `and`, `or` or `unless`.
+    pub fn is_set(self) -> bool {
+        matches!(self, Self::Or | Self::And | Self::Unless)
+    }
+
+    /// How tightly it binds; more is tighter. Operators of one level group from the left, `^` from the right.
+    pub fn precedence(self) -> u8 {
+        match self {
+            Self::Or => 0,
+            Self::And | Self::Unless => 1,
+            Self::Eq | Self::Ne | Self::Gt | Self::Ge | Self::Lt | Self::Le => 2,
+            Self::Add | Self::Sub => 3,
+            Self::Mul | Self::Div | Self::Mod => 4,
+            Self::Pow => 5,
+        }
+    }
 }
 
 /// Which labels pair the two sides of a binary operator.
