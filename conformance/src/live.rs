@@ -9,7 +9,7 @@ use crate::compare;
 use crate::differences::Differences;
 use crate::http::{Answer, Client, Request};
 use crate::language;
-use crate::recorded::{self, Case, Expected, RecordedError, SET_END_SECS, SET_START_SECS};
+use crate::recorded::{self, Case, Expected, ExpectedBody, RecordedError, SET_END_SECS, SET_START_SECS};
 use crate::replay;
 
 /// A named request.
@@ -19,6 +19,15 @@ pub struct Question {
     pub id: String,
     /// What is sent to both.
     pub request: Request,
+    /// Only the status counts: upstream itself varies in the rest.
+    pub status_only: bool,
+}
+
+impl From<Case> for Question {
+    fn from(case: Case) -> Self {
+        let status_only = case.expected.body == ExpectedBody::Free;
+        Self { id: case.id, request: case.request, status_only }
+    }
 }
 
 /// Times and steps used for bare queries.
@@ -60,12 +69,13 @@ pub fn questions(id: &str, query: &str, window: Window) -> Vec<Question> {
     let (start, end) = (window.start_secs.to_string(), window.end_secs.to_string());
     let (step, limit) = (window.step_secs.to_string(), window.limit.to_string());
     let range = [("query", query), ("start", &start), ("end", &end), ("step", &step), ("limit", &limit)];
-    let range = Question { id: id.to_owned(), request: Request::get("/loki/api/v1/query_range", &range) };
+    let request = Request::get("/loki/api/v1/query_range", &range);
+    let range = Question { id: id.to_owned(), request, status_only: false };
     if query.trim_start().starts_with(['{', '(']) {
         return vec![range];
     }
     let instant = Request::get("/loki/api/v1/query", &[("query", query), ("time", &end)]);
-    vec![range, Question { id: format!("{id}-instant"), request: instant }]
+    vec![range, Question { id: format!("{id}-instant"), request: instant, status_only: false }]
 }
 
 /// Reads a file of bare queries, one a line, or of cases as recorded; `#` starts a comment line.
@@ -78,7 +88,7 @@ pub fn parse_questions(text: &str, window: Window) -> Result<Vec<Question>, Reco
         }
         if line.starts_with("{\"") {
             let cases = recorded::parse_cases(line.as_bytes())?;
-            all.extend(cases.into_iter().map(|case: Case| Question { id: case.id, request: case.request }));
+            all.extend(cases.into_iter().map(Question::from));
         } else {
             all.extend(questions(&format!("line-{}", at + 1), line, window));
         }
@@ -97,7 +107,7 @@ pub fn run(
 ) -> io::Result<Totals> {
     let mut totals = Totals::default();
     let mut statuses: BTreeMap<u16, usize> = BTreeMap::new();
-    for Question { id, request } in questions {
+    for Question { id, request, status_only } in questions {
         let query = recorded::query_of(request);
         if settings.foundation && language::beyond_foundation(&query).is_some() {
             continue;
@@ -114,7 +124,10 @@ pub fn run(
         };
         *statuses.entry(left.status).or_default() += 1;
         totals.fruitful += usize::from(is_fruitful(&left));
-        let expected = compare::expect_same_as(&left);
+        let mut expected = compare::expect_same_as(&left);
+        if *status_only {
+            expected.body = ExpectedBody::Free;
+        }
         let Err(difference) = compare::compare(&expected, &right, language::rules_of(request, settings.live)) else {
             totals.same += 1;
             continue;
@@ -226,7 +239,10 @@ mod tests {
     #[test]
     fn a_recorded_case_is_a_question_too() {
         let line = r#"{"id":"x-1","method":"GET","path":"/p","expect":{"status":200,"content_type":"","text":""}}"#;
-        assert_eq!(parse_questions(line, Window::default()).unwrap()[0].request.path, "/p");
+        let question = parse_questions(line, Window::default()).unwrap().remove(0);
+        assert_eq!((question.request.path.as_str(), question.status_only), ("/p", false));
+        let free = line.replace(r#""text":"""#, r#""compare":"status""#);
+        assert!(parse_questions(&free, Window::default()).unwrap()[0].status_only);
     }
 
     #[test]

@@ -231,7 +231,7 @@ fn compare(options: &Options, out: &mut impl Write) -> Result<bool, String> {
         let groups = &settings.groups;
         let chosen = |case: &recorded::Case| groups.is_empty() || groups.iter().any(|group| group == case.group());
         let cases = options.cases()?.into_iter().flat_map(|(_, cases)| cases).filter(chosen);
-        cases.map(|case| live::Question { id: case.id, request: case.request }).collect()
+        cases.map(live::Question::from).collect()
     };
     let totals = live::run(&mut a, &mut b, &questions, &options.differences()?, &settings, out);
     Ok(totals.map_err(|error| format!("write the report: {error}"))?.different == 0)

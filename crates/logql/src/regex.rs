@@ -2,7 +2,7 @@
 
 use loptr_model::{MatchOp, Matcher};
 use loptr_regex::GoRegex;
-use loptr_regex::syntax::{Flags, Kind, Regexp, parse};
+use loptr_regex::syntax::{Dialect, Flags, Kind, Regexp, parse};
 
 /// Whether `pattern` is a regular expression; it need not be UTF-8 to be asked about.
 pub(crate) fn check_regex(pattern: &[u8]) -> Result<(), String> {
@@ -29,7 +29,7 @@ pub(crate) fn matches_empty(matcher: &Matcher) -> bool {
 /// Whether upstream runs a label filter's `pattern` as a regular expression rather than as text tests. It then
 /// prints it between back-quotes.
 pub(crate) fn stays_regex(pattern: &str) -> bool {
-    parse(pattern, Flags::PERL).is_ok_and(|tree| !is_text_test(&tree))
+    parse(pattern, Flags::PERL, Dialect::Older).is_ok_and(|tree| !is_text_test(&tree))
 }
 
 /// Literals, `.*`, `.+`, the empty pattern, and alternations of them.

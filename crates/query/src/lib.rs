@@ -1,1 +1,20 @@
-//! query
+//! The read path: split, fetch, scan in parallel, merge.
+//!
+//! [`QueryEngine`] answers for one process. It reads the bucket and asks the write path through [`Recent`]; it never
+//! writes. Answers do not depend on how many workers there are or where the lines lie. A chunk that is missing or
+//! damaged fails the query: no answer is silently short.
+
+mod engine;
+mod error;
+mod limits;
+mod meta;
+mod plan;
+mod recent;
+mod source;
+
+pub use engine::{Answer, LogRequest, QueryEngine, QueryFigures, QuerySettings, range_steps};
+pub use error::{ErrorKind, QueryError};
+pub use limits::QueryLimits;
+pub use meta::IndexFigures;
+pub use recent::{NothingRecent, Recent, RecentChunk, RecentSizes, RecentStream};
+pub use source::{ChunkSource, ScanCounters};

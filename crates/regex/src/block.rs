@@ -163,8 +163,8 @@ mod tests {
             (r"status=(5[0-9]{2}) .*retry", Some("status=503 ")),
             (r"\bretry\b", Some("retry")),
             (r"^level=\w+ .*$", Some("level=error ")),
-            ("[0-9]+ms", Some("=12ms")),
-            ("GET.*timeout|status.*ms", None),
+            ("[0-9]+ms", Some("=2ms")),
+            ("GET.*timeout|status.*ms", Some("timeout")),
             ("GET .*timeout|status=.*ms", Some("timeout")),
             ("absent", None),
         ] {

@@ -1,6 +1,7 @@
 //! Building the automata, within bounds.
 
 use regex_automata::meta;
+use regex_automata::nfa::thompson;
 use regex_automata::util::syntax;
 
 use crate::error::RegexError;
@@ -15,6 +16,12 @@ const LAZY_BYTES: u64 = 16 << 20;
 
 /// Bytes of lazily built DFA kept per thread at work, for each engine.
 const CACHE_BYTES: usize = 2 << 20;
+
+/// The most bytes a search for groups may take, for each thread at work.
+pub(crate) const MAX_GROUP_BYTES: u64 = 64 << 20;
+
+/// Bytes of one state with its share of transitions, at most.
+const STATE: u64 = 64;
 
 /// Builds the engine for `tree`. Without a limit it cannot fail for a tree that [`is_small`].
 pub(crate) fn build(
@@ -31,6 +38,18 @@ pub(crate) fn build(
         .map_err(|_| RegexError::too_big(limit.unwrap_or(MAX_AUTOMATON_BYTES), pattern))
 }
 
+/// Whether a search for `groups` groups stays within [`MAX_GROUP_BYTES`]. It remembers where each group is for every state.
+pub(crate) fn groups_fit(tree: &Regexp, groups: usize) -> bool {
+    /// Bytes for one group: start and end, now and at the next character.
+    const GROUP: u64 = 2 * 2 * 8;
+    let fits = |states: u64| states.saturating_mul(groups as u64).saturating_mul(GROUP) <= MAX_GROUP_BYTES;
+    fits(estimate(tree) / STATE) || {
+        let config = thompson::Config::new().nfa_size_limit(Some(MAX_AUTOMATON_BYTES));
+        let nfa = thompson::Compiler::new().configure(config).build_from_hir(&hir::build(tree, true));
+        nfa.is_ok_and(|nfa| fits(nfa.states().len() as u64))
+    }
+}
+
 /// Whether every automaton of `tree` certainly stays small.
 pub(crate) fn is_small(tree: &Regexp) -> bool {
     estimate(tree) <= LAZY_BYTES
@@ -38,8 +57,6 @@ pub(crate) fn is_small(tree: &Regexp) -> bool {
 
 /// An upper bound on an automaton's bytes.
 fn estimate(node: &Regexp) -> u64 {
-    /// One state with its share of transitions.
-    const STATE: u64 = 64;
     /// States one range of runes may take: up to six UTF-8 sequences of up to four bytes.
     const RANGE: u64 = 24 * STATE;
     match &node.kind {

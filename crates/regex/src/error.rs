@@ -85,6 +85,16 @@ pub enum RegexError {
         /// The pattern, cut after 100 characters.
         pattern: String,
     },
+    /// The pattern has so many groups that following them would take too much memory. Go has no such limit.
+    #[error("regular expression has {groups} groups, to follow them takes more than {limit} bytes: `{pattern}`")]
+    TooManyGroups {
+        /// Groups in the pattern.
+        groups: usize,
+        /// The most bytes we accept for one search.
+        limit: u64,
+        /// The pattern, cut after 100 characters.
+        pattern: String,
+    },
 }
 
 impl RegexError {
@@ -93,7 +103,14 @@ impl RegexError {
     }
 
     pub(crate) fn too_big(limit: usize, pattern: &str) -> Self {
-        let cut = pattern.char_indices().nth(100).map_or(pattern.len(), |(at, _)| at);
-        RegexError::TooBig { limit, pattern: pattern[..cut].to_owned() }
+        RegexError::TooBig { limit, pattern: cut(pattern) }
     }
+
+    pub(crate) fn too_many_groups(groups: usize, limit: u64, pattern: &str) -> Self {
+        RegexError::TooManyGroups { groups, limit, pattern: cut(pattern) }
+    }
+}
+
+fn cut(pattern: &str) -> String {
+    pattern.chars().take(100).collect()
 }

@@ -84,6 +84,9 @@ impl GoRegex {
     fn compile(pattern: String, tree: Regexp, names: Vec<Option<Box<str>>>) -> Result<Self, RegexError> {
         let trimmed = trim(&tree);
         let probe = Probe::new(&trimmed, &pattern)?;
+        if names.len() > 1 && !engine::groups_fit(&tree, names.len()) {
+            return Err(RegexError::too_many_groups(names.len() - 1, engine::MAX_GROUP_BYTES, &pattern));
+        }
         let (full, groups) = (OnceLock::new(), OnceLock::new());
         if !engine::is_small(&tree) {
             let limit = Some(MAX_AUTOMATON_BYTES);

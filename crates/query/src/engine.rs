@@ -1,0 +1,447 @@
+//! Runs a query: plan, fetch, scan in parallel, merge.
+//!
+//! ```text
+//! memory ─┐
+//! pending ├─> streams ─> pieces ─> fetch (bounded) ─> CPU pool: merge sources, pipeline, fold ─> merge folds ─> value
+//! index  ─┘
+//! ```
+//!
+//! The three are asked in this order: whatever moves to the bucket meanwhile is seen at least once, and the merger of
+//! each piece drops what it sees twice. Fetching runs ahead of the CPU by a bounded number of pieces.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use loptr_chunk::Chunk;
+use loptr_eval::source::{Direction, Merger, Scratch, Source, SourceError, Tombstones};
+use loptr_eval::{
+    Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, RangeFold, RangePlan, SampleVisitor,
+    SeriesSteps, Steps, evaluate, leaves,
+};
+use loptr_logql::ast::{LogExpr, MetricExpr};
+use loptr_model::{Matcher, Millis, Nanos, TenantId, TimeRange};
+use loptr_ports::{Budget, Ports, Priority, ProcessBudget};
+use loptr_regex::LabelMatcher;
+use loptr_storage::{Bucket, IndexStore, IndexedStream};
+
+use crate::error::QueryError;
+use crate::limits::QueryLimits;
+use crate::plan::{LazyChunk, Piece, PlannedStream, plan, windows};
+use crate::recent::Recent;
+use crate::source::{ChunkSource, ScanCounters};
+
+/// Settings of the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuerySettings {
+    /// Bytes one query may hold.
+    pub query_bytes: u64,
+    /// Bytes all queries may hold.
+    pub process_bytes: u64,
+    /// Chunk objects one query fetches at once.
+    pub parallel_fetches: usize,
+    /// Whether a range query's start and end move to multiples of the step (upstream does when it splits queries).
+    pub align_to_step: bool,
+}
+
+impl Default for QuerySettings {
+    fn default() -> Self {
+        Self { query_bytes: 1 << 30, process_bytes: 4 << 30, parallel_fetches: 32, align_to_step: true }
+    }
+}
+
+/// A log query.
+#[derive(Clone, Debug)]
+pub struct LogRequest {
+    /// The query.
+    pub query: LogExpr,
+    /// Entries wanted lie inside.
+    pub range: TimeRange,
+    /// Newest or oldest first.
+    pub direction: Direction,
+    /// Entries at most.
+    pub limit: usize,
+    /// Least distance between entries, nanoseconds; 0: any.
+    pub interval_ns: i64,
+}
+
+/// What a query answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Entries.
+    Streams(Vec<LogStream>),
+    /// Numbers.
+    Value(QueryValue),
+}
+
+/// Figures of a query.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueryFigures {
+    /// Time it took.
+    pub took: Duration,
+    /// Chunks the index and memory named.
+    pub chunks: u64,
+    /// Streams they belong to.
+    pub streams: u64,
+    /// Chunk objects fetched.
+    pub chunks_fetched: u64,
+    /// Their bytes.
+    pub fetched_bytes: u64,
+    /// Bytes of blocks read, before decompression.
+    pub compressed_bytes: u64,
+    /// After it.
+    pub decompressed_bytes: u64,
+    /// Entries in those blocks.
+    pub lines: u64,
+    /// As `decompressed_bytes`, in memory.
+    pub head_bytes: u64,
+    /// As `lines`, in memory.
+    pub head_lines: u64,
+    /// Entries the pipeline was run on.
+    pub candidates: u64,
+}
+
+/// The read path of this process.
+pub struct QueryEngine {
+    pub(crate) ports: Ports,
+    pub(crate) bucket: Arc<Bucket>,
+    pub(crate) index: Arc<IndexStore>,
+    pub(crate) recent: Arc<dyn Recent>,
+    settings: QuerySettings,
+    process: Arc<ProcessBudget>,
+}
+
+impl std::fmt::Debug for QueryEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("QueryEngine").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// A query under way.
+pub(crate) struct Running {
+    pub(crate) tenant: TenantId,
+    pub(crate) budget: Budget,
+    pub(crate) counters: Arc<ScanCounters>,
+    started: Nanos,
+}
+
+/// Cancels the budget when the caller goes away, so that jobs already queued or running stop at their next block.
+struct CancelOnDrop(Budget);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+impl QueryEngine {
+    /// The read path over `bucket`, its `index`, and what `recent` knows.
+    pub fn new(
+        ports: Ports,
+        bucket: Arc<Bucket>,
+        index: Arc<IndexStore>,
+        recent: Arc<dyn Recent>,
+        settings: QuerySettings,
+    ) -> Self {
+        let process = ProcessBudget::new(settings.process_bytes);
+        Self { ports, bucket, index, recent, settings, process }
+    }
+
+    /// Bytes all queries hold now.
+    pub fn used_bytes(&self) -> u64 {
+        self.process.used_bytes()
+    }
+
+    pub(crate) fn begin(&self, tenant: &TenantId, limits: &QueryLimits) -> Running {
+        let started = self.ports.clock.monotonic();
+        let timeout = i64::try_from(limits.timeout.as_nanos()).unwrap_or(i64::MAX);
+        let deadline = (timeout > 0).then(|| (started.saturating_add(timeout), self.ports.clock.clone()));
+        Running {
+            tenant: tenant.clone(),
+            budget: Budget::new(self.settings.query_bytes, deadline, self.process.clone()),
+            counters: Arc::default(),
+            started,
+        }
+    }
+
+    fn figures(&self, running: &Running, streams: &[Arc<PlannedStream>]) -> QueryFigures {
+        let counters = &running.counters;
+        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let took = self.ports.clock.monotonic().0 - running.started.0;
+        QueryFigures {
+            took: Duration::from_nanos(took.unsigned_abs()),
+            chunks: streams.iter().map(|stream| (stream.chunks.len() + stream.heads.len()) as u64).sum(),
+            streams: streams.len() as u64,
+            chunks_fetched: get(&counters.chunks_fetched),
+            fetched_bytes: get(&counters.fetched_bytes),
+            compressed_bytes: get(&counters.compressed_bytes),
+            decompressed_bytes: get(&counters.decompressed_bytes),
+            lines: get(&counters.lines),
+            head_bytes: get(&counters.head_bytes),
+            head_lines: get(&counters.head_lines),
+            candidates: get(&counters.candidates),
+        }
+    }
+
+    /// Answers a log query.
+    pub async fn logs(
+        &self,
+        tenant: &TenantId,
+        limits: &QueryLimits,
+        request: LogRequest,
+    ) -> Result<(Answer, QueryFigures), QueryError> {
+        limits.check_log(&request)?;
+        let running = self.begin(tenant, limits);
+        let _cancel = CancelOnDrop(running.budget.clone());
+        let pipeline = Pipeline::compile(&request.query)?;
+        let Some(range) = limits.look_back(request.range, self.ports.clock.now()) else {
+            return Ok((Answer::Streams(Vec::new()), QueryFigures::default()));
+        };
+        let streams = self.streams(&running, &request.query.matchers, range).await?;
+        let (direction, limit) = (request.direction, request.limit);
+        let mut collected = LogCollector::new(limit, direction, request.interval_ns);
+        for window in windows(&streams, range, direction == Direction::Backward, limit) {
+            let pieces: Vec<Piece> = streams.iter().filter_map(|stream| stream.piece(window)).collect();
+            let interval_ns = request.interval_ns;
+            let job = |piece: Piece, sources: Vec<Arc<ChunkSource>>| {
+                let (pipeline, budget) = (pipeline.clone(), running.budget.clone());
+                move || {
+                    let mut part = LogCollector::new(limit, direction, interval_ns);
+                    let mut stream = pipeline.for_stream(&piece.stream.labels);
+                    let required = sources_that_may_hold(&sources, || pipeline.required_metadata(&piece.stream.labels));
+                    let mut visitor = LogVisitor::new(&mut stream, &mut part);
+                    scan(&required?, piece.range, direction, pipeline.block_finder(), &budget, &mut visitor)?;
+                    budget.charge(part.held_bytes() as u64)?;
+                    Ok(part)
+                }
+            };
+            collected = self
+                .run_pieces(&running, pieces, job)
+                .try_fold(collected, |all, part| std::future::ready(Ok(all.merge(part))))
+                .await?;
+            if collected.worst_kept_ts().is_some() {
+                break;
+            }
+        }
+        let figures = self.figures(&running, &streams);
+        Ok((Answer::Streams(collected.finish()), figures))
+    }
+
+    /// Answers a metric query at `steps`.
+    pub async fn metrics(
+        &self,
+        tenant: &TenantId,
+        limits: &QueryLimits,
+        query: MetricExpr,
+        steps: Steps,
+    ) -> Result<(Answer, QueryFigures), QueryError> {
+        limits.check_metric(&query, steps)?;
+        let running = self.begin(tenant, limits);
+        let _cancel = CancelOnDrop(running.budget.clone());
+        let mut results = Vec::new();
+        let mut planned = Vec::new();
+        for leaf in leaves(&query) {
+            let range_plan = leaf.plan(steps)?;
+            let (series, streams) =
+                self.leaf(&running, limits, &leaf.aggregation.range.log.matchers, &range_plan).await?;
+            if limits.max_series > 0 && series.len() > limits.max_series {
+                return Err(loptr_eval::EvalError::SeriesLimit { limit: limits.max_series }.into());
+            }
+            results.push(series);
+            planned.extend(streams);
+        }
+        let max_series = if limits.max_series == 0 { usize::MAX } else { limits.max_series };
+        let value = self.ports.cpu.run(Priority::Query, move || evaluate(&query, steps, results, max_series)).await??;
+        let figures = self.figures(&running, &planned);
+        Ok((Answer::Value(value), figures))
+    }
+
+    async fn leaf(
+        &self,
+        running: &Running,
+        limits: &QueryLimits,
+        matchers: &[Matcher],
+        range_plan: &RangePlan,
+    ) -> Result<(Vec<SeriesSteps>, Vec<Arc<PlannedStream>>), QueryError> {
+        let whole = range_plan.time_range();
+        let Some(range) = limits.look_back(whole, self.ports.clock.now()) else {
+            return Ok((range_plan.fold().finish()?, Vec::new()));
+        };
+        let streams = self.streams(running, matchers, range).await?;
+        let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
+        let job = |piece: Piece, sources: Vec<Arc<ChunkSource>>| {
+            let (range_plan, budget) = (range_plan.clone(), running.budget.clone());
+            move || {
+                let mut fold = range_plan.fold();
+                let extractor = range_plan.extractor();
+                let required = sources_that_may_hold(&sources, || extractor.required_metadata(&piece.stream.labels));
+                let mut stream = extractor.for_stream(&piece.stream.labels);
+                let mut visitor = SampleVisitor::new(&mut stream, &mut fold);
+                let finder = extractor.block_finder();
+                scan(&required?, piece.range, Direction::Forward, finder, &budget, &mut visitor)?;
+                budget.charge(fold.held_bytes() as u64)?;
+                Ok(fold)
+            }
+        };
+        let folded = self
+            .run_pieces(running, pieces, job)
+            .try_fold(range_plan.fold(), |all: RangeFold, part| std::future::ready(Ok(all.merge(part))))
+            .await?;
+        let series = self.ports.cpu.run(Priority::Query, move || folded.finish()).await??;
+        Ok((series, streams))
+    }
+
+    /// Fetches each piece's chunks and runs its job on the CPU pool, several pieces at once, results in any order.
+    fn run_pieces<'a, T, J, F>(
+        &'a self,
+        running: &'a Running,
+        pieces: Vec<Piece>,
+        job: J,
+    ) -> impl futures::Stream<Item = Result<T, QueryError>> + 'a
+    where
+        T: Send + 'static,
+        J: Fn(Piece, Vec<Arc<ChunkSource>>) -> F + 'a,
+        F: FnOnce() -> Result<T, SourceError> + Send + 'static,
+    {
+        let ahead = self.ports.cpu.parallelism() * 2 + 2;
+        let job = Arc::new(job);
+        stream::iter(pieces)
+            .map(move |piece| {
+                let job = job.clone();
+                async move {
+                    let sources = self.sources(running, &piece).await?;
+                    let work = job(piece, sources);
+                    Ok(self.ports.cpu.run(Priority::Query, work).await??)
+                }
+            })
+            .buffer_unordered(ahead)
+    }
+
+    /// Everything of the piece's stream that overlaps its span. Memory comes last: what is flushed arrived before.
+    async fn sources(&self, running: &Running, piece: &Piece) -> Result<Vec<Arc<ChunkSource>>, QueryError> {
+        let fetches = piece.stream.chunks_in(piece.range).map(|chunk| self.source(running, piece, chunk));
+        let fetches: Vec<_> = fetches.collect();
+        let mut sources: Vec<Arc<ChunkSource>> =
+            stream::iter(fetches).buffered(self.settings.parallel_fetches.max(1)).try_collect().await?;
+        sources.extend(piece.stream.heads_in(piece.range).cloned());
+        Ok(sources)
+    }
+
+    async fn source(
+        &self,
+        running: &Running,
+        piece: &Piece,
+        chunk: &LazyChunk,
+    ) -> Result<Arc<ChunkSource>, QueryError> {
+        let mut shared = chunk.source.lock().await;
+        if let Some(source) = shared.upgrade() {
+            return Ok(source);
+        }
+        running.budget.check()?;
+        let object = self.bucket.get_chunk(&running.tenant, &chunk.reference).await?;
+        let counters = running.counters.clone();
+        counters.chunks_fetched.fetch_add(1, Ordering::Relaxed);
+        counters.fetched_bytes.fetch_add(object.len() as u64, Ordering::Relaxed);
+        let held = running.budget.reserve(object.len() as u64)?;
+        let (bucket, tenant, reference) = (self.bucket.clone(), running.tenant.clone(), chunk.reference);
+        let labels = piece.stream.labels.clone();
+        let open = move || {
+            let object = bucket.open_chunk(&tenant, &reference, object)?;
+            let name = bucket.chunk_name(&tenant, &reference);
+            let chunk = Chunk::parse(object.memchunk)
+                .map_err(|source| loptr_storage::StorageError::Chunk { key: name.clone(), source })?;
+            let name = format!("chunk object {name}");
+            Ok::<_, QueryError>(Arc::new(ChunkSource::new(chunk, name, labels, false, counters).holding(held)))
+        };
+        let source = self.ports.cpu.run(Priority::Query, open).await??;
+        *shared = Arc::downgrade(&source);
+        Ok(source)
+    }
+
+    /// The streams a query reads, from memory and bucket.
+    async fn streams(
+        &self,
+        running: &Running,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<Vec<Arc<PlannedStream>>, QueryError> {
+        let matchers = compile(matchers)?;
+        let (from, through) = millis(range);
+        let (recent, tenant, asked) = (self.recent.clone(), running.tenant.clone(), matchers.clone());
+        // In this order, see the module's page.
+        let in_memory = move || {
+            let streams = recent.streams(&tenant, &asked, range);
+            (streams, recent.pending(&tenant, &asked, from, through))
+        };
+        let (in_memory, pending) = self.ports.cpu.run(Priority::Query, in_memory).await?;
+        let indexed = self.indexed(&running.tenant, &matchers, from, through).await?;
+        let counters = running.counters.clone();
+        let put_together = move || plan(in_memory, pending.into_iter().chain(indexed), &counters);
+        Ok(self.ports.cpu.run(Priority::Query, put_together).await?)
+    }
+
+    pub(crate) async fn indexed(
+        &self,
+        tenant: &TenantId,
+        matchers: &Arc<[LabelMatcher]>,
+        from: Millis,
+        through: Millis,
+    ) -> Result<Vec<IndexedStream>, QueryError> {
+        let snapshot = self.index.snapshot(tenant, from, through).await?;
+        let matchers = matchers.clone();
+        let select = move || snapshot.streams(&matchers, from, through);
+        Ok(self.ports.cpu.run(Priority::Query, select).await??)
+    }
+}
+
+/// Compiles a selector.
+pub(crate) fn compile(matchers: &[Matcher]) -> Result<Arc<[LabelMatcher]>, QueryError> {
+    let compiled: Result<Vec<LabelMatcher>, _> = matchers.iter().map(LabelMatcher::compile).collect();
+    let compiled = compiled.map_err(|error| QueryError::BadRequest(format!("parse error : {error}")))?;
+    Ok(compiled.into())
+}
+
+/// The range in the index's milliseconds, rounded outwards.
+pub(crate) fn millis(range: TimeRange) -> (Millis, Millis) {
+    (range.start.floor_millis(), range.end.ceil_millis())
+}
+
+/// The sources whose symbols allow an entry with the required metadata.
+fn sources_that_may_hold<'s, 'p, P: Iterator<Item = (&'p str, &'p str)>>(
+    sources: &'s [Arc<ChunkSource>],
+    required: impl Fn() -> P,
+) -> Result<Vec<&'s dyn Source>, SourceError> {
+    let mut kept: Vec<&dyn Source> = Vec::with_capacity(sources.len());
+    for source in sources {
+        if source.may_hold(required())? {
+            kept.push(&**source);
+        }
+    }
+    Ok(kept)
+}
+
+fn scan<V: loptr_eval::source::Visitor>(
+    sources: &[&dyn Source],
+    range: TimeRange,
+    direction: Direction,
+    finder: Option<loptr_eval::BlockFinder>,
+    budget: &Budget,
+    visitor: &mut V,
+) -> Result<(), SourceError> {
+    let tombstones = Tombstones::default();
+    let mut scratch = Scratch::default();
+    let mut finder = finder;
+    let finder = finder.as_mut().map(|finder| finder as &mut dyn Finder);
+    Merger::new(sources, range, direction, &tombstones, budget).run(finder, &mut scratch, visitor)
+}
+
+/// Steps of a range query. Upstream moves start down and end up to multiples of the step when it splits queries.
+pub fn range_steps(start: Nanos, end: Nanos, step_ns: i64, align: bool) -> Steps {
+    if !align || step_ns <= 0 {
+        return Steps::range(start, end, step_ns);
+    }
+    let floor = |ts: i64| ts.saturating_sub(ts.rem_euclid(step_ns));
+    let up = floor(end.0.saturating_add(step_ns - 1));
+    Steps::range(Nanos(floor(start.0)), Nanos(up), step_ns)
+}

@@ -1,0 +1,226 @@
+//! A chunk as a [`Source`] of entries, from the bucket or from memory alike.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use loptr_chunk::{Chunk, ChunkError, RawEntry, Symbols};
+use loptr_eval::Finder;
+use loptr_eval::source::{BlockSpan, Scratch, Source, SourceError, Tombstones};
+use loptr_model::{Entry, Labels, Nanos, TimeRange};
+use loptr_ports::{Budget, Reservation};
+
+/// What reading sources cost a query; shared by its tasks.
+#[derive(Debug, Default)]
+pub struct ScanCounters {
+    /// Blocks' bytes after decompression.
+    pub decompressed_bytes: AtomicU64,
+    /// Blocks' bytes before it.
+    pub compressed_bytes: AtomicU64,
+    /// Entries in the blocks read.
+    pub lines: AtomicU64,
+    /// Entries handed on.
+    pub candidates: AtomicU64,
+    /// As `decompressed_bytes`, of chunks still in memory.
+    pub head_bytes: AtomicU64,
+    /// As `lines`, of chunks still in memory.
+    pub head_lines: AtomicU64,
+    /// Chunk objects fetched.
+    pub chunks_fetched: AtomicU64,
+    /// Their bytes.
+    pub fetched_bytes: AtomicU64,
+}
+
+/// One chunk of a stream.
+pub struct ChunkSource {
+    chunk: Chunk,
+    name: String,
+    labels: Labels,
+    spans: Vec<BlockSpan>,
+    in_memory: bool,
+    counters: Arc<ScanCounters>,
+    /// The object's bytes, given back when the source goes.
+    held: Option<Reservation>,
+}
+
+/// Buffer of a decompressed block, kept from block to block.
+#[derive(Default)]
+struct BlockBuffer(Vec<u8>);
+
+impl ChunkSource {
+    /// `name` is told in errors.
+    pub fn new(chunk: Chunk, name: String, labels: Labels, in_memory: bool, counters: Arc<ScanCounters>) -> Self {
+        let span = |block: &loptr_chunk::BlockMeta| BlockSpan {
+            min: block.min_ts,
+            max: block.max_ts,
+            entries: u32::try_from(block.entries).unwrap_or(u32::MAX),
+            bytes: block.uncompressed,
+        };
+        let spans = chunk.blocks().iter().map(span).collect();
+        Self { chunk, name, labels, spans, in_memory, counters, held: None }
+    }
+
+    /// Keeps `held` until the source goes.
+    pub fn holding(mut self, held: Reservation) -> Self {
+        self.held = Some(held);
+        self
+    }
+
+    /// Whether an entry can have all of `pairs` as structured metadata, by the chunk's symbols.
+    pub fn may_hold<'p>(&self, pairs: impl Iterator<Item = (&'p str, &'p str)>) -> Result<bool, SourceError> {
+        let mut pairs = pairs.peekable();
+        if pairs.peek().is_none() {
+            return Ok(true);
+        }
+        let symbols = self.chunk.symbols().map_err(|error| self.corrupt(&error))?;
+        // Values are stored as they are; names may be stored in another spelling, so they are not asked for.
+        Ok(pairs.all(|(_, value)| symbols.lookup(value).is_some()))
+    }
+
+    fn corrupt(&self, error: &ChunkError) -> SourceError {
+        SourceError::Corrupt { what: self.name.clone(), why: error.to_string() }
+    }
+
+    fn count(&self, at: usize) {
+        let block = &self.chunk.blocks()[at];
+        let (bytes, lines) = if self.in_memory {
+            (&self.counters.head_bytes, &self.counters.head_lines)
+        } else {
+            self.counters.compressed_bytes.fetch_add(block.len, Ordering::Relaxed);
+            (&self.counters.decompressed_bytes, &self.counters.lines)
+        };
+        bytes.fetch_add(block.uncompressed, Ordering::Relaxed);
+        lines.fetch_add(block.entries, Ordering::Relaxed);
+    }
+}
+
+/// Hands on the entries inside the range with their metadata spelt out.
+struct HandOn<'s, 'v> {
+    symbols: &'s Symbols,
+    range: TimeRange,
+    metadata: Vec<(&'s str, &'s str)>,
+    handed: u64,
+    visit: &'v mut dyn FnMut(Entry<'_>) -> ControlFlow<()>,
+}
+
+impl<'s> HandOn<'s, '_> {
+    fn entry(&mut self, raw: &RawEntry<'_>) -> Result<ControlFlow<()>, ChunkError> {
+        if !self.range.contains(raw.ts) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        self.metadata.clear();
+        for pair in raw.metadata.resolve(self.symbols) {
+            self.metadata.push(pair?);
+        }
+        self.handed += 1;
+        Ok((self.visit)(Entry { ts: raw.ts, line: raw.line, metadata: &self.metadata }))
+    }
+}
+
+impl Source for ChunkSource {
+    fn generation(&self) -> u64 {
+        0
+    }
+
+    fn blocks(&self) -> &[BlockSpan] {
+        &self.spans
+    }
+
+    fn scan(
+        &self,
+        at: usize,
+        range: TimeRange,
+        finder: Option<&mut dyn Finder>,
+        tombstones: &Tombstones,
+        scratch: &mut Scratch,
+        budget: &Budget,
+        visit: &mut dyn FnMut(Entry<'_>) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        budget.check()?;
+        let corrupt = |error: ChunkError| self.corrupt(&error);
+        let symbols = self.chunk.symbols().map_err(corrupt)?;
+        let buffer = scratch.slot::<BlockBuffer>();
+        let held = buffer.0.capacity() as u64;
+        let block = self.chunk.decode_block(at, &mut buffer.0).map_err(corrupt)?;
+        self.count(at);
+        let _reserved = budget.reserve((block.bytes().len() as u64).saturating_sub(held))?;
+        let mut deleted = (!tombstones.spares(range)).then(|| tombstones.for_stream(&self.labels));
+        let mut spared = |entry: Entry<'_>| {
+            if deleted.as_mut().is_some_and(|deleted| deleted.covers(&entry)) {
+                return ControlFlow::Continue(());
+            }
+            visit(entry)
+        };
+        let mut hand_on = HandOn { symbols, range, metadata: Vec::new(), handed: 0, visit: &mut spared };
+        let mut same: SameTime<'_> = SameTime::default();
+        match finder {
+            Some(finder) => {
+                let mut failure = None;
+                let found = block.search(
+                    |hay, from| finder.find_at(hay, from),
+                    |raw| {
+                        if same.repeats(&raw) {
+                            return ControlFlow::Continue(());
+                        }
+                        hand_on.entry(&raw).unwrap_or_else(|error| {
+                            failure = Some(error);
+                            ControlFlow::Break(())
+                        })
+                    },
+                );
+                found.map_err(corrupt)?;
+                if let Some(error) = failure {
+                    return Err(corrupt(error));
+                }
+            }
+            None => {
+                for raw in block.entries() {
+                    let raw = raw.map_err(corrupt)?;
+                    if !same.repeats(&raw) && hand_on.entry(&raw).map_err(corrupt)?.is_break() {
+                        break;
+                    }
+                }
+            }
+        }
+        let handed = hand_on.handed;
+        self.counters.candidates.fetch_add(handed, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// The entries of one time met so far in a block. Writers drop equal entries within a head, but heads merged at close
+/// may bring them back.
+#[derive(Default)]
+struct SameTime<'a> {
+    ts: Option<Nanos>,
+    seen: Vec<RawEntry<'a>>,
+}
+
+impl<'a> SameTime<'a> {
+    /// Whether an equal entry was met.
+    fn repeats(&mut self, raw: &RawEntry<'a>) -> bool {
+        if self.ts != Some(raw.ts) {
+            self.ts = Some(raw.ts);
+            self.seen.clear();
+            self.seen.push(*raw);
+            return false;
+        }
+        if self.seen.iter().any(|seen| seen.line == raw.line && same_pairs(seen, raw)) {
+            return true;
+        }
+        self.seen.push(*raw);
+        false
+    }
+}
+
+/// Pairs by symbol: within one chunk a text has one symbol.
+fn same_pairs(a: &RawEntry<'_>, b: &RawEntry<'_>) -> bool {
+    let (mut a, mut b) = (a.metadata.pairs(), b.metadata.pairs());
+    loop {
+        match (a.next(), b.next()) {
+            (None, None) => return true,
+            (Some(Ok(a)), Some(Ok(b))) if a == b => {}
+            _ => return false,
+        }
+    }
+}
