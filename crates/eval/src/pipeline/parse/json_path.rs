@@ -162,9 +162,7 @@ impl JsonPaths {
     }
 
     fn wants_element(&self, path: usize, level: usize) -> bool {
-        !self.found[path]
-            && matches!(self.paths[path].get(level), Some(Step::Index(_)))
-            && self.leads_here(path, level)
+        !self.found[path] && matches!(self.paths[path].get(level), Some(Step::Index(_))) && self.leads_here(path, level)
     }
 
     /// Reads the array at `open` element by element; returns the position of its end, or of what is wrong.
