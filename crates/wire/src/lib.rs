@@ -1,6 +1,7 @@
 //! wire
 #![warn(missing_docs)]
 
+pub mod answer;
 pub mod enrich;
 pub mod go;
 pub mod labels;
