@@ -4,9 +4,11 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::extract::{Query, State};
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
+
+use loptr_wire::params::Params;
 
 use super::App;
 use super::error::HttpError;
@@ -32,20 +34,10 @@ pub(crate) async fn services(State(app): State<Arc<App>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, TEXT)], text)
 }
 
-/// Parameters of `/config`.
-#[derive(Debug, Default)]
-pub(crate) struct ConfigMode(String);
-
-impl<'de> serde::Deserialize<'de> for ConfigMode {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut all = std::collections::HashMap::<String, String>::deserialize(deserializer)?;
-        Ok(Self(all.remove("mode").unwrap_or_default()))
-    }
-}
-
 /// `GET /config`
-pub(crate) async fn config(State(app): State<Arc<App>>, Query(ConfigMode(mode)): Query<ConfigMode>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, TEXT)], app.config_text(&mode))
+pub(crate) async fn config(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> impl IntoResponse {
+    let params = Params::from_form(query.as_deref().unwrap_or_default(), None).unwrap_or_default();
+    ([(header::CONTENT_TYPE, TEXT)], app.config_text(params.get("mode")))
 }
 
 /// `GET /loki/api/v1/status/buildinfo`
