@@ -6,4 +6,5 @@ pub mod enrich;
 pub mod go;
 pub mod labels;
 mod lenient;
+pub mod params;
 pub mod push;
