@@ -495,6 +495,3 @@ impl FreeEntries {
 fn cut(value: f64) -> Option<i64> {
     (value.is_finite() && value.abs() < 9_223_372_036_854_775_808.0).then_some(value as i64)
 }
-
-#[cfg(test)]
-mod tests;
