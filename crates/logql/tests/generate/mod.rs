@@ -129,8 +129,18 @@ fn stage() -> impl Strategy<Value = Stage> {
 }
 
 fn log() -> impl Strategy<Value = LogExpr> {
-    (vec(matcher(), 0..3), vec(stage(), 0..5)).prop_map(|(mut matchers, stages)| {
+    (vec(matcher(), 0..3), vec(stage(), 0..5)).prop_map(|(mut matchers, mut stages)| {
         matchers.insert(0, Matcher::new("a", MatchOp::Eq, "b"));
+        // No text gives a name that `drop` ends with and then a `!=` filter: it is a matcher.
+        let mut after_name = false;
+        stages.retain(|stage| {
+            let is_kept = !(after_name && matches!(&stage.kind, StageKind::LineFilter(f) if f.op.is_negative()));
+            if is_kept {
+                after_name = matches!(&stage.kind, StageKind::Drop(items) | StageKind::Keep(items)
+                    if matches!(items.last(), Some(NamedOrMatcher::Name(_))));
+            }
+            is_kept
+        });
         LogExpr { matchers, stages, span: SPAN }
     })
 }
