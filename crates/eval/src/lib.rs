@@ -4,10 +4,10 @@
 mod error;
 mod log_result;
 mod pipeline;
-mod print;
 mod range;
 mod regex;
 pub mod source;
+mod template;
 mod vector;
 
 pub use error::{ErrorKind, EvalError};
@@ -17,4 +17,5 @@ pub use pipeline::{
     SampleExtractor, StreamExtractor, StreamPipeline,
 };
 pub use range::{RangeFold, RangePlan, SampleVisitor, SeriesId, SeriesSteps, Steps};
+pub use template::{Fields, Template};
 pub use vector::{LeafPlan, MatrixSeries, QueryValue, VectorSample, evaluate, leaves, pushdown};

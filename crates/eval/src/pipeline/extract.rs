@@ -102,6 +102,11 @@ impl SampleExtractor {
         self.pipeline.block_finder()
     }
 
+    /// As [`Pipeline::needles`].
+    pub fn needles(&self) -> &loptr_regex::Needles {
+        self.pipeline.needles()
+    }
+
     /// As [`Pipeline::required_metadata`].
     pub fn required_metadata<'a>(&'a self, stream: &'a Labels) -> impl Iterator<Item = (&'a str, &'a str)> + 'a {
         self.pipeline.required_metadata(stream)

@@ -1,5 +1,6 @@
 //! What a scan looks for in a whole block before it looks at lines.
 
+use loptr_regex::Needles;
 use memchr::memmem;
 
 use super::line_filter::{LineFilter, Operand};
@@ -8,8 +9,8 @@ use crate::regex::Regex;
 /// Finds candidates in a buffer that holds many lines.
 ///
 /// A scan calls `find_at` with the position it got to. A hit `(start, end)` makes the line that holds `start` a
-/// candidate, or the next line if `start` lies between lines; the pipeline then decides, and the scan goes on at that
-/// line's end. No hit means that no line after the position can pass.
+/// candidate; the pipeline then decides, and the scan goes on at that line's end. A hit that starts between lines says
+/// nothing: the scan goes on where the next line starts. No hit means that no line after the position can pass.
 pub trait Finder {
     /// The leftmost hit that starts at or after `from`.
     fn find_at(&mut self, hay: &[u8], from: usize) -> Option<(usize, usize)>;
@@ -24,9 +25,12 @@ pub struct BlockFinder {
 #[derive(Clone, Debug)]
 enum Kind {
     Literal(memmem::Finder<'static>),
-    /// Each with its next hit, found lazily: `None` means not searched from here on.
+    /// One that has a block scan.
     Regex(Regex),
 }
+
+/// A literal this long is preferred to any expression.
+const GOOD_LITERAL_BYTES: usize = 3;
 
 impl BlockFinder {
     /// A finder of one literal.
@@ -34,7 +38,7 @@ impl BlockFinder {
         Self { kind: Kind::Literal(memmem::Finder::new(needle).into_owned()) }
     }
 
-    /// The literal, if that is what it looks for: filters over substrings answer for it.
+    /// The literal, if that is what it looks for.
     pub fn needle(&self) -> Option<&[u8]> {
         match &self.kind {
             Kind::Literal(finder) => Some(finder.needle()),
@@ -42,42 +46,48 @@ impl BlockFinder {
         }
     }
 
-    /// The best one that the filters in `filters` allow: the longest literal, else an expression.
+    /// The best one that the filters allow: the longest literal, or an expression if that is short.
     pub(crate) fn best<'a>(filters: impl Iterator<Item = &'a LineFilter>) -> Option<Self> {
         let required: Vec<&[Operand]> = filters.filter_map(LineFilter::required).collect();
         let literals = required.iter().filter_map(|operands| match operands {
             [Operand::Literal(finder)] => Some(finder.needle()),
             [Operand::Pattern(pattern)] => pattern.longest_literal(),
-            [Operand::Regex(regex)] => regex.required_literal(),
             _ => None,
         });
-        if let Some(needle) = literals.max_by_key(|needle| needle.len()) {
-            return Some(Self::literal(needle));
+        let literal = literals.max_by_key(|needle| needle.len());
+        let expression = || {
+            let regex = required.iter().find_map(|operands| expression(operands))?;
+            Some(Self { kind: Kind::Regex(regex) })
+        };
+        match literal {
+            Some(needle) if needle.len() >= GOOD_LITERAL_BYTES => Some(Self::literal(needle)),
+            Some(needle) => expression().or_else(|| Some(Self::literal(needle))),
+            None => expression(),
         }
-        required.iter().find_map(|operands| expression(operands))
     }
 }
 
-/// One expression for all operands of a chain.
-fn expression(operands: &[Operand]) -> Option<BlockFinder> {
-    if let [Operand::Regex(regex)] = operands {
-        return regex.block_safe().then(|| BlockFinder { kind: Kind::Regex(regex.clone()) });
-    }
-    let mut parts = Vec::new();
-    for operand in operands {
-        match operand {
-            Operand::Literal(finder) => parts.push(escape(std::str::from_utf8(finder.needle()).ok()?)),
-            Operand::Pattern(pattern) => parts.push(escape(std::str::from_utf8(pattern.longest_literal()?).ok()?)),
-            Operand::Regex(regex) if regex.block_safe() => parts.push(format!("(?:{})", regex.as_str())),
-            _ => return None,
+/// One expression for all operands of a chain, if a block can be searched for it.
+fn expression(operands: &[Operand]) -> Option<Regex> {
+    let regex = match operands {
+        [Operand::Regex(regex)] => regex.clone(),
+        _ => {
+            let part = |operand: &Operand| match operand {
+                Operand::Literal(finder) => escape(finder.needle()),
+                Operand::Pattern(pattern) => escape(pattern.longest_literal()?),
+                Operand::Regex(regex) => Some(format!("(?:{})", regex.as_str())),
+                Operand::Always | Operand::Ip(_) => None,
+            };
+            let parts = operands.iter().map(part).collect::<Option<Vec<_>>>()?;
+            Regex::line_filter(parts.join("|").as_bytes()).ok()?
         }
-    }
-    let regex = Regex::new(&parts.join("|")).ok()?;
-    Some(BlockFinder { kind: Kind::Regex(regex) })
+    };
+    regex.block_scan().is_some().then_some(regex)
 }
 
 /// `regexp.QuoteMeta`.
-fn escape(text: &str) -> String {
+fn escape(text: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(text).ok()?;
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if r"\.+*?()|[]{}^$".contains(c) {
@@ -85,7 +95,7 @@ fn escape(text: &str) -> String {
         }
         out.push(c);
     }
-    out
+    Some(out)
 }
 
 impl Finder for BlockFinder {
@@ -95,7 +105,7 @@ impl Finder for BlockFinder {
                 let start = from + finder.find(hay.get(from..)?)?;
                 Some((start, start + finder.needle().len()))
             }
-            Kind::Regex(regex) => regex.find_at(hay, from),
+            Kind::Regex(regex) => regex.block_scan()?.find(hay, from),
         }
     }
 }
@@ -103,5 +113,80 @@ impl Finder for BlockFinder {
 impl<F: FnMut(&[u8], usize) -> Option<(usize, usize)>> Finder for F {
     fn find_at(&mut self, hay: &[u8], from: usize) -> Option<(usize, usize)> {
         self(hay, from)
+    }
+}
+
+/// What every line that passes the filters contains.
+pub(crate) fn needles<'a>(filters: impl Iterator<Item = &'a LineFilter>) -> Needles {
+    let text = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Ok(text) if !text.is_empty() => Needles::Text { text: text.to_owned(), fold: false },
+        _ => Needles::Unknown,
+    };
+    let of = |operand: &Operand| match operand {
+        Operand::Literal(finder) => text(finder.needle()),
+        Operand::Regex(regex) => regex.needles().clone(),
+        Operand::Pattern(pattern) => Needles::All(pattern.literals().map(text).collect()),
+        Operand::Always | Operand::Ip(_) => Needles::Unknown,
+    };
+    let mut all = Vec::new();
+    for operands in filters.filter_map(LineFilter::required) {
+        match operands {
+            [one] => all.push(of(one)),
+            many => {
+                let any: Vec<Needles> = many.iter().map(of).collect();
+                if !any.contains(&Needles::Unknown) {
+                    all.push(Needles::Any(any));
+                }
+            }
+        }
+    }
+    all.retain(|needles| *needles != Needles::Unknown);
+    match all.len() {
+        0 => Needles::Unknown,
+        1 => all.remove(0),
+        _ => Needles::All(all),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use loptr_logql::ast::Expr;
+
+    fn finder(query: &str) -> Option<BlockFinder> {
+        let Expr::Log(log) = loptr_logql::parse(query).expect("valid query") else { panic!("a log query") };
+        crate::Pipeline::compile(&log).expect("valid stages").block_finder()
+    }
+
+    fn hit(query: &str, hay: &str) -> bool {
+        finder(query).expect("something to look for").find_at(hay.as_bytes(), 0).is_some()
+    }
+
+    #[test]
+    fn the_longest_literal_is_looked_for() {
+        let needle = |query: &str| finder(query).and_then(|finder| finder.needle().map(<[u8]>::to_vec));
+        assert_eq!(needle(r#"{a="b"} |= "abc" |= "longer" |~ "regex""#).as_deref(), Some(b"longer".as_slice()));
+        assert_eq!(needle(r#"{a="b"} |> "<_> literal <_>""#).as_deref(), Some(b" literal ".as_slice()));
+        assert_eq!(needle(r#"{a="b"} | json | x="1" |= "after""#).as_deref(), Some(b"after".as_slice()));
+        assert!(needle(r#"{a="b"} | line_format "x" |= "after""#).is_none());
+        assert!(finder(r#"{a="b"} != "x""#).is_none() && finder(r#"{a="b"} |= """#).is_none());
+        assert!(finder(r#"{a="b"} |= ip("1.1.1.1") or "x""#).is_none());
+    }
+
+    #[test]
+    fn chains_and_expressions_are_searched_for_too() {
+        assert!(hit(r#"{a="b"} |= "a.b" or "c+d""#, "xc+d") && !hit(r#"{a="b"} |= "a.b" or "c+d""#, "xaxbcd"));
+        assert!(hit(r#"{a="b"} |~ "(?i)connection refused""#, "CONNECTION Refused"));
+    }
+
+    #[test]
+    fn needles_say_what_is_contained() {
+        let Expr::Log(log) = loptr_logql::parse(r#"{a="b"} |= "one" |= "x" or "y" != "n" |~ "two.*""#).expect("valid")
+        else {
+            panic!("a log query")
+        };
+        let text = |text: &str| Needles::Text { text: text.into(), fold: false };
+        let want = Needles::All(vec![text("one"), Needles::Any(vec![text("x"), text("y")]), text("two")]);
+        assert_eq!(crate::Pipeline::compile(&log).expect("valid").needles(), &want);
     }
 }

@@ -41,6 +41,15 @@ impl TextTest {
         })
     }
 
+    /// As selectors compare: `.` matches a line end too.
+    pub(crate) fn selector(op: MatchOp, value: &str) -> Result<Self, String> {
+        Ok(match op {
+            MatchOp::Re => Self::Re(Regex::selector(value)?),
+            MatchOp::Nre => Self::Nre(Regex::selector(value)?),
+            _ => Self::compile(op, value)?,
+        })
+    }
+
     pub(crate) fn accepts(&self, value: &[u8]) -> bool {
         match self {
             Self::Eq(text) => value == text.as_bytes(),

@@ -65,7 +65,9 @@ pub(crate) struct NameInfo {
     /// Position among the stream's labels.
     base: Option<usize>,
     /// Whether a metric query needs it (hints).
-    pub(crate) required: bool,
+    required: bool,
+    /// Whether parsers should write it.
+    wanted: bool,
     /// The label filter to run as soon as a parser writes it.
     pub(crate) early_filter: Option<usize>,
     /// The name with [`DUPLICATE_SUFFIX`], once asked for.
@@ -93,7 +95,10 @@ pub(crate) struct LineLabels {
     fixed: usize,
     values: Vec<u8>,
     added: Vec<Added>,
+    /// How many of them are metadata: these come first.
+    metadata_count: usize,
     deleted: Vec<NameId>,
+    generation: u64,
     line: u64,
     required_missing: usize,
     error: Vec<u8>,
@@ -121,7 +126,9 @@ impl LineLabels {
             fixed: 0,
             values: Vec::new(),
             added: Vec::new(),
+            metadata_count: 0,
             deleted: Vec::new(),
+            generation: 1,
             line: 0,
             required_missing: 0,
             error: Vec::new(),
@@ -150,6 +157,7 @@ impl LineLabels {
         }
         self.values.clear();
         self.added.clear();
+        self.metadata_count = 0;
         self.deleted.clear();
         self.error.clear();
         self.details.clear();
@@ -167,11 +175,12 @@ impl LineLabels {
         self.metadata_names.clear();
         self.by_key.clear();
         self.last = None;
+        self.generation += 1;
     }
 
-    /// How often [`NameId`]s beyond the fixed ones went stale would be seen here: callers that keep some compare it.
-    pub(crate) fn name_count(&self) -> usize {
-        self.names.len()
+    /// Changes when [`NameId`]s beyond the fixed ones go stale: whoever remembers some compares it.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The number of `text`.
@@ -184,6 +193,7 @@ impl LineLabels {
             text: text.into(),
             base: self.stream.iter().position(|(name, value)| name == text && !value.is_empty()),
             required: self.hints.requires(text),
+            wanted: self.hints.wants(text),
             early_filter: self.hints.early_filter(text),
             suffixed: None,
             written_on: 0,
@@ -214,7 +224,7 @@ impl LineLabels {
     /// The name a parser writes `id` under: with the suffix if stream or metadata have it.
     pub(crate) fn name_for_parsed(&mut self, id: NameId) -> NameId {
         let taken = self.names[id.0 as usize].base.is_some()
-            || self.added.iter().any(|label| label.category == Category::Metadata && label.name == id);
+            || self.added[..self.metadata_count].iter().any(|label| label.name == id);
         if taken { self.suffixed(id) } else { id }
     }
 
@@ -241,30 +251,44 @@ impl LineLabels {
             match &*self.names[id.0 as usize].text {
                 ERROR => replace(&mut self.error, value.as_bytes()),
                 ERROR_DETAILS => replace(&mut self.details, value.as_bytes()),
-                _ => self.set(Category::Metadata, id, value.as_bytes()),
+                _ => self.set_metadata(id, value.as_bytes()),
             }
         }
     }
 
-    fn set(&mut self, category: Category, name: NameId, value: &[u8]) {
+    fn set_metadata(&mut self, name: NameId, value: &[u8]) {
         let start = self.values.len();
         self.values.extend_from_slice(value);
-        let label = Added { category, name, start, end: self.values.len() };
-        match self.added.iter_mut().find(|old| old.category == category && old.name == name) {
+        let label = Added { category: Category::Metadata, name, start, end: self.values.len() };
+        match self.added[..self.metadata_count].iter_mut().find(|old| old.name == name) {
             Some(old) => *old = label,
-            None => self.added.push(label),
+            None => {
+                self.added.push(label);
+                self.metadata_count += 1;
+            }
         }
     }
 
     /// Sets a parsed label: it hides the stream's and removes the metadata of that name.
     pub(crate) fn set_parsed(&mut self, name: NameId, value: &[u8]) {
-        self.added.retain(|label| label.category != Category::Metadata || label.name != name);
-        self.set(Category::Parsed, name, value);
+        if let Some(at) = self.added[..self.metadata_count].iter().position(|label| label.name == name) {
+            self.added.remove(at);
+            self.metadata_count -= 1;
+        }
+        let start = self.values.len();
+        self.values.extend_from_slice(value);
+        let label = Added { category: Category::Parsed, name, start, end: self.values.len() };
         let line = self.line;
         let info = &mut self.names[name.0 as usize];
         if info.written_on != line {
             info.written_on = line;
-            self.required_missing = self.required_missing.saturating_sub(usize::from(info.required));
+            self.required_missing -= usize::from(info.required);
+            self.added.push(label);
+            return;
+        }
+        match self.added[self.metadata_count..].iter_mut().find(|old| old.name == name) {
+            Some(old) => *old = label,
+            None => self.added.push(label),
         }
     }
 
@@ -273,14 +297,25 @@ impl LineLabels {
         self.names[name.0 as usize].written_on == self.line
     }
 
+    /// Whether parsers should write labels of that name.
+    pub(crate) fn wants(&self, name: NameId) -> bool {
+        self.names[name.0 as usize].wanted
+    }
+
+    /// Whether every label that is required was written.
+    pub(crate) fn found_all_required(&self) -> bool {
+        self.required_missing == 0 && !self.hints.required.is_empty()
+    }
+
     /// Whether parsers have nothing left to do: no label is wanted, or every wanted one was written.
     pub(crate) fn nothing_wanted(&self) -> bool {
-        self.hints.no_labels || (!self.hints.required.is_empty() && self.required_missing == 0)
+        self.hints.no_labels || self.found_all_required()
     }
 
     /// Removes a label, wherever it comes from.
     pub(crate) fn delete(&mut self, name: NameId) {
         self.added.retain(|label| label.name != name);
+        self.metadata_count = self.added.iter().take_while(|label| label.category == Category::Metadata).count();
         if !self.deleted.contains(&name) {
             self.deleted.push(name);
         }
@@ -298,6 +333,14 @@ impl LineLabels {
         self.stream.iter().nth(base).map(|(_, value)| value.as_bytes())
     }
 
+    /// As [`LineLabels::get`], by text.
+    pub(crate) fn get_by_text(&self, name: &str) -> Option<&[u8]> {
+        match self.by_text.get(name) {
+            Some(&id) => self.get(id),
+            None => self.stream.get(name).filter(|value| !value.is_empty()).map(str::as_bytes),
+        }
+    }
+
     fn find(&self, name: NameId) -> Option<&Added> {
         let mut found: Option<&Added> = None;
         for label in self.added.iter().filter(|label| label.name == name) {
@@ -309,12 +352,12 @@ impl LineLabels {
     }
 
     /// Whether the label is a parsed one.
-    pub(crate) fn is_parsed(&self, name: NameId) -> bool {
+    fn is_parsed(&self, name: NameId) -> bool {
         self.added.iter().any(|label| label.category == Category::Parsed && label.name == name)
     }
 
     /// Calls `visit` with every label, in no order; error labels last.
-    pub(crate) fn each(&self, mut visit: impl FnMut(&str, &[u8])) {
+    pub(crate) fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
         for (name, value) in self.stream.iter() {
             let hidden = |id: &NameId| self.deleted.contains(id) || self.added.iter().any(|label| label.name == *id);
             if !self.by_text.get(name).is_some_and(hidden) {
@@ -349,7 +392,7 @@ impl LineLabels {
     }
 
     /// Whether the line's labels differ from the stream's.
-    fn has_changes(&self) -> bool {
+    pub(crate) fn has_changes(&self) -> bool {
         !self.added.is_empty() || !self.deleted.is_empty() || !self.error.is_empty()
     }
 
@@ -669,6 +712,6 @@ mod tests {
             labels.start();
             labels.name(&format!("n{at}"));
         }
-        assert!(labels.name_count() <= MAX_NAMES + 3);
+        assert!(labels.names.len() <= MAX_NAMES + 3 && labels.generation() > 1);
     }
 }

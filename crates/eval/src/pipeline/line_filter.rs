@@ -73,10 +73,9 @@ fn compile_operand(op: ast::LineFilterOp, operand: &ast::LineOperand) -> Result<
         Contains | NotContains => Ok(Operand::literal(text)),
         Pattern | NotPattern => LinePattern::new(text).map(Operand::Pattern),
         RegexOp | NotRegex => {
-            let text = std::str::from_utf8(text)
-                .map_err(|_| format!("error parsing regexp: invalid UTF-8: {}", loptr_model::go_quote_bytes(text)))?;
-            let regex = Regex::new(text)?;
+            let regex = Regex::line_filter(text)?;
             Ok(match regex.literal() {
+                _ if regex.matches_all() => Operand::Always,
                 Some(literal) => Operand::literal(literal),
                 None => Operand::Regex(regex),
             })

@@ -7,6 +7,7 @@
 mod decolorize;
 mod extract;
 mod finder;
+mod format;
 mod hints;
 mod ip;
 mod label_filter;
@@ -14,19 +15,20 @@ mod labels;
 mod line_filter;
 mod line_pattern;
 mod number;
+mod parse;
 mod stage;
 
 use std::sync::Arc;
 
 use loptr_logql::ast::{self, LogExpr, StageKind};
 use loptr_model::{Entry, Fingerprint, Labels, MatchOp};
+use loptr_regex::Needles;
 
 pub use extract::{Sample, SampleExtractor, StreamExtractor};
 pub use finder::{BlockFinder, Finder};
 use hints::Hints;
 use label_filter::LabelFilter;
 pub use labels::{ERROR, ERROR_DETAILS, LabelsId, PRESERVE_ERROR, ResultLabels};
-pub(crate) use labels::GroupBy;
 use labels::{DUPLICATE_SUFFIX, LineLabels, NameId};
 use stage::{Flow, Stage};
 
@@ -43,6 +45,7 @@ struct Compiled {
     hints: Hints,
     early: Arc<Vec<LabelFilter>>,
     finder: Option<BlockFinder>,
+    needles: Needles,
     required_metadata: Vec<(String, String)>,
 }
 
@@ -83,7 +86,7 @@ impl Pipeline {
         let mut compiled = Vec::with_capacity(ordered.len());
         let mut reads = Vec::new();
         for stage in &ordered {
-            let fault = |message| EvalError::Stage { stage: crate::print::stage(stage), message };
+            let fault = |message| EvalError::Stage { stage: stage.to_string(), message };
             compiled.push(Stage::compile(&stage.kind, &mut names, &mut reads).map_err(fault)?);
         }
         let metric = !purpose.groups.is_empty() || purpose.without || purpose.no_labels || !purpose.reads.is_empty();
@@ -94,10 +97,10 @@ impl Pipeline {
         }
         let (early_names, early) = early_filters(&ordered, purpose.post_filters, &mut names)?;
         let hints = Hints::new(reads, purpose.groups, purpose.without, purpose.no_labels, early_names);
-        let leading = compiled.iter().take_while(|stage| !stage.changes_line()).filter_map(Stage::line_filter);
-        let finder = BlockFinder::best(leading);
+        let leading = || compiled.iter().take_while(|stage| !stage.changes_line()).filter_map(Stage::line_filter);
         Ok(Self(Arc::new(Compiled {
-            finder,
+            finder: BlockFinder::best(leading()),
+            needles: finder::needles(leading()),
             required_metadata: required_metadata(&ordered),
             stages: compiled,
             names: names.0,
@@ -122,6 +125,11 @@ impl Pipeline {
     /// What every line that passes contains, to search whole blocks for; `None` if every line has to be looked at.
     pub fn block_finder(&self) -> Option<BlockFinder> {
         self.0.finder.clone()
+    }
+
+    /// The texts that every line that passes contains, for filters that know which chunks hold which texts.
+    pub fn needles(&self) -> &Needles {
+        &self.0.needles
     }
 
     /// Name and value pairs each entry that passes must have as structured metadata, in a stream with labels `stream`:

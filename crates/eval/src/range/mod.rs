@@ -91,7 +91,7 @@ impl RangePlan {
         };
         let needs_unwrap = !matches!(kind, Kind::Count | Kind::Bytes);
         if needs_unwrap && range.unwrap.is_none() {
-            return Err(EvalError::Invalid(format!("invalid aggregation {} without unwrap", op_name(aggregation.op))));
+            return Err(EvalError::Invalid(format!("invalid aggregation {} without unwrap", aggregation.op.as_str())));
         }
         let grouping = pushdown.or(aggregation.grouping.as_ref());
         Ok(Self {
@@ -124,27 +124,6 @@ impl RangePlan {
     /// Whether a sample's value is its line's length (rather than 1), for [`RangeFold::add_counts`].
     pub fn counts_bytes(&self) -> bool {
         self.finish.kind == Kind::Bytes
-    }
-}
-
-/// A range operation's name.
-pub(crate) fn op_name(op: RangeOp) -> &'static str {
-    match op {
-        RangeOp::Count => "count_over_time",
-        RangeOp::Rate => "rate",
-        RangeOp::RateCounter => "rate_counter",
-        RangeOp::Bytes => "bytes_over_time",
-        RangeOp::BytesRate => "bytes_rate",
-        RangeOp::Avg => "avg_over_time",
-        RangeOp::Sum => "sum_over_time",
-        RangeOp::Min => "min_over_time",
-        RangeOp::Max => "max_over_time",
-        RangeOp::Stdvar => "stdvar_over_time",
-        RangeOp::Stddev => "stddev_over_time",
-        RangeOp::Quantile => "quantile_over_time",
-        RangeOp::First => "first_over_time",
-        RangeOp::Last => "last_over_time",
-        RangeOp::Absent => "absent_over_time",
     }
 }
 

@@ -13,11 +13,11 @@ pub(super) fn label_replace(
     let regex = Regex::anchored(&replace.regex)
         .map_err(|fault| EvalError::Invalid(format!("invalid regex in label_replace: {fault}")))?;
     let names = regex.group_names();
-    let mut slots = Vec::new();
+    let mut captures = regex.create_captures();
     let mut out = series;
     for one in &mut out {
         let source = one.labels.get(&replace.src).unwrap_or_default().to_owned();
-        if !regex.captures(source.as_bytes(), &mut slots) {
+        if !regex.captures(source.as_bytes(), &mut captures) {
             continue;
         }
         let value = expand(&replace.replacement, |name| {
@@ -25,7 +25,7 @@ pub(super) fn label_replace(
                 Some(at) => at,
                 None => names.iter().position(|known| known.as_deref() == Some(name))?,
             };
-            let (start, end) = (*slots.get(at)?)?;
+            let (start, end) = captures.get(at)?;
             source.get(start..end)
         });
         one.labels = one.labels.without(&replace.dst);
