@@ -1,5 +1,6 @@
 //! The loaded configuration: effective values with where each came from.
 
+use std::collections::HashSet;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -173,19 +174,21 @@ impl Config {
             warnings: self.notices.iter().map(ToString::to_string).collect(),
             refusals: self.refusals.clone(),
         };
+        let mut seen = HashSet::new();
         for (id, key) in self.changed() {
             let slot = self.slot(id);
             match status::of(key.path, honoured) {
                 Status::Honoured => {}
                 Status::RefusedUnlessDefault(reason) if !status::harmless(key.path, &slot.value, honoured) => {
-                    report.refusals.push(Refusal {
-                        path: key.path.to_owned(),
-                        line: match slot.source {
+                    // Of a refused block, its first key says enough.
+                    let entry = status::refused_by(key.path);
+                    if entry.is_empty() || seen.insert(entry) {
+                        let line = match slot.source {
                             Source::File { line, .. } if !self.built_in => Some(line),
                             _ => None,
-                        },
-                        reason: reason.to_owned(),
-                    })
+                        };
+                        report.refusals.push(Refusal { path: key.path.to_owned(), line, reason: reason.to_owned() });
+                    }
                 }
                 Status::RefusedUnlessDefault(_) => {}
                 Status::NoEffectYet if status::is_quiet(key.path) => {}

@@ -93,11 +93,6 @@ impl<'t> Decoder<'t> {
         }
     }
 
-    /// Starts a new account of memory: the objects made so far have been dropped.
-    pub(crate) fn reset_slots(&mut self) {
-        self.slots = 0;
-    }
-
     /// Counts a visit and refuses documents that grow out of their aliases.
     fn step(&mut self) -> Result<(), Fault> {
         self.steps += 1;
@@ -500,6 +495,3 @@ impl FreeEntries {
 fn cut(value: f64) -> Option<i64> {
     (value.is_finite() && value.abs() < 9_223_372_036_854_775_808.0).then_some(value as i64)
 }
-
-#[cfg(test)]
-mod tests;

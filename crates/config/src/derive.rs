@@ -67,6 +67,12 @@ pub(crate) fn finish(values: &mut Object, defaults: &Object) {
     if rules.text("ingester.shutdown_marker_path").is_empty() {
         rules.copy("common.path_prefix", "ingester.shutdown_marker_path");
     }
+    for shipper in ["boltdb_shipper", "tsdb_shipper"] {
+        let mode = format!("storage_config.{shipper}.mode");
+        if rules.text(&mode).is_empty() {
+            rules.put_text(&mode, "RW");
+        }
+    }
     if rules.int("distributor.max_decompressed_size") == 0 && rules.int("distributor.max_recv_msg_size") > 0 {
         let bytes = rules.int("distributor.max_recv_msg_size").saturating_mul(50);
         rules.put("distributor.max_decompressed_size", Value::Int(bytes));
@@ -83,10 +89,6 @@ fn id(path: &str) -> KeyId {
 }
 
 impl Rules<'_> {
-    fn value(&self, path: &str) -> &Value {
-        &self.values.slot(id(path)).value
-    }
-
     fn text(&self, path: &str) -> &str {
         self.values.str(path)
     }
@@ -257,7 +259,9 @@ impl Rules<'_> {
         {
             let block = format!("query_range.{name}_cache.cache");
             if !self.cache_is_set(&block) {
+                let prefix = self.text(&format!("{block}.prefix")).to_owned();
                 self.copy(RESULTS, &block);
+                self.put_text(&format!("{block}.prefix"), prefix);
             }
         }
     }

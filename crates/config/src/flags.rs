@@ -16,7 +16,7 @@ mod help;
 
 use crate::notice::Notice;
 use crate::removed::{self, How};
-use crate::table::{FlagTarget, KeyId, Kind, table};
+use crate::table::{FlagTarget, Kind, table};
 use crate::value::{Value, parse_text};
 
 /// Where `-health` looks when `-health.url` is not given.
@@ -151,10 +151,7 @@ fn parse(args: &[&str]) -> Result<Command, String> {
             let text = match given {
                 Some(text) => text,
                 None if old_bool => "true",
-                None => match args.next_if(|next| !next.starts_with('-')) {
-                    Some(next) => next,
-                    None => "true",
-                },
+                None => args.next_if(|next| !next.starts_with('-')).unwrap_or("true"),
             };
             invocation.old_flag(name, row, text)?;
             continue;
@@ -214,14 +211,6 @@ impl Invocation {
     }
 }
 
-/// The key a flag writes, for the loader.
-pub(crate) fn key_of(target: FlagTarget) -> Option<KeyId> {
-    match target {
-        FlagTarget::Key(id) => Some(id),
-        FlagTarget::Lone(_) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,12 +223,19 @@ mod tests {
         }
     }
 
+    fn path_of(target: FlagTarget) -> &'static str {
+        match target {
+            FlagTarget::Key(id) => table().key(id).path,
+            FlagTarget::Lone(_) => "",
+        }
+    }
+
     fn refused(args: &[&str]) -> String {
         parse_args(args).unwrap_err().text
     }
 
     fn values(invocation: &Invocation) -> Vec<(&'static str, Value)> {
-        invocation.settings.iter().map(|s| (table().key(key_of(s.target).unwrap()).path, s.value.clone())).collect()
+        invocation.settings.iter().map(|s| (path_of(s.target), s.value.clone())).collect()
     }
 
     #[test]

@@ -339,9 +339,11 @@ pub(crate) fn check_shards(values: &Object, errors: &mut Vec<String>) {
     let shards = values.int("ingester.index_shards");
     for (at, period) in values.objects("schema_config.configs").iter().enumerate() {
         if period.str("store") == "tsdb" {
-            if !u32::try_from(shards).is_ok_and(u32::is_power_of_two) {
+            // Upstream looks at the low 32 bits, and leaves 0 to the check of the ingester.
+            let factor = shards as u32;
+            if factor != 0 && !factor.is_power_of_two() {
                 errors.push(format!(
-                    "incompatible inverted index shard factor on ingester: It must be a power of two, got {shards}"
+                    "incompatible inverted index shard factor on ingester: It must be a power of two, got {factor}"
                 ));
                 return;
             }

@@ -94,8 +94,15 @@ const REFUSED: &[(&str, &str)] = &[
 /// The end of paths that name the store of a ring.
 const RING_STORE: &str = ".kvstore.store";
 /// Keys whose being without effect needs no word: what they turn off or tune is not there.
-const QUIET: &[&str] =
-    &["analytics", "bloom_build", "bloom_gateway", "storage_config.bloom_shipper", "ballast_bytes", "http_prefix"];
+const QUIET: &[&str] = &[
+    "analytics",
+    "bloom_build",
+    "bloom_gateway",
+    "storage_config.bloom_shipper",
+    "ballast_bytes",
+    "http_prefix",
+    "tracing.enabled",
+];
 
 /// Whether `path` is `above` or lies below it.
 fn covers(above: &str, path: &str) -> bool {
@@ -116,6 +123,12 @@ pub fn of(path: &str, honoured: &[&str]) -> Status {
     }
     let refused = REFUSED.iter().filter(|(above, _)| covers(above, path)).max_by_key(|(above, _)| above.len());
     refused.map_or(Status::NoEffectYet, |(_, reason)| Status::RefusedUnlessDefault(reason))
+}
+
+/// The entry of the list that refuses `path`: keys below it are refused together.
+pub(crate) fn refused_by(path: &str) -> &'static str {
+    let entries = REFUSED.iter().map(|(above, _)| *above).filter(|above| covers(above, path));
+    entries.max_by_key(|above| above.len()).unwrap_or("")
 }
 
 /// Whether a key without effect needs no warning.

@@ -135,17 +135,6 @@ impl Object {
         let to = table().end(id).index() - self.root.index();
         Object { root: id, slots: self.slots[from..to].to_vec() }
     }
-
-    /// Copies values and sources over the block of the same shape at `to`.
-    pub(crate) fn copy_block(&mut self, from: KeyId, to: KeyId, source: Source) {
-        let length = table().end(from).index() - from.index();
-        debug_assert_eq!(length, table().end(to).index() - to.index());
-        for offset in 0..length as u16 {
-            let (from, to) = (KeyId(from.0 + offset), KeyId(to.0 + offset));
-            let value = self.slot(from).value.clone().moved(from, to);
-            self.set(to, value, source);
-        }
-    }
 }
 
 impl Value {

@@ -160,9 +160,10 @@ pub(crate) fn vector_aggregation(
     Metric { expr: MetricExpr::Vector(expr), fault, height: inner.height + 1 }
 }
 
-pub(crate) fn label_replace(inner: Metric, arguments: [String; 4], span: Span) -> Metric {
-    let [dst, replacement, src, regex] = arguments;
-    let fault = regex::check_regex(format!("^(?:{regex})$").as_bytes())
+pub(crate) fn label_replace(inner: Metric, texts: [String; 3], pattern: &[u8], span: Span) -> Metric {
+    let [dst, replacement, src] = texts;
+    let regex = String::from_utf8_lossy(pattern).into_owned();
+    let fault = regex::check_regex(&[b"^(?:", pattern, b")$"].concat())
         .err()
         .map(|message| ParseError::at_span(format!("invalid regex in label_replace: {message}"), span))
         .or(inner.fault);

@@ -25,7 +25,7 @@ pub struct BlockScan {
 
 #[derive(Debug)]
 enum Plan {
-    Text(Finder<'static>),
+    Text(Box<Finder<'static>>),
     Automaton(meta::Regex),
 }
 
@@ -40,7 +40,7 @@ impl BlockScan {
             return None;
         }
         let plan = match plain_text(&factor) {
-            Some(text) => Plan::Text(Finder::new(&text).into_owned()),
+            Some(text) => Plan::Text(Box::new(Finder::new(&text).into_owned())),
             None => Plan::Automaton(engine::build(&factor, false, None, pattern).ok()?),
         };
         Some(Self { plan, exact })

@@ -18,7 +18,7 @@ const LAZY_BYTES: u64 = 16 << 20;
 const CACHE_BYTES: usize = 2 << 20;
 
 /// The most bytes a search for groups may take, for each thread at work.
-pub(crate) const MAX_GROUP_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_GROUP_BYTES: u64 = 128 << 20;
 
 /// Bytes of one state with its share of transitions, at most.
 const STATE: u64 = 64;

@@ -14,7 +14,7 @@ pub(crate) enum Probe {
     /// Every text matches.
     Always,
     /// The text holds these bytes.
-    Contains(Finder<'static>),
+    Contains(Box<Finder<'static>>),
     /// The text is these bytes.
     Equals(Box<[u8]>),
     /// The text begins with these bytes.
@@ -33,7 +33,9 @@ impl Probe {
     pub(crate) fn new(trimmed: &Regexp, pattern: &str) -> Result<Self, RegexError> {
         let plan = match &trimmed.kind {
             Kind::Empty => Some(Probe::Always),
-            Kind::Literal(_) => plain_text(trimmed).map(|text| Probe::Contains(Finder::new(&text).into_owned())),
+            Kind::Literal(_) => {
+                plain_text(trimmed).map(|text| Probe::Contains(Box::new(Finder::new(&text).into_owned())))
+            }
             Kind::Concat(parts) => match parts.as_slice() {
                 [first, last] if first.kind == Kind::BeginText && last.kind == Kind::EndText => {
                     Some(Probe::Equals(Box::default()))

@@ -355,3 +355,82 @@ impl Captures {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn regex(pattern: &str) -> GoRegex {
+        GoRegex::new(pattern).expect(pattern)
+    }
+
+    #[test]
+    fn yes_or_no_is_cheap_where_it_can_be() {
+        let probe =
+            |pattern: &str, wanted: fn(&Probe) -> bool| assert!(wanted(&regex(pattern).inner.probe), "{pattern}");
+        probe(".*", |probe| matches!(probe, Probe::Always));
+        probe(".*(error).*", |probe| matches!(probe, Probe::Contains(_)));
+        probe("^error", |probe| matches!(probe, Probe::Prefix(_)));
+        probe("error$", |probe| matches!(probe, Probe::Suffix(_)));
+        probe("^error$", |probe| matches!(probe, Probe::Equals(_)));
+        probe("^$", |probe| matches!(probe, Probe::Equals(_)));
+        probe("e.r", |probe| matches!(probe, Probe::Automaton { .. }));
+        probe(r"\x{FFFD}", |probe| matches!(probe, Probe::Automaton { .. }));
+        assert_eq!(regex(".*foo.*").literal(), Some(&b"foo"[..]));
+        assert_eq!(regex("(?i)foo").literal(), None);
+        assert!(regex("a*").matches_all() && !regex("a+").matches_all());
+    }
+
+    #[test]
+    fn stray_bytes_are_characters() {
+        assert_eq!(regex("^.$").find(b"\xFF", 0), Some((0, 1)));
+        assert_eq!(regex(".").find_iter(b"\xE2\x82").collect::<Vec<_>>(), [(0, 1), (1, 2)]);
+        assert_eq!(regex(".").find_iter("€".as_bytes()).collect::<Vec<_>>(), [(0, 3)]);
+        assert_eq!(regex(r"\x{FFFD}").find(b"a\x80", 0), Some((1, 2)));
+        assert_eq!(regex("[^a]b").find(b"a\xC3b", 0), Some((1, 3)));
+        assert!(!regex(r"\xFF").is_match(b"\xFF") && regex(r"\xFF").is_match("ÿ".as_bytes()));
+        assert_eq!(regex("x*").count(b"\x80\x80"), 3);
+    }
+
+    #[test]
+    fn searches_start_anywhere() {
+        let text = "aé b".as_bytes();
+        assert_eq!(regex(r"\b").find(text, 1), Some((1, 1)));
+        assert_eq!(regex("^").find(text, 1), None);
+        assert_eq!(regex(".").find(text, 2), Some((3, 4))); // inside é
+        assert_eq!(regex("$").find(text, text.len()), Some((5, 5)));
+        assert_eq!(regex("$").find(text, text.len() + 1), None);
+        let mut captures = regex("(b)").create_captures();
+        assert!(!regex("(b)").captures_into(text, 9, &mut captures));
+        assert_eq!(captures.iter().collect::<Vec<_>>(), [None, None]);
+    }
+
+    #[test]
+    fn groups_have_names_and_may_be_missing() {
+        let regex = regex("(?P<a>x)|(?<a>y)(z)?(w){0}");
+        assert_eq!(regex.capture_names().collect::<Vec<_>>(), [None, Some("a"), Some("a"), None, None]);
+        let captures = regex.captures(b"-y").expect("a match");
+        assert_eq!(captures.iter().collect::<Vec<_>>(), [Some((1, 2)), None, Some((1, 2)), None, None]);
+        assert_eq!(captures.get(5), None);
+    }
+
+    #[test]
+    fn editions_differ() {
+        assert!(GoRegex::new(r"\p{letter}").is_ok() && GoRegex::line_filter(br"\p{letter}").is_err());
+        assert!(!GoRegex::new("A.x|(?i:a)c").expect("valid").is_match(b"Ax"));
+        assert!(GoRegex::new("A.x|(?i:a)c").expect("valid").is_match(b"ac"));
+        assert!(!GoRegex::line_filter(b"A.x|(?i:a)c").expect("valid").is_match(b"ac"));
+        assert!(GoRegex::anchored("a|b").expect("valid").is_match(b"b"));
+        assert!(!GoRegex::anchored("a.b").expect("valid").is_match(b"a\nb"));
+        assert!(GoRegex::selector("a.b").expect("valid").is_match(b"a\nb"));
+        // The pattern is parsed alone, so it cannot close our group.
+        assert!(GoRegex::anchored("a)(b").is_err());
+    }
+
+    #[test]
+    fn shared_between_threads() {
+        fn check<T: Send + Sync + Clone>() {}
+        check::<GoRegex>();
+        check::<crate::LabelMatcher>();
+    }
+}

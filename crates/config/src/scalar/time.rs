@@ -36,7 +36,7 @@ fn civil(day: i64) -> (i64, i64, i64) {
 }
 
 /// Takes `min..=max` digits off the front.
-fn digits<'a>(text: &'a str, min: usize, max: usize) -> Option<(i64, &'a str)> {
+fn digits(text: &str, min: usize, max: usize) -> Option<(i64, &str)> {
     let count = text.bytes().take(max).take_while(u8::is_ascii_digit).count();
     if count < min {
         return None;

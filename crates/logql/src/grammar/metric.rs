@@ -12,7 +12,7 @@ use crate::ast::{
 };
 use crate::check::{self, Operator};
 use crate::error::ParseError;
-use crate::input::{MAX_DEPTH, Step, Tokens, fault, misfit, nested, number, string, tok, too_deep};
+use crate::input::{MAX_DEPTH, Step, Tokens, bytes, fault, misfit, nested, number, string, tok, too_deep};
 use crate::lex::Kind;
 
 /// What was read, and the fault it would be refused for if the rest of the text is in order.
@@ -202,10 +202,10 @@ fn vector_literal(input: Tokens<'_>) -> Step<'_, Metric> {
 fn label_replace(input: Tokens<'_>) -> Step<'_, Metric> {
     let open = (tok(Kind::LabelReplace), tok(Kind::OpenParen));
     let argument = || preceded(tok(Kind::Comma), string);
-    let arguments = (metric, argument(), argument(), argument(), argument());
+    let arguments = (metric, argument(), argument(), argument(), preceded(tok(Kind::Comma), bytes));
     let (rest, (inner, dst, replacement, src, regex)) =
         delimited(open, cut(arguments), cut(tok(Kind::CloseParen))).parse(input)?;
-    Ok((rest, check::label_replace(inner, [dst, replacement, src, regex], input.span_to(rest))))
+    Ok((rest, check::label_replace(inner, [dst, replacement, src], regex, input.span_to(rest))))
 }
 
 /// `by (…)` or `without (…)`

@@ -285,8 +285,8 @@ impl Display for VectorAggregation {
 
 impl BinaryExpr {
     /// The operator with its modifiers, labels separated by `separator`. Upstream leaves a blank at the end if labels
-    /// are matched one to one.
-    fn operator(&self, separator: &str, right: &str) -> String {
+    /// are matched one to one. `opens` tells whether a parenthesis follows.
+    fn operator(&self, separator: &str, opens: bool) -> String {
         let mut out = self.op.as_str().to_owned();
         if self.return_bool {
             out.push_str(" bool");
@@ -300,7 +300,7 @@ impl BinaryExpr {
         if let Some(GroupModifier { left, include }) = group {
             out.push_str(if *left { "group_left" } else { "group_right" });
             // A parenthesis that follows would be read as the list.
-            if !include.is_empty() || right.trim_start().starts_with('(') {
+            if !include.is_empty() || opens {
                 out.push_str(&format!(" ({})", include.join(separator)));
             }
         }
@@ -310,8 +310,12 @@ impl BinaryExpr {
 
 impl Display for BinaryExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let right = self.right.to_string();
-        write!(f, "({} {} {right})", self.left, self.operator(",", &right))
+        let opens = match &self.right {
+            MetricExpr::Binary(_) => true,
+            MetricExpr::Literal { value, .. } => !value.is_finite(),
+            _ => false,
+        };
+        write!(f, "({} {} {})", self.left, self.operator(",", opens), self.right)
     }
 }
 

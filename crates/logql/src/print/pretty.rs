@@ -5,7 +5,7 @@
 //! `docs/logql.md`: parentheses that matter stay, and so do `or` in line filters, `on ()`, `without ()` and offsets that
 //! are no whole milliseconds.
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write};
 
 use loptr_model::go_quote;
 
@@ -34,10 +34,23 @@ fn indent(level: usize) -> String {
     "  ".repeat(level)
 }
 
-/// The node on one line, if it fits.
+/// The node on one line, if it fits. Writing stops where it does not, so that no level costs more than a line.
 fn one_line(node: &impl Display, level: usize) -> Option<String> {
-    let text = node.to_string();
-    (text.len() <= LINE_BYTES_MAX).then(|| indent(level) + &text)
+    let mut line = Line(String::new());
+    write!(line, "{node}").ok()?;
+    Some(indent(level) + &line.0)
+}
+
+struct Line(String);
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > LINE_BYTES_MAX {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
 }
 
 fn pretty_log(log: &LogExpr, level: usize) -> String {
@@ -152,7 +165,7 @@ fn pretty_vector_aggregation(e: &VectorAggregation, level: usize) -> String {
 /// The sides indented, the operator between them on a line of its own.
 fn pretty_binary(e: &BinaryExpr, level: usize) -> String {
     let right = side(e, &e.right, true, level + 1);
-    let operator = e.operator(", ", &right);
+    let operator = e.operator(", ", right.trim_start().starts_with('('));
     format!("{}\n{}{operator}\n{right}", side(e, &e.left, false, level + 1), indent(level))
 }
 

@@ -85,9 +85,7 @@ pub(super) fn repeats_fit(node: &Regexp, mut limit: u32) -> bool {
         if count > limit {
             return false;
         }
-        if count > 0 {
-            limit /= count;
-        }
+        limit = limit.checked_div(count).unwrap_or(limit);
     }
     node.subs().iter().all(|sub| repeats_fit(sub, limit))
 }

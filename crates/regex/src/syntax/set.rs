@@ -2,7 +2,7 @@
 
 use crate::unicode::{self, MAX_RUNE};
 
-/// A set of runes: inclusive ranges, sorted and disjoint once [`canonicalize`](ClassSet::canonicalize)d.
+/// A set of runes: inclusive ranges, sorted and disjoint.
 ///
 /// Runes are plain numbers, because Go lets a class name surrogates (`\x{D800}`), which no text contains.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

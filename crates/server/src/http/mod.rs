@@ -1,0 +1,118 @@
+//! Routes and what they need.
+
+pub(crate) mod admin;
+pub(crate) mod error;
+pub(crate) mod push;
+pub(crate) mod query;
+pub(crate) mod tenant;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use http::StatusCode;
+use loptr_config::Config;
+use loptr_ingest::{Ingester, PushLimits};
+use loptr_model::TenantId;
+use loptr_ports::Ports;
+use loptr_query::{QueryEngine, QueryLimits};
+use loptr_storage::IndexStore;
+
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+
+/// Limits by tenant.
+#[derive(Debug)]
+pub(crate) struct TenantLimits {
+    push: Arc<PushLimits>,
+    query: QueryLimits,
+}
+
+impl TenantLimits {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self { push: Arc::new(PushLimits::new(settings.limits.clone())), query: settings.query_limits.clone() }
+    }
+
+    pub(crate) fn push(&self, _tenant: &TenantId) -> Arc<PushLimits> {
+        self.push.clone()
+    }
+
+    pub(crate) fn query(&self, _tenant: &TenantId) -> QueryLimits {
+        self.query.clone()
+    }
+}
+
+/// What every handler can reach.
+pub(crate) struct App {
+    pub(crate) ports: Ports,
+    pub(crate) settings: Settings,
+    pub(crate) config: Option<Config>,
+    pub(crate) limits: TenantLimits,
+    pub(crate) ingester: Arc<Ingester>,
+    pub(crate) engine: Arc<QueryEngine>,
+    pub(crate) index: Arc<IndexStore>,
+    pub(crate) metrics: Metrics,
+    pub(crate) stopping: AtomicBool,
+}
+
+impl App {
+    pub(crate) fn index_bytes(&self) -> usize {
+        self.index.cached_bytes()
+    }
+
+    pub(crate) fn config_text(&self, mode: &str) -> String {
+        self.config.as_ref().map_or_else(String::new, |config| config.to_yaml(loptr_config::Mode::of(mode)))
+    }
+}
+
+/// All routes of target `all`.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let query = || get(query::query_range).post(query::query_range);
+    let routes = Router::new()
+        .route("/ready", get(admin::ready))
+        .route("/services", get(admin::services))
+        .route("/config", get(admin::config))
+        .route("/flush", get(admin::flush).post(admin::flush))
+        .route("/loki/api/v1/status/buildinfo", get(admin::build_info))
+        .route("/loki/api/v1/push", post(push::push))
+        .route("/api/prom/push", post(push::push))
+        .route("/loki/api/v1/query_range", query())
+        .route("/loki/api/v1/query", get(query::instant).post(query::instant))
+        .route("/loki/api/v1/label", get(query::labels).post(query::labels))
+        .route("/loki/api/v1/labels", get(query::labels).post(query::labels))
+        .route("/loki/api/v1/label/{name}/values", get(query::label_values).post(query::label_values))
+        .route("/loki/api/v1/series", get(query::series).post(query::series))
+        .route("/loki/api/v1/index/stats", get(query::index_stats).post(query::index_stats))
+        .route("/loki/api/v1/format_query", get(query::format_query).post(query::format_query));
+    let routes = if app.settings.instrumentation { routes.route("/metrics", any(admin::metrics)) } else { routes };
+    let routes = routes
+        .method_not_allowed_fallback(|| async { StatusCode::METHOD_NOT_ALLOWED })
+        .layer(middleware::from_fn_with_state(app.clone(), observe))
+        .fallback(admin::not_found);
+    let routes = match app.settings.path_prefix.as_str() {
+        "" => routes,
+        prefix => Router::new().nest(prefix, routes).fallback(admin::not_found),
+    };
+    routes.with_state(app)
+}
+
+/// Times each request and survives a panic of its handler.
+async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let method = request.method().to_string();
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let started = app.ports.clock.monotonic();
+    app.metrics.inflight.inc();
+    let response = std::panic::AssertUnwindSafe(next.run(request));
+    let response = match futures::FutureExt::catch_unwind(response).await {
+        Ok(response) => response,
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "error while processing request").into_response(),
+    };
+    app.metrics.inflight.dec();
+    let secs = (app.ports.clock.monotonic().0 - started.0) as f64 / 1e9;
+    app.metrics.observe_request(&method, &route, response.status().as_u16(), secs);
+    response
+}

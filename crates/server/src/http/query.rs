@@ -1,0 +1,325 @@
+//! The query API.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method, StatusCode, header};
+use loptr_eval::QueryValue;
+use loptr_eval::Steps;
+use loptr_eval::source::Direction;
+use loptr_logql::ast::Expr;
+use loptr_model::{Matcher, Nanos, TenantId, TimeRange};
+use loptr_query::{Answer, LogRequest, QueryFigures, range_steps};
+use loptr_wire::answer::{
+    EncodingFlags, IndexStats, QueryStats, Series, StreamsWriter, write_format_error, write_formatted,
+    write_index_stats, write_labels, write_matrix, write_scalar, write_series, write_vector,
+};
+use loptr_wire::params::{self, InstantParams, LabelParams, Params, RangeParams, SeriesParams};
+
+use super::error::HttpError;
+use super::{App, tenant};
+
+const JSON: &str = "application/json; charset=UTF-8";
+/// Bytes of a form; more is refused (upstream's bound).
+const FORM_BYTES: usize = 10 << 20;
+
+/// A request of the query path, its form read.
+struct Asked {
+    tenant: TenantId,
+    headers: HeaderMap,
+    params: Params,
+    now: Nanos,
+}
+
+async fn read(app: &App, request: Request) -> Result<Asked, HttpError> {
+    let (parts, body) = request.into_parts();
+    let tenant = tenant::of(&parts.headers, app.settings.auth_enabled)?;
+    let form = form(&parts.method, &parts.headers, body).await?;
+    let url = parts.uri.query().unwrap_or_default();
+    let params = Params::from_form(url, form.as_deref()).map_err(HttpError::bad_query)?;
+    Ok(Asked { tenant, headers: parts.headers, params, now: app.ports.clock.now() })
+}
+
+/// The body of a POST that is a form.
+async fn form(method: &Method, headers: &HeaderMap, body: Body) -> Result<Option<bytes::Bytes>, HttpError> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_form = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    if method != Method::POST || !is_form {
+        return Ok(None);
+    }
+    let body = axum::body::to_bytes(body, FORM_BYTES).await;
+    body.map(Some).map_err(|_| HttpError::bad_query("http: request body too large"))
+}
+
+fn json(body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, JSON)], body).into_response()
+}
+
+/// `[start, end)` of a log query; equal bounds mean that one instant.
+fn log_range(start: Nanos, end: Nanos) -> TimeRange {
+    TimeRange::new(start, if start == end { end.saturating_add(1) } else { end })
+}
+
+fn stats_of(figures: &QueryFigures, entries: usize) -> QueryStats {
+    let int = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let secs = figures.took.as_secs_f64();
+    let bytes = figures.decompressed_bytes + figures.head_bytes;
+    let lines = figures.lines + figures.head_lines;
+    let per_sec = |value: u64| if secs > 0.0 { (value as f64 / secs) as i64 } else { 0 };
+    let mut stats = QueryStats::default();
+    stats.summary.bytes_per_second = per_sec(bytes);
+    stats.summary.lines_per_second = per_sec(lines);
+    stats.summary.total_bytes = int(bytes);
+    stats.summary.total_lines = int(lines);
+    stats.summary.exec_secs = secs;
+    stats.summary.total_entries_returned = i64::try_from(entries).unwrap_or(i64::MAX);
+    stats.summary.splits = 1;
+    stats.summary.total_post_filter_lines = int(figures.candidates);
+    stats.querier.store.total_chunks_ref = int(figures.chunks);
+    stats.querier.store.total_chunks_downloaded = int(figures.chunks_fetched);
+    stats.querier.store.chunk.decompressed_bytes = int(figures.decompressed_bytes);
+    stats.querier.store.chunk.decompressed_lines = int(figures.lines);
+    stats.querier.store.chunk.compressed_bytes = int(figures.compressed_bytes);
+    stats.ingester.store.chunk.head_bytes = int(figures.head_bytes);
+    stats.ingester.store.chunk.head_lines = int(figures.head_lines);
+    stats.index.total_chunks = int(figures.chunks);
+    stats.index.post_filter_chunks = int(figures.chunks);
+    stats.index.total_streams = int(figures.streams);
+    stats
+}
+
+/// Writes an answer as clients read it. CPU work.
+fn body_of(answer: &Answer, figures: &QueryFigures, flags: &EncodingFlags) -> Vec<u8> {
+    const NO_WARNINGS: &[&str] = &[];
+    let mut out = Vec::with_capacity(4096);
+    match answer {
+        Answer::Streams(streams) => {
+            let entries = streams.iter().map(|stream| stream.entries.len()).sum();
+            let stats = stats_of(figures, entries);
+            write_log_streams(&mut out, streams, flags, &stats);
+        }
+        Answer::Value(QueryValue::Scalar { ts, value }) => {
+            write_scalar(&mut out, *ts, *value, &stats_of(figures, 1), NO_WARNINGS);
+        }
+        Answer::Value(QueryValue::Vector(samples)) => {
+            let series: Vec<Series> = samples
+                .iter()
+                .map(|sample| Series { labels: sample.labels.clone(), points: vec![(sample.ts, sample.value)] })
+                .collect();
+            write_vector(&mut out, &series, &stats_of(figures, series.len()), NO_WARNINGS);
+        }
+        Answer::Value(QueryValue::Matrix(matrix)) => {
+            let series: Vec<Series> = matrix
+                .iter()
+                .map(|series| Series { labels: series.labels.clone(), points: series.points.clone() })
+                .collect();
+            write_matrix(&mut out, &series, &stats_of(figures, series.len()), NO_WARNINGS);
+        }
+    }
+    out
+}
+
+fn write_log_streams(out: &mut Vec<u8>, streams: &[loptr_eval::LogStream], flags: &EncodingFlags, stats: &QueryStats) {
+    const NO_WARNINGS: &[&str] = &[];
+    let mut writer = StreamsWriter::new(out, flags, NO_WARNINGS);
+    if flags.categorize_labels() {
+        // One result stream per set of stream labels, in order of appearance; the rest goes beside each line.
+        let mut order: Vec<&loptr_model::Labels> = Vec::new();
+        let mut lines: std::collections::HashMap<&loptr_model::Labels, Vec<&loptr_eval::LogEntry>> = Default::default();
+        for entry in streams.iter().flat_map(|stream| &stream.entries) {
+            let of_stream = lines.entry(&entry.labels.stream).or_default();
+            if of_stream.is_empty() {
+                order.push(&entry.labels.stream);
+            }
+            of_stream.push(entry);
+        }
+        for labels in order {
+            writer.stream(labels.iter());
+            for entry in &lines[labels] {
+                writer.line(entry.ts, &entry.line, entry.labels.metadata.iter(), entry.labels.parsed.iter());
+            }
+        }
+    } else {
+        for stream in streams {
+            writer.stream(stream.labels.all.iter());
+            for entry in &stream.entries {
+                writer.line(entry.ts, &entry.line, std::iter::empty(), std::iter::empty());
+            }
+        }
+    }
+    writer.finish(stats);
+}
+
+async fn answer(app: &App, headers: &HeaderMap, answer: Answer, figures: QueryFigures) -> Result<Response, HttpError> {
+    let flags = headers.get("x-loki-response-encoding-flags").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let flags = EncodingFlags::parse(flags);
+    let body = app.ports.cpu.run(loptr_ports::Priority::Query, move || body_of(&answer, &figures, &flags)).await;
+    body.map(json).map_err(|error| HttpError::query(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+/// `/loki/api/v1/query_range`
+pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
+    let asked = read(&app, request).await?;
+    let range = RangeParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
+    let limits = app.limits.query(&asked.tenant);
+    let (value, figures) = match loptr_logql::parse(&range.query).map_err(HttpError::bad_query)? {
+        Expr::Log(query) => {
+            let direction = match range.direction {
+                params::Direction::Forward => Direction::Forward,
+                params::Direction::Backward => Direction::Backward,
+            };
+            let request = LogRequest {
+                query,
+                range: log_range(range.start, range.end),
+                direction,
+                limit: range.limit as usize,
+                interval_ns: range.interval_ns,
+            };
+            app.engine.logs(&asked.tenant, &limits, request).await?
+        }
+        Expr::Metric(query) => {
+            let steps = range_steps(range.start, range.end, range.step_ns, app.settings.query.align_to_step);
+            app.engine.metrics(&asked.tenant, &limits, query, steps).await?
+        }
+        Expr::Variants(_) => return Err(variants_disabled()),
+    };
+    answer(&app, &asked.headers, value, figures).await
+}
+
+/// `/loki/api/v1/query`
+pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
+    let asked = read(&app, request).await?;
+    let instant = InstantParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
+    let limits = app.limits.query(&asked.tenant);
+    let (value, figures) = match loptr_logql::parse(&instant.query).map_err(HttpError::bad_query)? {
+        Expr::Log(_) => {
+            return Err(HttpError::bad_query("log queries are not supported as an instant query type, please change your query to a range query type"));
+        }
+        Expr::Metric(query) => {
+            app.engine.metrics(&asked.tenant, &limits, query, Steps::instant(instant.time)).await?
+        }
+        Expr::Variants(_) => return Err(variants_disabled()),
+    };
+    answer(&app, &asked.headers, value, figures).await
+}
+
+fn variants_disabled() -> HttpError {
+    HttpError::bad_query("multi variant queries are disabled for this instance")
+}
+
+/// The matchers of a selector that may be missing or `{}`.
+fn optional_selector(text: &str) -> Result<Vec<Matcher>, HttpError> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    loptr_logql::parse_matchers(text).map_err(HttpError::bad_query)
+}
+
+/// Refuses what upstream's frontend refuses: an end before the start.
+fn check_order(start: Nanos, end: Nanos) -> Result<(), HttpError> {
+    if end < start {
+        return Err(HttpError::bad_query(
+            "this data is no longer available, it is past now - max_query_lookback (0s)",
+        ));
+    }
+    Ok(())
+}
+
+/// `/loki/api/v1/labels`
+pub(crate) async fn labels(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
+    let asked = read(&app, request).await?;
+    let wanted = LabelParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
+    check_order(wanted.start, wanted.end)?;
+    let matchers = optional_selector(&wanted.query)?;
+    let limits = app.limits.query(&asked.tenant);
+    let range = closed(wanted.start, wanted.end);
+    let names = app.engine.label_names(&asked.tenant, &limits, &matchers, range).await?;
+    let mut out = Vec::new();
+    write_labels(&mut out, &names);
+    Ok(json(out))
+}
+
+/// `/loki/api/v1/label/{name}/values`
+pub(crate) async fn label_values(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, HttpError> {
+    let asked = read(&app, request).await?;
+    let wanted = LabelParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
+    check_order(wanted.start, wanted.end)?;
+    let matchers = optional_selector(&wanted.query)?;
+    let limits = app.limits.query(&asked.tenant);
+    let range = closed(wanted.start, wanted.end);
+    let values = app.engine.label_values(&asked.tenant, &limits, &name, &matchers, range).await?;
+    let mut out = Vec::new();
+    write_labels(&mut out, &values);
+    Ok(json(out))
+}
+
+/// `/loki/api/v1/series`
+pub(crate) async fn series(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
+    let asked = read(&app, request).await?;
+    let wanted = SeriesParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
+    check_order(wanted.start, wanted.end)?;
+    let mut groups = Vec::with_capacity(wanted.groups.len());
+    for group in &wanted.groups {
+        let matchers = loptr_logql::parse_matchers(group).map_err(HttpError::bad_query)?;
+        if matchers.is_empty() {
+            return Err(HttpError::bad_query(format!("0 matchers in group: {group}")));
+        }
+        groups.push(matchers);
+    }
+    let limits = app.limits.query(&asked.tenant);
+    let sets = app.engine.series(&asked.tenant, &limits, &groups, closed(wanted.start, wanted.end)).await?;
+    let mut out = Vec::new();
+    write_series(&mut out, &sets);
+    Ok(json(out))
+}
+
+/// `/loki/api/v1/index/stats`
+pub(crate) async fn index_stats(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
+    let asked = read(&app, request).await?;
+    let wanted = RangeParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
+    let matchers = loptr_logql::parse_matchers(&wanted.query).map_err(HttpError::bad_query)?;
+    let limits = app.limits.query(&asked.tenant);
+    let range = log_range(wanted.start, wanted.end);
+    let figures = app.engine.index_stats(&asked.tenant, &limits, &matchers, range).await?;
+    let mut out = Vec::new();
+    let stats = IndexStats {
+        streams: figures.streams,
+        chunks: figures.chunks,
+        bytes: figures.bytes,
+        entries: figures.entries,
+    };
+    write_index_stats(&mut out, &stats);
+    Ok(json(out))
+}
+
+/// Both bounds in, as label calls mean them.
+fn closed(start: Nanos, end: Nanos) -> TimeRange {
+    TimeRange::new(start, end.saturating_add(1))
+}
+
+/// `/loki/api/v1/format_query`
+pub(crate) async fn format_query(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
+    let (parts, body) = request.into_parts();
+    let form = form(&parts.method, &parts.headers, body).await?;
+    let url = parts.uri.query().unwrap_or_default();
+    let params = Params::from_form(url, form.as_deref()).map_err(HttpError::bad_query)?;
+    let _ = &app;
+    let mut out = Vec::new();
+    let status = match loptr_logql::parse(params.get("query")) {
+        Ok(query) => {
+            write_formatted(&mut out, &loptr_logql::pretty(&query));
+            StatusCode::OK
+        }
+        Err(error) => {
+            write_format_error(&mut out, &error.to_string());
+            StatusCode::BAD_REQUEST
+        }
+    };
+    Ok((status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], out).into_response())
+}

@@ -1,0 +1,18 @@
+//! The `loptr` process: roles, configuration, shutdown. Alone knows axum, YAML paths and status codes, and plugs the
+//! real outside into the ports.
+//!
+//! ```text
+//! main ─ command line, files, environment ─> Settings ─> Process::start ─> serve until SIGTERM ─> Process::stop
+//! ```
+
+mod app;
+pub mod build;
+mod http;
+pub mod logfmt;
+mod metrics;
+pub mod real;
+mod serve;
+pub mod settings;
+
+pub use app::{Process, StartError};
+pub use settings::{HONOURED, Settings, SettingsError};

@@ -1,0 +1,194 @@
+//! The binary: command line, configuration, signals.
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr, reason = "the binary's own edge")]
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use loptr_config::{Command, Config, Host, Invocation, Mode, Outside, load, parse_args};
+use loptr_server::{HONOURED, Process, Settings, build, real};
+use tracing_subscriber::fmt::format::FmtSpan;
+
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let command = match parse_args(std::env::args().skip(1)) {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    match command {
+        Command::Version => {
+            print!("{}", build::version_text());
+            ExitCode::SUCCESS
+        }
+        Command::Help(text) => {
+            print!("{text}");
+            ExitCode::from(USAGE)
+        }
+        Command::Health { url } => health(&url),
+        Command::Run(invocation) => run(&invocation),
+    }
+}
+
+fn run(invocation: &Invocation) -> ExitCode {
+    let outside = Outside {
+        read: &real::read,
+        env: &|name| std::env::var(name).ok(),
+        host: host(),
+        now_secs: real::now().0 / 1_000_000_000,
+    };
+    let config = match load(invocation, &outside) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    init_log(&config);
+    let options = config.options();
+    if options.print_to_stderr {
+        eprint!("{}", config.to_yaml(Mode::Actual));
+    }
+    if options.log_reversed {
+        for line in config.to_yaml(Mode::Actual).lines().rev() {
+            tracing::info!("{line}");
+        }
+    }
+    if options.list_targets {
+        println!("all");
+        return ExitCode::SUCCESS;
+    }
+    let report = config.report(HONOURED);
+    for warning in &report.warnings {
+        tracing::warn!("{warning}");
+    }
+    let settings = Settings::from_config(&config, memory_bytes());
+    if options.verify {
+        for refusal in &report.refusals {
+            tracing::warn!("start would be refused: {refusal}");
+        }
+        if let Err(error) = settings {
+            tracing::warn!("start would be refused: {error}");
+        }
+        tracing::info!("config is valid");
+        return ExitCode::SUCCESS;
+    }
+    for refusal in &report.refusals {
+        tracing::error!("start refused: {refusal}");
+    }
+    if !report.refusals.is_empty() {
+        return ExitCode::FAILURE;
+    }
+    match settings {
+        Ok(settings) => serve(settings, config),
+        Err(error) => {
+            tracing::error!("start refused: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(settings: Settings, config: Config) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the reactor did not start");
+            return ExitCode::FAILURE;
+        }
+    };
+    let host = host().name;
+    let code = runtime.block_on(async move {
+        let ports = match real::ports() {
+            Ok(ports) => ports,
+            Err(error) => {
+                tracing::error!(%error, "CPU threads did not start");
+                return ExitCode::FAILURE;
+            }
+        };
+        let process = match Process::start(ports, settings, Some(config), &host).await {
+            Ok(process) => process,
+            Err(error) => {
+                tracing::error!("{error}");
+                return ExitCode::FAILURE;
+            }
+        };
+        let signal = wait_for_signal().await;
+        tracing::info!(signal, "stopping");
+        process.stop().await;
+        ExitCode::SUCCESS
+    });
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    code
+}
+
+async fn wait_for_signal() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without handlers the signals end the process themselves.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}
+
+/// Logs go to standard error in logfmt, or JSON if asked.
+fn init_log(config: &Config) {
+    let level = match config.str("server.log_level") {
+        "debug" => tracing::Level::DEBUG,
+        "warn" => tracing::Level::WARN,
+        "error" => tracing::Level::ERROR,
+        _ => tracing::Level::INFO,
+    };
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    // A second initialisation cannot happen: this is called once.
+    let _ = if config.str("server.log_format") == "json" {
+        tracing::subscriber::set_global_default(builder.json().flatten_event(true).finish())
+    } else {
+        tracing::subscriber::set_global_default(builder.event_format(loptr_server::logfmt::Logfmt).finish())
+    };
+}
+
+/// What the process may use: its cgroup's limit, or the machine's memory.
+fn memory_bytes() -> u64 {
+    let limit = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let cgroup = limit("/sys/fs/cgroup/memory.max").or_else(|| limit("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
+    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+    });
+    let machine = machine.unwrap_or(4 << 30);
+    cgroup.map_or(machine, |cgroup| cgroup.min(machine))
+}
+
+fn host() -> Host {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned());
+    Host { name: name.unwrap_or_else(|_| "localhost".to_owned()), ..Host::default() }
+}
+
+/// Asks a running process for its health over plain HTTP.
+fn health(url: &str) -> ExitCode {
+    use std::io::Read;
+    let healthy = || -> Option<bool> {
+        let rest = url.strip_prefix("http://")?;
+        let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
+        let address = if authority.contains(':') { authority.to_owned() } else { format!("{authority}:80") };
+        let mut stream = std::net::TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+        write!(stream, "GET /{path} HTTP/1.0\r\nHost: {authority}\r\n\r\n").ok()?;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).ok()?;
+        Some(head.ends_with(b" 200"))
+    };
+    if healthy() == Some(true) {
+        println!("Loptr is healthy");
+        return ExitCode::SUCCESS;
+    }
+    println!("Loptr is not healthy");
+    ExitCode::FAILURE
+}

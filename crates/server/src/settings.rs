@@ -1,0 +1,310 @@
+//! Upstream's configuration → the plain settings of each service. Every path read here is in [`HONOURED`], which decides
+//! what is warned of and what stops the start.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use loptr_chunk::{Encoding, SchemaVersion};
+use loptr_config::{Config, IndexKind, Limits};
+use loptr_ingest::{IngestSettings, LogSettings};
+use loptr_model::Millis;
+use loptr_query::{QueryLimits, QuerySettings};
+use loptr_storage::{IndexCacheSettings, Period, Schema};
+use loptr_wire::push::PushLimits as BodyLimits;
+
+use crate::serve::ServeSettings;
+
+/// Paths of the configuration that have their upstream effect.
+pub const HONOURED: &[&str] = &[
+    "target=all",
+    "auth_enabled",
+    "server.http_listen_address",
+    "server.http_listen_port",
+    "server.http_listen_conn_limit",
+    "server.http_server_read_header_timeout",
+    "server.graceful_shutdown_timeout",
+    "server.http_path_prefix",
+    "server.log_level",
+    "server.log_format",
+    "server.register_instrumentation",
+    "shutdown_delay",
+    "common.path_prefix",
+    "common.replication_factor=1",
+    "common.storage.filesystem",
+    "ingester.lifecycler.ring.replication_factor=1",
+    "distributor.max_recv_msg_size",
+    "distributor.max_decompressed_size",
+    "distributor.ingester_writes_enabled=true",
+    "ingester.chunk_encoding",
+    "ingester.chunk_block_size",
+    "ingester.chunk_target_size",
+    "ingester.chunk_idle_period",
+    "ingester.max_chunk_age",
+    "ingester.sync_period",
+    "ingester.sync_min_utilization",
+    "ingester.flush_check_period",
+    "ingester.concurrent_flushes",
+    "ingester.flush_op_timeout",
+    "ingester.max_returned_stream_errors",
+    "ingester.wal.enabled",
+    "ingester.wal.dir",
+    "ingester.wal.flush_on_shutdown",
+    "storage_config.filesystem.directory",
+    "storage_config.tsdb_shipper.active_index_directory",
+    "storage_config.tsdb_shipper.resync_interval",
+    "limits_config.ingestion_rate_mb",
+    "limits_config.ingestion_burst_size_mb",
+    "limits_config.max_label_name_length",
+    "limits_config.max_label_value_length",
+    "limits_config.max_label_names_per_series",
+    "limits_config.reject_old_samples",
+    "limits_config.reject_old_samples_max_age",
+    "limits_config.creation_grace_period",
+    "limits_config.max_line_size",
+    "limits_config.max_line_size_truncate",
+    "limits_config.max_line_size_truncate_identifier",
+    "limits_config.increment_duplicate_timestamp",
+    "limits_config.discover_service_name",
+    "limits_config.discover_log_levels",
+    "limits_config.log_level_fields",
+    "limits_config.log_level_from_json_max_depth",
+    "limits_config.max_streams_per_user",
+    "limits_config.max_global_streams_per_user",
+    "limits_config.unordered_writes",
+    "limits_config.per_stream_rate_limit",
+    "limits_config.per_stream_rate_limit_burst",
+    "limits_config.allow_structured_metadata",
+    "limits_config.max_structured_metadata_size",
+    "limits_config.max_structured_metadata_entries_count",
+    "limits_config.max_query_length",
+    "limits_config.max_query_lookback",
+    "limits_config.max_query_range",
+    "limits_config.max_query_series",
+    "limits_config.max_entries_limit_per_query",
+    "limits_config.max_streams_matchers_per_query",
+    "limits_config.query_timeout",
+    "limits_config.split_queries_by_interval",
+];
+
+/// Why a configuration that parses cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The schema is one this build does not serve.
+    #[error("{path}{}: {reason}", .line.map(|line| format!(" (line {line})")).unwrap_or_default())]
+    Schema {
+        /// The key.
+        path: String,
+        /// Its line.
+        line: Option<u32>,
+        /// What is missing.
+        reason: String,
+    },
+    /// A value has no meaning here.
+    #[error("{path}: {reason}")]
+    Value {
+        /// The key.
+        path: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Everything the process is told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `host:port` of the HTTP server.
+    pub http_address: String,
+    /// Before every route; empty or beginning with `/`.
+    pub path_prefix: String,
+    /// Whether requests name their tenant.
+    pub auth_enabled: bool,
+    /// Bounds of push bodies.
+    pub push: BodyLimits,
+    /// The write path.
+    pub ingest: IngestSettings,
+    /// The read path.
+    pub query: QuerySettings,
+    /// Index files in memory.
+    pub index_cache: IndexCacheSettings,
+    /// Schema periods.
+    pub schema: Schema,
+    /// Folder of the filesystem object store.
+    pub chunks_dir: PathBuf,
+    /// Folder in which this process keeps its uploader's name.
+    pub active_index_dir: PathBuf,
+    /// Write limits of tenants without overrides.
+    pub limits: loptr_ingest::Limits,
+    /// Query limits of tenants without overrides.
+    pub query_limits: QueryLimits,
+    /// Time between not being ready and stopping.
+    pub shutdown_delay: Duration,
+    /// Connections and their timeouts.
+    pub(crate) serve: ServeSettings,
+    /// Whether `/metrics` is served.
+    pub instrumentation: bool,
+}
+
+impl Settings {
+    /// Maps the configuration. `memory_bytes` is what the process may use, for the bounds that follow from it.
+    pub fn from_config(config: &Config, memory_bytes: u64) -> Result<Self, SettingsError> {
+        let limits = config.limits();
+        let encoding_name = config.str("ingester.chunk_encoding");
+        // Upstream's default is gzip; unset means snappy here.
+        let encoding_name = if config.provenance("ingester.chunk_encoding") == "default" { "snappy" } else { encoding_name };
+        let encoding = encoding_name
+            .parse::<Encoding>()
+            .map_err(|error| SettingsError::Value { path: "ingester.chunk_encoding", reason: error.to_string() })?;
+        let log = config.bool("ingester.wal.enabled").then(|| LogSettings {
+            dir: PathBuf::from(config.str("ingester.wal.dir")).join("loptr"),
+            segment_bytes: 128 << 20,
+        });
+        let conn_limit = config.count("server.http_listen_conn_limit");
+        let header_timeout = config.duration("server.http_server_read_header_timeout");
+        let prefix = config.str("server.http_path_prefix").trim_end_matches('/');
+        Ok(Self {
+            http_address: format!(
+                "{}:{}",
+                config.str("server.http_listen_address"),
+                config.int("server.http_listen_port")
+            ),
+            path_prefix: if prefix.is_empty() || prefix.starts_with('/') { prefix.to_owned() } else { format!("/{prefix}") },
+            auth_enabled: config.bool("auth_enabled"),
+            push: BodyLimits {
+                max_body_bytes: config.count("distributor.max_recv_msg_size"),
+                max_decompressed_bytes: u64::try_from(config.int("distributor.max_decompressed_size")).unwrap_or(0),
+            },
+            ingest: IngestSettings {
+                encoding,
+                block_bytes: config.count("ingester.chunk_block_size"),
+                target_bytes: config.count("ingester.chunk_target_size"),
+                idle: config.duration("ingester.chunk_idle_period"),
+                max_age: config.duration("ingester.max_chunk_age"),
+                sync_period: config.duration("ingester.sync_period"),
+                sync_min_utilization: config.float("ingester.sync_min_utilization"),
+                flush_check: config.duration("ingester.flush_check_period"),
+                concurrent_flushes: config.count("ingester.concurrent_flushes").max(1),
+                flush_timeout: config.duration("ingester.flush_op_timeout"),
+                max_returned_errors: config.count("ingester.max_returned_stream_errors"),
+                log,
+                flush_on_shutdown: config.bool("ingester.wal.flush_on_shutdown"),
+                ..IngestSettings::default()
+            },
+            query: QuerySettings {
+                query_bytes: memory_bytes / 4,
+                process_bytes: memory_bytes / 2,
+                align_to_step: !limits.split_queries_by_interval.is_zero(),
+                ..QuerySettings::default()
+            },
+            index_cache: IndexCacheSettings {
+                resync: config.duration("storage_config.tsdb_shipper.resync_interval"),
+                files_bytes: usize::try_from(memory_bytes / 8).unwrap_or(usize::MAX),
+                ..IndexCacheSettings::default()
+            },
+            schema: schema(config)?,
+            chunks_dir: PathBuf::from(config.str("storage_config.filesystem.directory")),
+            active_index_dir: PathBuf::from(config.str("storage_config.tsdb_shipper.active_index_directory")),
+            query_limits: query_limits(&limits),
+            limits: write_limits(&limits),
+            shutdown_delay: config.duration("shutdown_delay"),
+            serve: ServeSettings {
+                connections: if conn_limit == 0 { 16_384 } else { conn_limit },
+                header_timeout: if header_timeout.is_zero() { Duration::from_secs(30) } else { header_timeout },
+                grace: config.duration("server.graceful_shutdown_timeout"),
+            },
+            instrumentation: config.bool("server.register_instrumentation"),
+        })
+    }
+}
+
+fn schema(config: &Config) -> Result<Schema, SettingsError> {
+    let mut periods = Vec::new();
+    for (at, period) in config.schema().periods.iter().enumerate() {
+        let refuse = |key: &str, reason: String| SettingsError::Schema {
+            path: format!("schema_config.configs[{at}].{key}"),
+            line: period.line,
+            reason,
+        };
+        if period.index != IndexKind::Tsdb {
+            return Err(refuse("store", "only tsdb is supported yet".to_owned()));
+        }
+        if period.object_store != "filesystem" {
+            let reason = format!("object store {} is not supported yet, only filesystem is", period.object_store);
+            return Err(refuse("object_store", reason));
+        }
+        let number = period.schema;
+        let schema = SchemaVersion::ALL
+            .into_iter()
+            .find(|schema| schema.number() == number)
+            .ok_or_else(|| refuse("schema", format!("schema v{number} is not known")))?;
+        periods.push(Period {
+            from: Millis(period.from_day.saturating_mul(86_400_000)),
+            schema,
+            index_prefix: period.index_prefix.clone(),
+            path_prefix: period.index_path_prefix.clone(),
+        });
+    }
+    Schema::new(periods).ok_or_else(|| SettingsError::Schema {
+        path: "schema_config.configs".to_owned(),
+        line: None,
+        reason: "there must be at least one period, and `from` must rise".to_owned(),
+    })
+}
+
+fn write_limits(limits: &Limits) -> loptr_ingest::Limits {
+    const MIB: f64 = 1_048_576.0;
+    let streams = match (limits.max_streams_per_user, limits.max_global_streams_per_user) {
+        (0, global) => global,
+        (local, 0) => local,
+        (local, global) => local.min(global),
+    };
+    loptr_ingest::Limits {
+        ingestion_rate_bytes: limits.ingestion_rate_mb * MIB,
+        ingestion_burst_bytes: limits.ingestion_burst_size_mb * MIB,
+        max_label_names: limits.max_label_names_per_series,
+        max_label_name_bytes: limits.max_label_name_length,
+        max_label_value_bytes: limits.max_label_value_length,
+        reject_old_samples: limits.reject_old_samples,
+        max_sample_age: limits.reject_old_samples_max_age,
+        creation_grace: limits.creation_grace_period,
+        max_line_bytes: usize::try_from(limits.max_line_size).unwrap_or(usize::MAX),
+        truncate_lines: limits.max_line_size_truncate,
+        truncate_identifier: limits.max_line_size_truncate_identifier.clone(),
+        increment_duplicate_timestamps: limits.increment_duplicate_timestamp,
+        allow_metadata: limits.allow_structured_metadata,
+        max_metadata_bytes: usize::try_from(limits.max_structured_metadata_size).unwrap_or(usize::MAX),
+        max_metadata_pairs: limits.max_structured_metadata_entries_count,
+        discover_service_name: limits.discover_service_name.clone(),
+        discover_levels: limits.discover_log_levels,
+        level_fields: limits.log_level_fields.clone(),
+        level_json_depth: limits.log_level_from_json_max_depth,
+        max_streams: streams,
+        stream_rate_bytes: limits.per_stream_rate_limit as f64,
+        stream_burst_bytes: limits.per_stream_rate_limit_burst as f64,
+        unordered_writes: limits.unordered_writes,
+    }
+}
+
+fn query_limits(limits: &Limits) -> QueryLimits {
+    QueryLimits {
+        max_length: limits.max_query_length,
+        max_look_back: limits.max_query_lookback,
+        max_range: limits.max_query_range,
+        max_entries: limits.max_entries_limit_per_query,
+        max_series: limits.max_query_series,
+        max_matchers: limits.max_streams_matchers_per_query,
+        timeout: limits.query_timeout,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_honoured_path_is_a_key() {
+        for path in HONOURED {
+            let path = path.split('=').next().expect("split gives one part at least");
+            assert!(loptr_config::known_path(path).is_some(), "{path}");
+        }
+    }
+}
