@@ -370,8 +370,16 @@ impl LineLabels {
         self.added.iter().any(|label| label.category == Category::Parsed && label.name == name)
     }
 
-    /// Calls `visit` with every label, in no order; error labels last.
+    /// Calls `visit` with every label, in no order, as templates see them: the error state hides labels of its names.
     pub(crate) fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+        let has_error = !self.error.is_empty();
+        let has_details = !self.details.is_empty() && self.has_changes();
+        if has_error {
+            visit(ERROR, &self.error);
+        }
+        if has_details {
+            visit(ERROR_DETAILS, &self.details);
+        }
         for (name, value) in self.stream.iter() {
             let hidden = |id: &NameId| self.deleted.contains(id) || self.added.iter().any(|label| label.name == *id);
             if !self.by_text.get(name).is_some_and(hidden) {
@@ -382,13 +390,12 @@ impl LineLabels {
             if label.category == Category::Metadata && self.is_parsed(label.name) {
                 continue;
             }
+            match self.names[label.name.0 as usize].special {
+                Special::Error if has_error => continue,
+                Special::Details if has_details => continue,
+                _ => {}
+            }
             visit(&self.names[label.name.0 as usize].text, &self.values[label.start..label.end]);
-        }
-        if !self.error.is_empty() {
-            visit(ERROR, &self.error);
-        }
-        if !self.details.is_empty() && self.has_changes() {
-            visit(ERROR_DETAILS, &self.details);
         }
     }
 
