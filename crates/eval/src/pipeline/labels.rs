@@ -23,6 +23,9 @@ pub(crate) const DUPLICATE_SUFFIX: &str = "_extracted";
 /// Names interned beyond the fixed ones before the table starts over: bounds what odd lines can make it hold.
 const MAX_NAMES: usize = 8192;
 
+/// As [`MAX_NAMES`], bytes of names.
+const MAX_NAME_BYTES: usize = 1 << 20;
+
 /// A label name within one stream's pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NameId(pub(crate) u32);
@@ -102,6 +105,7 @@ pub(crate) struct LineLabels {
     names: Vec<NameInfo>,
     by_text: HashMap<Box<str>, NameId, FixedState>,
     fixed: usize,
+    name_bytes: usize,
     values: Vec<u8>,
     added: Vec<Added>,
     /// How many of them are metadata: these come first.
@@ -133,6 +137,7 @@ impl LineLabels {
             names: Vec::new(),
             by_text: HashMap::default(),
             fixed: 0,
+            name_bytes: 0,
             values: Vec::new(),
             added: Vec::new(),
             metadata_count: 0,
@@ -161,7 +166,7 @@ impl LineLabels {
 
     /// Forgets the last line.
     pub(crate) fn start(&mut self) {
-        if self.names.len() > self.fixed + MAX_NAMES {
+        if self.names.len() > self.fixed + MAX_NAMES || self.name_bytes > MAX_NAME_BYTES {
             self.forget_names();
         }
         self.values.clear();
@@ -181,6 +186,7 @@ impl LineLabels {
         for info in &mut self.names {
             info.suffixed = None;
         }
+        self.name_bytes = 0;
         self.metadata_names.clear();
         self.by_key.clear();
         self.last = None;
@@ -198,6 +204,7 @@ impl LineLabels {
             return id;
         }
         let id = NameId(self.names.len() as u32);
+        self.name_bytes += 2 * text.len();
         self.names.push(NameInfo {
             text: text.into(),
             base: self.stream.iter().position(|(name, value)| name == text && !value.is_empty()),
