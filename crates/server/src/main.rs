@@ -50,10 +50,10 @@ fn run(invocation: &Invocation) -> ExitCode {
     init_log(&config);
     let options = config.options();
     if options.print_to_stderr {
-        eprint!("{}", config.to_yaml(Mode::Actual));
+        eprint!("{}", config.to_yaml(Mode::of("")));
     }
     if options.log_reversed {
-        for line in config.to_yaml(Mode::Actual).lines().rev() {
+        for line in config.to_yaml(Mode::of("")).lines().rev() {
             tracing::info!("{line}");
         }
     }
