@@ -78,3 +78,10 @@ pub use mem::{
 pub use reader::{BlockMeta, Chunk, DEFAULT_DECODE_LIMIT};
 pub use schema::SchemaVersion;
 pub use symbols::Symbols;
+
+/// Chunks are read by many threads at once, and filled by whichever holds the lock.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Chunk>();
+    shared::<MemChunk>();
+};
