@@ -48,7 +48,7 @@ fn alias_chain() -> String {
 
 #[test]
 fn shapes() {
-    let merges = format!("server: &s {{http_listen_port: 1}}\ninternal_server: {{{}}}\n", "<<: *s, ".repeat(300_000));
+    let merges = format!("server: &s {{http_listen_port: 1}}\ninternal_server: {{{}}}\n", "<<: *s, ".repeat(150_000));
     let clients = format!(
         "ruler: {{remote_write: {{clients: {{{}}}}}}}\n",
         (0..200_000).map(|n| format!("c{n}: {{}},")).collect::<String>()
