@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use super::*;
 
-const NO_WARNINGS: &[&str] = &[];
+const NOTHING: &[&str] = &[];
 const APP: &str = "a<b>&\"c\\d\n\u{2028}e\u{e9}";
 const LINE: &[u8] = b"l<i>&n\"e\\ \t\n\r\x01\x7f\xe2\x80\xa8\xe2\x80\xa9 \xff\xc3( \xe2\x98 \xc3\xa9 \xf0\x9f\x98\x80 / \x08\x0c";
 const META: &str = "v<&>\u{2028}\x01 \"q\"";
@@ -69,7 +69,7 @@ fn streams_are_written_as_upstream_does() {
         },
     ];
     let mut out = Vec::new();
-    write_streams(&mut out, &streams, &EncodingFlags::default(), &QueryStats::default(), NO_WARNINGS);
+    write_streams(&mut out, &streams, &EncodingFlags::default(), &QueryStats::default(), &[]);
     assert_same(out, "streams");
 }
 
@@ -85,7 +85,7 @@ fn categorized_streams_are_written_as_upstream_does() {
     }];
     let flags = EncodingFlags::parse("categorize-labels");
     let mut out = Vec::new();
-    write_streams(&mut out, &streams, &flags, &QueryStats::default(), NO_WARNINGS);
+    write_streams(&mut out, &streams, &flags, &QueryStats::default(), &[]);
     assert_same(out, "streams-categorized");
 }
 
@@ -104,7 +104,7 @@ fn samples_are_written_as_upstream_does() {
         },
     ];
     let mut out = Vec::new();
-    write_matrix(&mut out, &series, &QueryStats::default(), NO_WARNINGS);
+    write_matrix(&mut out, &series, &QueryStats::default(), &[]);
     assert_same(out, "matrix");
 
     let vector = [Series {
@@ -112,7 +112,7 @@ fn samples_are_written_as_upstream_does() {
         points: vec![(Millis(1_700_000_001_500), 2.0)],
     }];
     let mut out = Vec::new();
-    write_vector(&mut out, &vector, &QueryStats::default(), NO_WARNINGS);
+    write_vector(&mut out, &vector, &QueryStats::default(), &[]);
     assert_same(out, "vector");
 
     let volume = [Series {
@@ -132,7 +132,7 @@ fn metadata_is_written_as_upstream_does() {
         String::from_utf8(out).expect("JSON is UTF-8")
     };
     assert_eq!(text(&|out| write_labels(out, &["app", "env", "service_name"])), recorded("labels"));
-    assert_eq!(text(&|out| write_labels(out, NO_WARNINGS)), recorded("no-values"));
+    assert_eq!(text(&|out| write_labels(out, NOTHING)), recorded("no-values"));
     assert_eq!(text(&|out| write_labels(out, &[APP])), recorded("values"));
     assert_eq!(text(&|out| write_series(out, [&stream_labels(&[])])), recorded("series"));
     assert_eq!(text(&|out| write_series(out, [])), recorded("no-series"));
@@ -163,12 +163,12 @@ fn legacy_streams_are_written_as_upstream_does() {
 #[test]
 fn warnings_stand_where_clients_look() {
     let mut out = Vec::new();
-    write_streams(&mut out, &[], &EncodingFlags::parse("a,b"), &QueryStats::default(), &["careful <1>"]);
+    write_streams(&mut out, &[], &EncodingFlags::parse("a,b"), &QueryStats::default(), &["careful <1>".to_owned()]);
     let text = String::from_utf8(out).expect("JSON is UTF-8");
     let start = r#"{"status":"success","warnings":["careful <1>"],"data":{"resultType":"streams","encodingFlags":["a","b"],"result":[],"stats":{"#;
     assert!(text.starts_with(start), "{text}");
     let mut out = Vec::new();
-    write_scalar(&mut out, Millis(1_700_000_000_000), f64::NAN, &QueryStats::default(), &["careful"]);
+    write_scalar(&mut out, Millis(1_700_000_000_000), f64::NAN, &QueryStats::default(), &["careful".to_owned()]);
     let text = String::from_utf8(out).expect("JSON is UTF-8");
     assert!(text.starts_with(r#"{"status":"success","data":{"resultType":"scalar","result":[1700000000,"NaN"],"stats":{"#));
     assert!(text.ends_with(r#"}},"warnings":["careful"]}"#), "{text}");
@@ -183,10 +183,10 @@ fn statistics_round_where_upstream_rounds() {
         ..Default::default()
     };
     let mut out = Vec::new();
-    write_streams(&mut out, &[], &EncodingFlags::default(), &stats, NO_WARNINGS);
+    write_streams(&mut out, &[], &EncodingFlags::default(), &stats, &[]);
     let rounded = String::from_utf8(out).expect("JSON is UTF-8");
     let mut out = Vec::new();
-    write_matrix(&mut out, &[], &stats, NO_WARNINGS);
+    write_matrix(&mut out, &[], &stats, &[]);
     let exact = String::from_utf8(out).expect("JSON is UTF-8");
     assert!(rounded.contains("\"execTime\":0.000146,\"queueTime\":12.5,"), "{rounded}");
     assert!(exact.contains("\"execTime\":0.000145902,\"queueTime\":12.5,"), "{exact}");
@@ -260,7 +260,7 @@ fn small_answers() {
     );
     assert_eq!(text(&|out| write_detected_fields(out, &[], 1000)), "{}\n");
     assert_eq!(text(&|out| write_detected_values(out, &["1", "2"], 5)), "{\"limit\":5,\"values\":[\"1\",\"2\"]}\n");
-    assert_eq!(text(&|out| write_detected_values(out, NO_WARNINGS, 5)), "{}\n");
+    assert_eq!(text(&|out| write_detected_values(out, NOTHING, 5)), "{}\n");
     let labels = [DetectedLabel { label: "env".to_owned(), cardinality: 1 }];
     assert_eq!(
         text(&|out| write_detected_labels(out, &labels)),
@@ -272,7 +272,7 @@ fn small_answers() {
         "{\"status\":\"success\",\"data\":[{\"pattern\":\"a \\u003c_\\u003e b\",\"level\":\"info\",\"samples\":[[10,2],[20,3]]}]}\n"
     );
     assert_eq!(text(&|out| write_legacy_labels(out, &["a"])), "{\"values\":[\"a\"]}\n");
-    assert_eq!(text(&|out| write_legacy_labels(out, NO_WARNINGS)), "{}\n");
+    assert_eq!(text(&|out| write_legacy_labels(out, NOTHING)), "{}\n");
     assert_eq!(
         text(&|out| write_formatted(out, "{a=\"<b>\"}")),
         "{\"status\":\"success\",\"data\":\"{a=\\\"\\u003cb\\u003e\\\"}\"}\n"
