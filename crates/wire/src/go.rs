@@ -13,6 +13,8 @@ mod number;
 mod time;
 
 pub use bytes::{human_bytes, parse_byte_size};
-pub use duration::{DurationError, format_duration, format_prometheus_duration, parse_duration, parse_prometheus_duration};
+pub use duration::{
+    DurationError, format_duration, format_prometheus_duration, parse_duration, parse_prometheus_duration,
+};
 pub use number::{NumberError, atoi, format_float, parse_float, parse_int, push_float};
 pub use time::{TimeError, format_rfc3339_nanos, parse_rfc3339};

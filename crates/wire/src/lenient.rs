@@ -238,10 +238,8 @@ pub(crate) fn integer(text: &[u8]) -> Result<i64, Flaw> {
         if !digit.is_ascii_digit() || (value == 0 && at != 0) {
             return Err(Flaw::Value);
         }
-        value = value
-            .checked_mul(10)
-            .and_then(|value| value.checked_add(u64::from(digit - b'0')))
-            .ok_or(Flaw::Overflow)?;
+        value =
+            value.checked_mul(10).and_then(|value| value.checked_add(u64::from(digit - b'0'))).ok_or(Flaw::Overflow)?;
     }
     match (negative, i64::try_from(value)) {
         (false, Ok(value)) => Ok(value),

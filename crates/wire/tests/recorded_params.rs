@@ -50,7 +50,8 @@ fn parameters_are_refused_as_upstream_does() {
         };
         refused += usize::from(found.is_err());
         if !same {
-            differences.push(format!("{} {}\n  upstream {status:?} {text}\n  here {found:?}", case["path"], case["params"]));
+            differences
+                .push(format!("{} {}\n  upstream {status:?} {text}\n  here {found:?}", case["path"], case["params"]));
         }
     }
     assert!(refused > 300, "only {refused} refusals");

@@ -147,7 +147,9 @@ fn bodies_are_taken_and_refused_as_upstream_does() {
         if !same {
             differences.push(format!(
                 "{}\n  upstream {} {expected} {:?}\n  here     {outcome:?}",
-                case["body"], case["status"], case.get("stored").map(|_| recorded(&case))
+                case["body"],
+                case["status"],
+                case.get("stored").map(|_| recorded(&case))
             ));
         }
     }

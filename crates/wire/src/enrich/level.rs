@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use loptr_model::Labels;
 
-use super::line::{Fields, looks_like_json};
 use super::keywords;
+use super::line::{Fields, looks_like_json};
 
 /// Name of the metadata that holds the level.
 pub const DETECTED_LEVEL: &str = "detected_level";

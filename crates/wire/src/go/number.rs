@@ -191,7 +191,9 @@ mod tests {
             assert_eq!(parse_float(text), Ok(value), "{text}");
         }
         assert!(parse_float("NaN").expect("a number").is_nan());
-        for bad in ["", ".", "e5", "_1", "1_", "1__0", "1_.5", "1_e5", "0x10", "+nan", "1e", "--1", "1f", "infin", "0x1p", "1 "] {
+        for bad in [
+            "", ".", "e5", "_1", "1_", "1__0", "1_.5", "1_e5", "0x10", "+nan", "1e", "--1", "1f", "infin", "0x1p", "1 ",
+        ] {
             assert!(parse_float(bad).is_err(), "{bad}");
         }
         assert_eq!(
