@@ -145,7 +145,8 @@ fn init_log(config: &Config) {
         "error" => tracing::Level::ERROR,
         _ => tracing::Level::INFO,
     };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    let builder =
+        tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
     // A second initialisation cannot happen: this is called once.
     let _ = if config.str("server.log_format") == "json" {
         tracing::subscriber::set_global_default(builder.json().flatten_event(true).finish())

@@ -69,8 +69,7 @@ impl SampleExtractor {
             }
         }
         let mut names = Names::default();
-        let group =
-            GroupBy { names: groups.iter().map(|name| names.id(name)).collect(), without, none: no_labels };
+        let group = GroupBy { names: groups.iter().map(|name| names.id(name)).collect(), without, none: no_labels };
         let value = match &range.unwrap {
             Some(unwrap) => {
                 let post = unwrap.filters.iter().map(|filter| LabelFilter::compile(filter, &mut |n| names.id(n)));
@@ -119,7 +118,12 @@ impl SampleExtractor {
             !name.ends_with(super::labels::DUPLICATE_SUFFIX) && stream.get(name).is_some_and(|value| !value.is_empty())
         };
         (self.last.group.none || by.iter().all(settled))
-            && !self.pipeline.0.stages.iter().any(|stage| stage.changes_labels() || matches!(stage, Stage::LabelFilter(_)))
+            && !self
+                .pipeline
+                .0
+                .stages
+                .iter()
+                .any(|stage| stage.changes_labels() || matches!(stage, Stage::LabelFilter(_)))
             && !matches!(self.last.value, Value::Unwrap { .. })
     }
 

@@ -62,16 +62,11 @@ impl TextTest {
 
 impl LabelFilter {
     /// Compiles the tree; `name` numbers label names.
-    pub(crate) fn compile(
-        filter: &ast::LabelFilter,
-        name: &mut impl FnMut(&str) -> NameId,
-    ) -> Result<Self, String> {
+    pub(crate) fn compile(filter: &ast::LabelFilter, name: &mut impl FnMut(&str) -> NameId) -> Result<Self, String> {
         Ok(match filter {
-            ast::LabelFilter::Matcher(Matcher { name: label, op, value }) => Self::Text {
-                name: name(label),
-                is_error: label == ERROR,
-                test: TextTest::compile(*op, value)?,
-            },
+            ast::LabelFilter::Matcher(Matcher { name: label, op, value }) => {
+                Self::Text { name: name(label), is_error: label == ERROR, test: TextTest::compile(*op, value)? }
+            }
             ast::LabelFilter::Number { name: label, op, value } => {
                 Self::Number { name: name(label), op: *op, value: *value }
             }

@@ -28,8 +28,8 @@ pub use extract::{Sample, SampleExtractor, StreamExtractor};
 pub use finder::{BlockFinder, Finder};
 use hints::Hints;
 use label_filter::LabelFilter;
-pub use labels::{ERROR, ERROR_DETAILS, LabelsId, PRESERVE_ERROR, ResultLabels};
 use labels::{DUPLICATE_SUFFIX, LineLabels, NameId};
+pub use labels::{ERROR, ERROR_DETAILS, LabelsId, PRESERVE_ERROR, ResultLabels};
 use stage::{Flow, Stage};
 
 use crate::EvalError;

@@ -65,7 +65,8 @@ impl JsonPaths {
                 return Err(Done);
             }
             let colon = next_token(data, end).filter(|&at| data[at] == b':').ok_or(Done)?;
-            let step = |path: &Vec<Step>| matches!(path.get(depth), Some(Step::Key(key)) if *key.as_bytes() == *self.key);
+            let step =
+                |path: &Vec<Step>| matches!(path.get(depth), Some(Step::Key(key)) if *key.as_bytes() == *self.key);
             let inner: Vec<usize> =
                 active.iter().copied().filter(|&at| !self.found[at] && step(&self.paths[at])).collect();
             at = self.member(data, colon + 1, depth + 1, &inner, labels)?;
