@@ -5,7 +5,7 @@ use super::tree::{Flags, Kind, Regexp};
 /// Of more copies than these only so many are written.
 const MAX_COPIES: u32 = 4;
 
-/// Once so many nodes have been made, repetitions stay as they are.
+/// When the copies would be more nodes than this, repetitions stay as they are.
 const MAX_NODES: usize = 100_000;
 
 impl Regexp {
@@ -15,12 +15,12 @@ impl Regexp {
     /// What no shape test can tell apart is cut short, so that the result stays small: of many copies four are written,
     /// and of the nested optional ones in `x{2,5}` one. So the result does not match what the tree matches.
     pub fn simplify(&self) -> Regexp {
-        simplify(self, &mut MAX_NODES.clone())
+        let mut budget = MAX_NODES;
+        simplify(self, &mut budget)
     }
 }
 
 fn simplify(node: &Regexp, budget: &mut usize) -> Regexp {
-    *budget = budget.saturating_sub(1);
     let kind = match &node.kind {
         Kind::Capture { index, name, sub } => {
             Kind::Capture { index: *index, name: name.clone(), sub: Box::new(simplify(sub, budget)) }
@@ -31,28 +31,34 @@ fn simplify(node: &Regexp, budget: &mut usize) -> Regexp {
         Kind::Plus(sub) => return repeated(Kind::Plus, node.flags, simplify(sub, budget)),
         Kind::Quest(sub) => return repeated(Kind::Quest, node.flags, simplify(sub, budget)),
         Kind::Repeat { max: Some(0), .. } => return Regexp::new(Kind::Empty, Flags::NONE),
-        Kind::Repeat { .. } if *budget == 0 => return node.clone(),
-        Kind::Repeat { min, max, sub } => return counted(*min, *max, node.flags, &simplify(sub, budget), budget),
+        Kind::Repeat { min, max, sub } => return counted(*min, *max, node.flags, simplify(sub, budget), budget),
         _ => return node.clone(),
     };
     Regexp::new(kind, node.flags)
 }
 
-fn counted(min: u32, max: Option<u32>, flags: Flags, sub: &Regexp, budget: &mut usize) -> Regexp {
-    let last = match (min, max) {
-        (0, None) => return repeated(Kind::Star, flags, sub.clone()),
-        (1, None) => return repeated(Kind::Plus, flags, sub.clone()),
-        (1, Some(1)) => return sub.clone(),
-        (_, None) => Some(repeated(Kind::Plus, flags, sub.clone())),
-        (_, Some(max)) if max > min => Some(repeated(Kind::Quest, flags, sub.clone())),
-        _ => None,
+fn counted(min: u32, max: Option<u32>, flags: Flags, sub: Regexp, budget: &mut usize) -> Regexp {
+    match (min, max) {
+        (0, None) => return repeated(Kind::Star, flags, sub),
+        (1, None) => return repeated(Kind::Plus, flags, sub),
+        (1, Some(1)) => return sub,
+        _ => {}
+    }
+    let whole = if max.is_none() { min - 1 } else { min }.min(MAX_COPIES) as usize;
+    let cost = sub.nodes().saturating_mul(whole + 1);
+    if cost > *budget {
+        return Regexp::new(Kind::Repeat { min, max, sub: Box::new(sub) }, flags);
+    }
+    *budget -= cost;
+    let last = match max {
+        None => Some(repeated(Kind::Plus, flags, sub.clone())),
+        Some(max) if max > min => Some(repeated(Kind::Quest, flags, sub.clone())),
+        Some(_) => None,
     };
-    let whole = if max.is_none() { min - 1 } else { min }.min(MAX_COPIES);
-    *budget = budget.saturating_sub(sub.nodes().saturating_mul(whole as usize + 1));
-    match (whole, last) {
-        (0, Some(last)) => last,
-        (_, last) => {
-            let copies = std::iter::repeat_n(sub, whole as usize).cloned().chain(last);
+    match last {
+        Some(last) if whole == 0 => last,
+        last => {
+            let copies = std::iter::repeat_n(sub, whole).chain(last);
             Regexp::new(Kind::Concat(copies.collect()), Flags::NONE)
         }
     }
