@@ -45,18 +45,13 @@ fn concat(subs: &[Regexp], left: bool, right: bool) -> Regexp {
     let mut parts: Vec<&Regexp> = Vec::with_capacity(subs.len());
     subs.iter().for_each(|sub| flatten(sub, &mut parts));
     let mut parts = parts.as_slice();
-    while left {
+    loop {
         parts = match parts {
-            [first, rest @ ..] if vanishes(first) => rest,
-            // From the start anything, then X: X anywhere.
-            [start, any, rest @ ..] if start.kind == Kind::BeginText && is_anything(any) => rest,
-            _ => break,
-        };
-    }
-    while right {
-        parts = match parts {
-            [rest @ .., last] if vanishes(last) => rest,
-            [rest @ .., any, end] if end.kind == Kind::EndText && is_anything(any) => rest,
+            [first, rest @ ..] if left && vanishes(first) => rest,
+            [rest @ .., last] if right && vanishes(last) => rest,
+            // From the start anything, then X: X anywhere. And the same at the end.
+            [start, any, rest @ ..] if left && start.kind == Kind::BeginText && is_anything(any) => rest,
+            [rest @ .., any, end] if right && end.kind == Kind::EndText && is_anything(any) => rest,
             _ => break,
         };
     }
