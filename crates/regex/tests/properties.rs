@@ -1,7 +1,7 @@
 //! What must hold for any pattern and any text.
 
 use loptr_model::{MatchOp, Matcher};
-use loptr_regex::{GoRegex, LabelMatcher, Needles, RegexError, fold_char};
+use loptr_regex::{ErrorKind, GoRegex, LabelMatcher, Needles, RegexError, fold_char};
 use proptest::prelude::*;
 
 /// Pieces patterns are made of, whole or broken.
@@ -260,5 +260,7 @@ fn hostile_patterns_are_bounded() {
     }
     let error = GoRegex::new(r"\pL{1000}").expect_err("too big");
     assert_eq!(error.to_string(), "regular expression compiles to more than 33554432 bytes: `\\pL{1000}`");
+    assert_eq!(error.kind(), ErrorKind::Limited);
+    assert_eq!(GoRegex::new("(").expect_err("unclosed").kind(), ErrorKind::Invalid);
     assert!(matches!(GoRegex::new(&"()".repeat(60_000)), Err(RegexError::TooManyGroups { groups: 60_000, .. })));
 }
