@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use loptr_model::{Entry, Fingerprint, Labels, Nanos};
+use loptr_model::{Entry, Fingerprint, Nanos};
 
 use crate::pipeline::{LabelsId, ResultLabels, StreamPipeline};
 use crate::source::{Direction, Visitor};
@@ -169,15 +169,15 @@ impl LogCollector {
 
     /// The entries by label set, sets sorted by their text.
     pub fn finish(self) -> Vec<LogStream> {
-        self.finish_by(|labels| &labels.all)
+        self.grouped(|labels| labels.all.to_string())
     }
 
-    /// The entries by the labels of their stream alone: metadata and parsed labels stay with each entry.
+    /// The entries by the labels of their stream alone, for answers that list metadata and parsed labels per entry.
     pub fn finish_categorized(self) -> Vec<LogStream> {
-        self.finish_by(|labels| &labels.stream)
+        self.grouped(|labels| labels.stream.to_string())
     }
 
-    fn finish_by(self, key: impl Fn(&ResultLabels) -> &Labels) -> Vec<LogStream> {
+    fn grouped(self, key: impl Fn(&ResultLabels) -> String) -> Vec<LogStream> {
         let (interval, limit, direction) = (self.interval_ns, self.limit, self.direction);
         let mut streams: BTreeMap<String, LogStream> = BTreeMap::new();
         let (mut last, mut count): (Option<i64>, usize) = (None, 0);
@@ -193,7 +193,7 @@ impl LogCollector {
             last = Some(entry.ts.0);
             count += 1;
             let stream = streams
-                .entry(key(&entry.labels).to_string())
+                .entry(key(&entry.labels))
                 .or_insert_with(|| LogStream { labels: entry.labels.clone(), entries: Vec::new() });
             stream.entries.push(entry);
         }

@@ -251,7 +251,11 @@ fn unwrap(
         0.0
     });
     // Every filter runs, as the legs of `and` do.
-    post.iter().fold(true, |kept, filter| filter.keeps(labels) && kept).then_some(value)
+    let mut kept = true;
+    for filter in post {
+        kept &= filter.keeps(labels);
+    }
+    kept.then_some(value)
 }
 
 /// Go's `Duration.Seconds`: whole seconds and the rest apart, so that both are exact.

@@ -8,6 +8,8 @@ mod fold;
 mod held;
 mod ranks;
 mod sums;
+#[cfg(test)]
+mod tests;
 mod visit;
 mod windows;
 
