@@ -77,11 +77,11 @@ fn read(text: &[u8]) -> Result<Node, ParseError> {
     let (tokens, lexical) = lex::tokens(text);
     let context = Context::new(text);
     match grammar::query(Tokens::new(&tokens, &context)) {
-        Ok((_, node)) => lexical.first().map_or(Ok(node), |error| Err(lexical_error(error))),
+        Ok((_, node)) => lexical.map_or(Ok(node), |error| Err(lexical_error(error))),
         Err(nom::Err::Failure(Fail::Hard(error)) | nom::Err::Error(Fail::Hard(error))) => Err(*error),
         Err(_) => {
             let (at, expected) = context.furthest();
-            if let Some(error) = lexical.first().filter(|error| error.token <= at) {
+            if let Some(error) = lexical.filter(|error| error.token <= at) {
                 return Err(lexical_error(error));
             }
             let token = tokens.get(at).or(tokens.last()).expect("the lexer ends every text with a token");
@@ -94,10 +94,10 @@ fn read(text: &[u8]) -> Result<Node, ParseError> {
     }
 }
 
-fn lexical_error(error: &LexError) -> ParseError {
+fn lexical_error(error: LexError) -> ParseError {
     let at = error.at as u32;
     let span = Span { start: at, end: at };
-    ParseError { line: error.line, col: error.col, ..ParseError::at_span(error.message.clone(), span) }
+    ParseError { line: error.line, col: error.col, ..ParseError::at_span(error.message, span) }
 }
 
 /// What does not fit, and what would if that is short enough to say.
