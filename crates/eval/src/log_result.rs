@@ -169,6 +169,15 @@ impl LogCollector {
 
     /// The entries by label set, sets sorted by their text.
     pub fn finish(self) -> Vec<LogStream> {
+        self.grouped(|labels| labels.all.to_string())
+    }
+
+    /// The entries by the labels of their stream alone, for answers that list metadata and parsed labels per entry.
+    pub fn finish_categorized(self) -> Vec<LogStream> {
+        self.grouped(|labels| labels.stream.to_string())
+    }
+
+    fn grouped(self, key: impl Fn(&ResultLabels) -> String) -> Vec<LogStream> {
         let (interval, limit, direction) = (self.interval_ns, self.limit, self.direction);
         let mut streams: BTreeMap<String, LogStream> = BTreeMap::new();
         let (mut last, mut count): (Option<i64>, usize) = (None, 0);
@@ -184,7 +193,7 @@ impl LogCollector {
             last = Some(entry.ts.0);
             count += 1;
             let stream = streams
-                .entry(entry.labels.all.to_string())
+                .entry(key(&entry.labels))
                 .or_insert_with(|| LogStream { labels: entry.labels.clone(), entries: Vec::new() });
             stream.entries.push(entry);
         }

@@ -39,7 +39,11 @@ impl Template {
             let mut before = if trim { rest[..open].trim_start() } else { &rest[..open] };
             let mut action = &rest[open + 2..];
             let comment = action.trim_start_matches("- ").trim_start().starts_with("/*");
-            let end = if comment { action.find("*/").and_then(|at| Some(at + action[at..].find("}}")?)) } else { action.find("}}") };
+            let end = if comment {
+                action.find("*/").and_then(|at| Some(at + action[at..].find("}}")?))
+            } else {
+                action.find("}}")
+            };
             let Some(end) = end else { return Err(format!("template: {name}:1: unclosed action")) };
             rest = &action[end + 2..];
             action = &action[..end];

@@ -64,6 +64,8 @@ pub struct LogRequest {
     pub limit: usize,
     /// Least distance between entries, nanoseconds; 0: any.
     pub interval_ns: i64,
+    /// Whether entries are grouped by the labels of their stream alone, the rest told beside each line.
+    pub categorize: bool,
 }
 
 /// What a query answered.
@@ -225,7 +227,8 @@ impl QueryEngine {
             }
         }
         let figures = self.figures(&running, &streams);
-        Ok((Answer::Streams(collected.finish()), figures))
+        let streams = if request.categorize { collected.finish_categorized() } else { collected.finish() };
+        Ok((Answer::Streams(streams), figures))
     }
 
     /// Answers a metric query at `steps`.

@@ -69,8 +69,7 @@ impl SampleExtractor {
             }
         }
         let mut names = Names::default();
-        let group =
-            GroupBy { names: groups.iter().map(|name| names.id(name)).collect(), without, none: no_labels };
+        let group = GroupBy { names: groups.iter().map(|name| names.id(name)).collect(), without, none: no_labels };
         let value = match &range.unwrap {
             Some(unwrap) => {
                 let post = unwrap.filters.iter().map(|filter| LabelFilter::compile(filter, &mut |n| names.id(n)));
@@ -119,7 +118,12 @@ impl SampleExtractor {
             !name.ends_with(super::labels::DUPLICATE_SUFFIX) && stream.get(name).is_some_and(|value| !value.is_empty())
         };
         (self.last.group.none || by.iter().all(settled))
-            && !self.pipeline.0.stages.iter().any(|stage| stage.changes_labels() || matches!(stage, Stage::LabelFilter(_)))
+            && !self
+                .pipeline
+                .0
+                .stages
+                .iter()
+                .any(|stage| stage.changes_labels() || matches!(stage, Stage::LabelFilter(_)))
             && !matches!(self.last.value, Value::Unwrap { .. })
     }
 
@@ -247,7 +251,11 @@ fn unwrap(
         0.0
     });
     // Every filter runs, as the legs of `and` do.
-    post.iter().fold(true, |kept, filter| filter.keeps(labels) && kept).then_some(value)
+    let mut kept = true;
+    for filter in post {
+        kept &= filter.keeps(labels);
+    }
+    kept.then_some(value)
 }
 
 /// Go's `Duration.Seconds`: whole seconds and the rest apart, so that both are exact.

@@ -24,7 +24,7 @@ pub struct BlockFinder {
 
 #[derive(Clone, Debug)]
 enum Kind {
-    Literal(memmem::Finder<'static>),
+    Literal(Box<memmem::Finder<'static>>),
     /// One that has a block scan.
     Regex(Regex),
 }
@@ -35,7 +35,7 @@ const GOOD_LITERAL_BYTES: usize = 3;
 impl BlockFinder {
     /// A finder of one literal.
     pub fn literal(needle: &[u8]) -> Self {
-        Self { kind: Kind::Literal(memmem::Finder::new(needle).into_owned()) }
+        Self { kind: Kind::Literal(Box::new(memmem::Finder::new(needle).into_owned())) }
     }
 
     /// The literal, if that is what it looks for.

@@ -225,10 +225,7 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    pub(crate) fn compile(
-        items: &[NamedOrMatcher],
-        mut name: impl FnMut(&str) -> NameId,
-    ) -> Result<Self, String> {
+    pub(crate) fn compile(items: &[NamedOrMatcher], mut name: impl FnMut(&str) -> NameId) -> Result<Self, String> {
         let mut compiled = Vec::with_capacity(items.len());
         for item in items {
             compiled.push(match item {
@@ -274,9 +271,10 @@ impl Selection {
                 continue;
             }
             let value = labels.get(name).unwrap_or_default();
-            let kept = self.items.iter().any(|(item, test)| {
-                *item == name && test.as_ref().is_none_or(|test| test.accepts(value))
-            });
+            let kept = self
+                .items
+                .iter()
+                .any(|(item, test)| *item == name && test.as_ref().is_none_or(|test| test.accepts(value)));
             if !kept {
                 labels.delete(name);
             }
@@ -322,7 +320,10 @@ mod tests {
         assert_eq!(format(&[rename("x", "s"), rename("y", "nope")]), r#"{m="3", t="2", x="1"}"#);
         assert_eq!(format(&[rename("s", "s")]), r#"{m="3", t="2"}"#);
         assert_eq!(format(&[rename("s", "t"), rename("t", "s")]), r#"{m="3", t="2"}"#);
-        assert_eq!(format(&[template("x", "{{.s}}-{{.m}}"), template("y", "{{.x}}")]), r#"{m="3", s="1", t="2", x="1-3", y=""}"#);
+        assert_eq!(
+            format(&[template("x", "{{.s}}-{{.m}}"), template("y", "{{.x}}")]),
+            r#"{m="3", s="1", t="2", x="1-3", y=""}"#
+        );
         let fault = |items: &[Item]| LabelFormat::compile(items, &mut Vec::new(), |_| NameId(0)).expect_err("invalid");
         assert_eq!(fault(&[rename(ERROR, "s")]), "__error__ cannot be formatted");
         assert_eq!(

@@ -62,16 +62,11 @@ impl TextTest {
 
 impl LabelFilter {
     /// Compiles the tree; `name` numbers label names.
-    pub(crate) fn compile(
-        filter: &ast::LabelFilter,
-        name: &mut impl FnMut(&str) -> NameId,
-    ) -> Result<Self, String> {
+    pub(crate) fn compile(filter: &ast::LabelFilter, name: &mut impl FnMut(&str) -> NameId) -> Result<Self, String> {
         Ok(match filter {
-            ast::LabelFilter::Matcher(Matcher { name: label, op, value }) => Self::Text {
-                name: name(label),
-                is_error: label == ERROR,
-                test: TextTest::compile(*op, value)?,
-            },
+            ast::LabelFilter::Matcher(Matcher { name: label, op, value }) => {
+                Self::Text { name: name(label), is_error: label == ERROR, test: TextTest::compile(*op, value)? }
+            }
             ast::LabelFilter::Number { name: label, op, value } => {
                 Self::Number { name: name(label), op: *op, value: *value }
             }
@@ -185,7 +180,7 @@ mod tests {
     fn conversions_fail_softly_and_absence_drops() {
         let number = ast::LabelFilter::Number { name: "v".into(), op: CompareOp::Ne, value: 1.0 };
         assert_eq!(run(&number, &[]), (false, String::new()));
-        assert_eq!(run(&number, &[("v", "1.0")]).0, false);
+        assert!(!run(&number, &[("v", "1.0")]).0);
         let (kept, details) = run(&number, &[("v", "x")]);
         assert_eq!((kept, details.as_str()), (true, "strconv.ParseFloat: parsing \"x\": invalid syntax"));
         let day = ast::LabelFilter::Duration { name: "v".into(), op: CompareOp::Ge, value_ns: 1 };

@@ -546,10 +546,8 @@ impl LineLabels {
             }
         }
         for label in &self.added {
-            let pair = (
-                self.names[label.name.0 as usize].text.to_string(),
-                text_of(&self.values[label.start..label.end]),
-            );
+            let pair =
+                (self.names[label.name.0 as usize].text.to_string(), text_of(&self.values[label.start..label.end]));
             match label.category {
                 Category::Parsed => parsed.push(pair),
                 Category::Metadata if !self.is_parsed(label.name) => metadata.push(pair),

@@ -21,7 +21,7 @@ pub(crate) struct LineFilter {
 pub(crate) enum Operand {
     /// `|= ""`.
     Always,
-    Literal(memmem::Finder<'static>),
+    Literal(Box<memmem::Finder<'static>>),
     Regex(Regex),
     Pattern(LinePattern),
     Ip(IpPattern),
@@ -39,7 +39,7 @@ impl Operand {
     }
 
     fn literal(text: &[u8]) -> Self {
-        if text.is_empty() { Self::Always } else { Self::Literal(memmem::Finder::new(text).into_owned()) }
+        if text.is_empty() { Self::Always } else { Self::Literal(Box::new(memmem::Finder::new(text).into_owned())) }
     }
 }
 

@@ -28,8 +28,8 @@ pub use extract::{Sample, SampleExtractor, StreamExtractor};
 pub use finder::{BlockFinder, Finder};
 use hints::Hints;
 use label_filter::LabelFilter;
-pub use labels::{ERROR, ERROR_DETAILS, LabelsId, PRESERVE_ERROR, ResultLabels};
 use labels::{DUPLICATE_SUFFIX, LineLabels, NameId};
+pub use labels::{ERROR, ERROR_DETAILS, LabelsId, PRESERVE_ERROR, ResultLabels};
 use stage::{Flow, Stage};
 
 use crate::EvalError;
@@ -169,12 +169,15 @@ fn reorder<'a>(stages: &[&'a ast::Stage]) -> Vec<&'a ast::Stage> {
     out
 }
 
+/// A label's name, and the number of the filter to run when it is written.
+type EarlyName = (Box<str>, usize);
+
 /// The label filters run as soon as a parser writes their label: single comparisons, the first per name wins.
 fn early_filters(
     stages: &[&ast::Stage],
     post: &[ast::LabelFilter],
     names: &mut Names,
-) -> Result<(Vec<(Box<str>, usize)>, Vec<LabelFilter>), EvalError> {
+) -> Result<(Vec<EarlyName>, Vec<LabelFilter>), EvalError> {
     let (mut by_name, mut filters) = (Vec::new(), Vec::new());
     let in_stages = stages.iter().filter_map(|stage| match &stage.kind {
         StageKind::LabelFilter(filter) => Some(filter),

@@ -198,7 +198,10 @@ mod tests {
     #[test]
     fn floats_as_go() {
         let ok = |text: &str| parse_float(text.as_bytes()).expect(text);
-        assert_eq!((ok("1.50"), ok("-.5"), ok("5."), ok("+1e3"), ok("0x1p4"), ok("0x1.8p1")), (1.5, -0.5, 5.0, 1000.0, 16.0, 3.0));
+        assert_eq!(
+            (ok("1.50"), ok("-.5"), ok("5."), ok("+1e3"), ok("0x1p4"), ok("0x1.8p1")),
+            (1.5, -0.5, 5.0, 1000.0, 16.0, 3.0)
+        );
         assert_eq!(ok("1_0.5"), 10.5);
         assert!(ok("NaN").is_nan() && ok("-Inf") == f64::NEG_INFINITY && ok("infinity") == f64::INFINITY);
         for bad in ["", "x", "1x", " 1", "0x10", "1_", "1__0", "e5", "+nan", "."] {
@@ -224,7 +227,10 @@ mod tests {
     #[test]
     fn bytes_as_humanize() {
         let ok = |text: &str| parse_bytes(text.as_bytes()).expect(text);
-        assert_eq!((ok("5"), ok("5MB"), ok("1.5 KiB"), ok("1,000b"), ok("2e")), (5, 5_000_000, 1536, 1000, 2_000_000_000_000_000_000));
+        assert_eq!(
+            (ok("5"), ok("5MB"), ok("1.5 KiB"), ok("1,000b"), ok("2e")),
+            (5, 5_000_000, 1536, 1000, 2_000_000_000_000_000_000)
+        );
         assert_eq!(parse_bytes(b"5zb"), Err("unhandled size name: zb".into()));
         assert_eq!(parse_bytes(b"-5"), Err("strconv.ParseFloat: parsing \"\": invalid syntax".into()));
     }

@@ -44,10 +44,6 @@ impl<T> Buckets<T> {
         self.slots.len()
     }
 
-    pub(crate) fn slots(&self) -> &[(u64, T)] {
-        &self.slots
-    }
-
     pub(crate) fn into_slots(self) -> Vec<(u64, T)> {
         self.slots
     }
@@ -176,7 +172,7 @@ mod tests {
             *two.at(at, || 0) += 10;
         }
         one.merge(two, |a, b| *a += b);
-        assert_eq!(one.slots(), [(1, 11), (5, 2), (6, 2), (7, 10), (9, 1), (20, 10)]);
         assert_eq!(*one.at(7, || 0), 10);
+        assert_eq!(one.into_slots(), [(1, 11), (5, 2), (6, 2), (7, 10), (9, 1), (20, 10)]);
     }
 }

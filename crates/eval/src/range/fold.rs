@@ -283,11 +283,7 @@ fn points(windows: &Windows, finish: &Finish, data: Data) -> Vec<(u32, f64)> {
 }
 
 /// Walks the windows over sparse intervals: `enter` and `leave` get positions in `intervals`, `emit` the step.
-fn walk(
-    windows: &Windows,
-    intervals: &[u64],
-    mut act: impl FnMut(Move),
-) {
+fn walk(windows: &Windows, intervals: &[u64], mut act: impl FnMut(Move)) {
     let (mut from, mut until, mut step) = (0, 0, 0);
     while step < windows.steps {
         if from == until {

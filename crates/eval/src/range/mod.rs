@@ -8,6 +8,8 @@ mod fold;
 mod held;
 mod ranks;
 mod sums;
+#[cfg(test)]
+mod tests;
 mod visit;
 mod windows;
 
@@ -66,11 +68,7 @@ pub struct RangePlan {
 
 impl RangePlan {
     /// `pushdown` is the grouping of a `sum` around the operation, as [`crate::leaves`] finds it.
-    pub fn new(
-        aggregation: &RangeAggregation,
-        pushdown: Option<&Grouping>,
-        steps: Steps,
-    ) -> Result<Self, EvalError> {
+    pub fn new(aggregation: &RangeAggregation, pushdown: Option<&Grouping>, steps: Steps) -> Result<Self, EvalError> {
         let range = &aggregation.range;
         let kind = match aggregation.op {
             RangeOp::Count | RangeOp::Absent => Kind::Count,
@@ -85,9 +83,11 @@ impl RangePlan {
             RangeOp::Stddev => Kind::Deviation,
             RangeOp::First => Kind::First,
             RangeOp::Last => Kind::Last,
-            RangeOp::Quantile => Kind::Quantile(aggregation.parameter.ok_or_else(|| {
-                EvalError::Invalid("parameter required for operation quantile_over_time".into())
-            })?),
+            RangeOp::Quantile => Kind::Quantile(
+                aggregation
+                    .parameter
+                    .ok_or_else(|| EvalError::Invalid("parameter required for operation quantile_over_time".into()))?,
+            ),
         };
         let needs_unwrap = !matches!(kind, Kind::Count | Kind::Bytes);
         if needs_unwrap && range.unwrap.is_none() {

@@ -20,7 +20,8 @@ impl Ranks {
             order.extend(values.iter().map(|&value| (value, at as u32)));
         }
         order.sort_by(|a, b| nan_first(&a.0, &b.0));
-        let mut of_interval: Vec<Vec<u32>> = intervals.iter().map(|(_, values)| Vec::with_capacity(values.len())).collect();
+        let mut of_interval: Vec<Vec<u32>> =
+            intervals.iter().map(|(_, values)| Vec::with_capacity(values.len())).collect();
         for (rank, (_, interval)) in order.iter().enumerate() {
             of_interval[*interval as usize].push(rank as u32);
         }

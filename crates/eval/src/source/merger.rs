@@ -195,8 +195,10 @@ impl<'a> Merger<'a> {
         let mut runs = runs(cluster, self.direction);
         let mut held = self.budget.reserve(0)?;
         // Heads are told apart by the order of arrival of their block.
-        let mut heads: Vec<Run<V::Kept>> =
-            runs.drain(..).map(|places| Run { places, items: VecDeque::new(), at: Place::nowhere(), bytes: 0 }).collect();
+        let mut heads: Vec<Run<V::Kept>> = runs
+            .drain(..)
+            .map(|places| Run { places, items: VecDeque::new(), at: Place::nowhere(), bytes: 0 })
+            .collect();
         loop {
             for head in 0..heads.len() {
                 while heads[head].items.is_empty() && !heads[head].places.is_empty() {

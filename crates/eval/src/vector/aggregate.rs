@@ -38,9 +38,13 @@ pub(super) fn aggregate(
 fn group_labels(labels: &Labels, grouping: Option<&Grouping>) -> Labels {
     let Some(grouping) = grouping else { return Labels::empty() };
     let listed = |name: &str| grouping.labels.iter().any(|label| label == name);
-    Labels::from_pairs(labels.iter().filter(|(name, _)| {
-        if grouping.without { !listed(name) && *name != METRIC_NAME } else { listed(name) }
-    }))
+    Labels::from_pairs(
+        labels.iter().filter(
+            |(name, _)| {
+                if grouping.without { !listed(name) && *name != METRIC_NAME } else { listed(name) }
+            },
+        ),
+    )
 }
 
 /// Groups in order of their first series, and each series' group.

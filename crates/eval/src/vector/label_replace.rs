@@ -6,10 +6,7 @@ use crate::EvalError;
 use crate::range::SeriesSteps;
 use crate::regex::Regex;
 
-pub(super) fn label_replace(
-    replace: &LabelReplace,
-    series: Vec<SeriesSteps>,
-) -> Result<Vec<SeriesSteps>, EvalError> {
+pub(super) fn label_replace(replace: &LabelReplace, series: Vec<SeriesSteps>) -> Result<Vec<SeriesSteps>, EvalError> {
     let regex = Regex::anchored(&replace.regex)
         .map_err(|fault| EvalError::Invalid(format!("invalid regex in label_replace: {fault}")))?;
     let names = regex.group_names();

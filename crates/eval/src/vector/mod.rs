@@ -13,8 +13,8 @@ use loptr_model::Labels;
 
 pub use value::{MatrixSeries, QueryValue, VectorSample};
 
-use crate::range::{RangePlan, SeriesSteps, Steps};
 use crate::EvalError;
+use crate::range::{RangePlan, SeriesSteps, Steps};
 
 /// One range operation of an expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -127,9 +127,7 @@ fn constant(value: f64, steps: Steps) -> SeriesSteps {
 /// Whether `sort` or `sort_desc` occurs anywhere: then an instant answer keeps the order of evaluation.
 fn sorts(expr: &MetricExpr) -> bool {
     match expr {
-        MetricExpr::Vector(vector) => {
-            matches!(vector.op, VectorOp::Sort | VectorOp::SortDesc) || sorts(&vector.inner)
-        }
+        MetricExpr::Vector(vector) => matches!(vector.op, VectorOp::Sort | VectorOp::SortDesc) || sorts(&vector.inner),
         MetricExpr::Binary(binary) => sorts(&binary.left) || sorts(&binary.right),
         MetricExpr::LabelReplace(replace) => sorts(&replace.inner),
         MetricExpr::Range(_) | MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => false,

@@ -26,12 +26,7 @@ enum Enough {
 }
 
 impl Json {
-    pub(crate) fn run(
-        &mut self,
-        line: &[u8],
-        labels: &mut LineLabels,
-        early: &[LabelFilter],
-    ) -> Result<(), Rejected> {
+    pub(crate) fn run(&mut self, line: &[u8], labels: &mut LineLabels, early: &[LabelFilter]) -> Result<(), Rejected> {
         if labels.nothing_wanted() {
             return Ok(());
         }
@@ -154,7 +149,10 @@ mod tests {
     #[test]
     fn errors_keep_what_came_before() {
         let bad = |line, details: &str| {
-            assert!(json(line, &[]).contains(&format!("__error_details__={}", loptr_model::go_quote(details))), "{line}");
+            assert!(
+                json(line, &[]).contains(&format!("__error_details__={}", loptr_model::go_quote(details))),
+                "{line}"
+            );
         };
         bad("x", super::super::json_scan::MALFORMED_OBJECT);
         bad(r#"{"a":1,"b":"#, super::super::json_scan::MALFORMED);

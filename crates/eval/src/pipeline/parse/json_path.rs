@@ -4,21 +4,27 @@ use loptr_logql::ast::Extraction;
 use loptr_logql::expression::{Step, json_path};
 
 use super::super::labels::{LineLabels, NameId};
-use super::json_scan::{Value, block_end, next_token, push_string, string_end, unescape, value};
+use super::json_scan::{
+    MALFORMED, Stop, Value, block_end, each_member, next_token, push_string, string_end, unescape, value,
+};
 use super::{JSON_ERROR, parser_error};
 
 /// The stage.
+///
+/// The line is read flat: braces move a level up and down, and a key counts where the keys above it are those of a path.
+/// So a line that breaks off later, or is no JSON elsewhere, still gives what it holds.
 #[derive(Clone, Debug)]
 pub(crate) struct JsonPaths {
     names: Vec<NameId>,
     paths: Vec<Vec<Step>>,
+    longest: usize,
     found: Vec<bool>,
-    key: Vec<u8>,
+    missing: usize,
+    /// Keys around the place at hand, one per level, as far as paths go: ends in `key_text`.
+    keys: Vec<(usize, usize)>,
+    key_text: Vec<u8>,
     scratch: Vec<u8>,
 }
-
-/// Nothing more can be read, or everything was found.
-struct Done;
 
 impl JsonPaths {
     pub(crate) fn compile(fields: &[Extraction], mut name: impl FnMut(&str) -> NameId) -> Result<Self, String> {
@@ -27,8 +33,16 @@ impl JsonPaths {
                 .map_err(|fault| format!("cannot parse expression [{}]: {fault}", field.expression))
         };
         let paths = fields.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        let names = fields.iter().map(|field| name(&field.name)).collect();
-        Ok(Self { names, found: vec![false; paths.len()], paths, key: Vec::new(), scratch: Vec::new() })
+        Ok(Self {
+            names: fields.iter().map(|field| name(&field.name)).collect(),
+            longest: paths.iter().map(Vec::len).max().unwrap_or(0),
+            found: vec![false; paths.len()],
+            missing: 0,
+            keys: Vec::new(),
+            key_text: Vec::new(),
+            scratch: Vec::new(),
+            paths,
+        })
     }
 
     pub(crate) fn run(&mut self, line: &[u8], labels: &mut LineLabels) {
@@ -40,123 +54,196 @@ impl JsonPaths {
             return;
         }
         self.found.fill(false);
-        let active: Vec<usize> = (0..self.paths.len()).collect();
-        match line[0] {
-            b'{' => drop(self.object(line, 0, &active, labels)),
-            b'[' => drop(self.array(line, 0, &active, labels)),
-            _ => {}
-        }
-        for at in 0..self.names.len() {
-            if labels.get(self.names[at]).is_none() {
-                labels.set_parsed(self.names[at], b"");
+        self.missing = self.paths.len();
+        self.keys.clear();
+        self.key_text.clear();
+        self.scan(line, labels);
+        for &name in &self.names {
+            if labels.get(name).is_none() {
+                labels.set_parsed(name, b"");
             }
         }
     }
 
-    /// Reads an object's members for the paths in `active`, whose first `depth` steps lead here.
-    fn object(&mut self, data: &[u8], depth: usize, active: &[usize], labels: &mut LineLabels) -> Result<(), Done> {
-        let mut at = next_token(data, 1).ok_or(Done)?;
-        while data[at] == b'"' {
-            let (end, escaped) = string_end(data, at + 1).ok_or(Done)?;
-            self.key.clear();
-            if !escaped {
-                self.key.extend_from_slice(&data[at + 1..end - 1]);
-            } else if !unescape(&data[at + 1..end - 1], &mut self.key) {
-                return Err(Done);
+    /// Reads until every path is found, the end, or something that leaves no way on.
+    fn scan(&mut self, line: &[u8], labels: &mut LineLabels) -> Option<()> {
+        let (mut at, mut level) = (0, 0i64);
+        while self.missing > 0 {
+            at += memchr_structure(line.get(at..)?)?;
+            match line[at] {
+                b'"' => {
+                    let (end, escaped) = string_end(line, at + 1)?;
+                    let next = next_token(line, end)?;
+                    if line[next] == b':' {
+                        self.key(&line[at + 1..end - 1], escaped, level, line, next + 1, labels)?;
+                        at = next + 1;
+                    } else {
+                        at = next;
+                    }
+                    continue;
+                }
+                b'{' => level += 1,
+                b'}' | b']' => level -= 1,
+                _ => {
+                    if level < 0 {
+                        parser_error(labels, JSON_ERROR, Some(MALFORMED));
+                        return None;
+                    }
+                    if self.wants_elements(level as usize) {
+                        at = self.elements(line, at, level as usize, labels);
+                        level += 1;
+                        continue;
+                    }
+                    at = block_end(line, at)?;
+                    continue;
+                }
             }
-            let colon = next_token(data, end).filter(|&at| data[at] == b':').ok_or(Done)?;
-            let step = |path: &Vec<Step>| matches!(path.get(depth), Some(Step::Key(key)) if *key.as_bytes() == *self.key);
-            let inner: Vec<usize> =
-                active.iter().copied().filter(|&at| !self.found[at] && step(&self.paths[at])).collect();
-            at = self.member(data, colon + 1, depth + 1, &inner, labels)?;
-            at = next_token(data, at).filter(|&at| data[at] == b',').ok_or(Done)?;
-            at = next_token(data, at + 1).ok_or(Done)?;
+            at += 1;
         }
-        Ok(())
+        Some(())
     }
 
-    fn array(&mut self, data: &[u8], depth: usize, active: &[usize], labels: &mut LineLabels) -> Result<(), Done> {
-        let wants = |path: &Vec<Step>| matches!(path.get(depth), Some(Step::Index(_)));
-        if !active.iter().any(|&at| wants(&self.paths[at])) {
-            return Ok(());
+    /// A key whose value starts after `value_at`.
+    fn key(
+        &mut self,
+        key: &[u8],
+        escaped: bool,
+        level: i64,
+        line: &[u8],
+        value_at: usize,
+        labels: &mut LineLabels,
+    ) -> Option<()> {
+        if level > self.longest as i64 {
+            return Some(());
         }
-        let mut at = next_token(data, 1).ok_or(Done)?;
+        if level < 1 {
+            parser_error(labels, JSON_ERROR, Some(MALFORMED));
+            return None;
+        }
+        let level = level as usize;
+        // Levels skipped (inside arrays) have empty keys.
+        while self.keys.len() < level {
+            self.keys.push((self.key_text.len(), self.key_text.len()));
+        }
+        self.keys.truncate(level);
+        let start = self.keys[level - 1].0;
+        self.key_text.truncate(start);
+        if !escaped {
+            self.key_text.extend_from_slice(key);
+        } else if !unescape(key, &mut self.key_text) {
+            return None;
+        }
+        self.keys[level - 1] = (start, self.key_text.len());
+        for at in 0..self.paths.len() {
+            if self.found[at] || self.paths[at].len() != level || !self.leads_here(at, level) {
+                continue;
+            }
+            self.mark(at);
+            match value(line, value_at) {
+                Ok((value, _)) => self.take(at, value, labels),
+                Err(details) => parser_error(labels, JSON_ERROR, Some(details)),
+            }
+        }
+        Some(())
+    }
+
+    /// Whether the first `level` steps of a path are the keys around this place.
+    fn leads_here(&self, path: usize, level: usize) -> bool {
+        let is = |(step, &(start, end)): (&Step, &(usize, usize))| match step {
+            Step::Key(key) => key.as_bytes() == &self.key_text[start..end],
+            Step::Index(_) => false,
+        };
+        self.keys.len() >= level && self.paths[path].iter().zip(&self.keys[..level]).all(is)
+    }
+
+    /// Whether a path goes into an element of an array on this level.
+    fn wants_elements(&self, level: usize) -> bool {
+        (0..self.paths.len()).any(|at| self.wants_element(at, level))
+    }
+
+    fn wants_element(&self, path: usize, level: usize) -> bool {
+        !self.found[path] && matches!(self.paths[path].get(level), Some(Step::Index(_))) && self.leads_here(path, level)
+    }
+
+    /// Reads the array at `open` element by element; returns the position of its end, or of what is wrong.
+    fn elements(&mut self, line: &[u8], open: usize, level: usize, labels: &mut LineLabels) -> usize {
         let mut index = 0;
-        while data[at] != b']' {
-            let step = |path: &Vec<Step>| path.get(depth) == Some(&Step::Index(index));
-            let inner: Vec<usize> =
-                active.iter().copied().filter(|&at| !self.found[at] && step(&self.paths[at])).collect();
-            at = self.member(data, at, depth + 1, &inner, labels)?;
-            at = next_token(data, at).filter(|&at| data[at] == b',').ok_or(Done)?;
-            at = next_token(data, at + 1).ok_or(Done)?;
+        let mut at = open + 1;
+        loop {
+            match next_token(line, at) {
+                Some(next) if line[next] == b']' => return next,
+                Some(next) => at = next,
+                None => return line.len(),
+            }
+            let Ok((element, end)) = value(line, at) else { return at };
+            for path in 0..self.paths.len() {
+                if self.wants_element(path, level) && self.paths[path].get(level) == Some(&Step::Index(index)) {
+                    self.mark(path);
+                    if let Some(found) = descend(element, &self.paths[path][level + 1..]) {
+                        self.take(path, found, labels);
+                    }
+                }
+            }
+            match next_token(line, end) {
+                Some(next) if line[next] == b',' => at = next + 1,
+                Some(next) => return next,
+                None => return line.len(),
+            }
             index += 1;
         }
-        Ok(())
     }
 
-    /// Reads the value at `from`: takes it for the paths in `active` that end here, goes on inside for the others.
-    /// Returns the position after it.
-    fn member(
-        &mut self,
-        data: &[u8],
-        from: usize,
-        depth: usize,
-        active: &[usize],
-        labels: &mut LineLabels,
-    ) -> Result<usize, Done> {
-        let start = next_token(data, from).ok_or(Done)?;
-        if active.is_empty() {
-            return skip(data, start);
-        }
-        let (found, end) = match value(data, start) {
-            Ok(read) => read,
-            Err(details) => {
-                if active.iter().any(|&at| self.paths[at].len() == depth) {
-                    parser_error(labels, JSON_ERROR, Some(details));
-                }
-                return Err(Done);
-            }
-        };
-        for &at in active.iter().filter(|&&at| self.paths[at].len() == depth) {
-            self.found[at] = true;
-            self.scratch.clear();
-            match found {
-                Value::Null => {}
-                Value::Object(text) => self.scratch.extend_from_slice(text),
-                Value::String(text) | Value::Number(text) | Value::Boolean(text) | Value::Array(text) => {
-                    push_string(&mut self.scratch, text);
-                }
-            }
-            let name = labels.name_for_parsed(self.names[at]);
-            labels.set_parsed(name, &self.scratch);
-        }
-        if self.found.iter().all(|found| *found) {
-            return Err(Done);
-        }
-        let deeper: Vec<usize> = active.iter().copied().filter(|&at| self.paths[at].len() > depth).collect();
-        if !deeper.is_empty() {
-            let _ = match found {
-                Value::Object(text) => self.object(text, depth, &deeper, labels),
-                Value::Array(text) => self.array(text, depth, &deeper, labels),
-                _ => Ok(()),
-            };
-            if self.found.iter().all(|found| *found) {
-                return Err(Done);
+    fn mark(&mut self, path: usize) {
+        self.found[path] = true;
+        self.missing -= 1;
+    }
+
+    fn take(&mut self, path: usize, value: Value<'_>, labels: &mut LineLabels) {
+        self.scratch.clear();
+        match value {
+            Value::Null => {}
+            Value::Object(text) => self.scratch.extend_from_slice(text),
+            Value::String(text) | Value::Number(text) | Value::Boolean(text) | Value::Array(text) => {
+                push_string(&mut self.scratch, text);
             }
         }
-        Ok(end)
+        let name = labels.name_for_parsed(self.names[path]);
+        labels.set_parsed(name, &self.scratch);
     }
 }
 
-/// Position after the value at `start`, which nobody wants.
-fn skip(data: &[u8], start: usize) -> Result<usize, Done> {
-    match data[start] {
-        b'"' => string_end(data, start + 1).map(|(end, _)| end).ok_or(Done),
-        b'{' | b'[' => block_end(data, start).ok_or(Done),
-        _ => {
-            let is_end = |b: &u8| matches!(b, b',' | b'}' | b']');
-            Ok(data[start..].iter().position(is_end).map_or(data.len(), |len| start + len))
+/// Position of the first quote or bracket.
+fn memchr_structure(text: &[u8]) -> Option<usize> {
+    text.iter().position(|b| matches!(b, b'"' | b'{' | b'}' | b'[' | b']'))
+}
+
+/// What the rest of a path leads to inside an element.
+fn descend<'a>(from: Value<'a>, steps: &[Step]) -> Option<Value<'a>> {
+    let Some((step, rest)) = steps.split_first() else { return Some(from) };
+    match (step, from) {
+        (Step::Key(wanted), Value::Object(text)) => {
+            let mut found = None;
+            let _ = each_member(text, |key, value| {
+                if key == wanted.as_bytes() {
+                    found = Some(value);
+                    return Err(Stop::Asked(()));
+                }
+                Ok(())
+            });
+            descend(found?, rest)
         }
+        (Step::Index(wanted), Value::Array(text)) => {
+            let (mut at, mut index) = (1, 0);
+            loop {
+                let (element, end) = value(text, at).ok()?;
+                if index == *wanted {
+                    return descend(element, rest);
+                }
+                at = next_token(text, end).filter(|&at| text[at] == b',')? + 1;
+                index += 1;
+            }
+        }
+        _ => None,
     }
 }
 
@@ -195,6 +282,7 @@ mod tests {
         assert!(run(&[("x", "s")], r#"{"s":tru}"#).contains("Unknown value type"));
         assert_eq!(run(&[("x", "s")], r#"{"t":tru,"s":1}"#), r#"{x="1"}"#);
         assert_eq!(run(&[("x", "s")], r#"{"t""#), r#"{x=""}"#);
+        assert_eq!(run(&[("x", "r.m")], r#"{"r": {"m": "GET", "h"#), r#"{x="GET"}"#);
         assert_eq!(run(&[("x", "s")], ""), "{}");
     }
 }

@@ -216,9 +216,10 @@ mod tests {
         let of = |text: &'static str| value(text.as_bytes(), 0);
         assert_eq!(of(" 1x,"), Ok((Value::Number(b"1x"), 3)));
         assert_eq!(of("true}"), Ok((Value::Boolean(b"true"), 4)));
-        assert_eq!((of("nul"), of("x"), of("[1"), of("\"a")), (
-            Err(UNKNOWN_TYPE), Err(UNKNOWN_TYPE), Err(MALFORMED_ARRAY), Err(MALFORMED_STRING)
-        ));
+        assert_eq!(
+            (of("nul"), of("x"), of("[1"), of("\"a")),
+            (Err(UNKNOWN_TYPE), Err(UNKNOWN_TYPE), Err(MALFORMED_ARRAY), Err(MALFORMED_STRING))
+        );
         assert_eq!(of(r#"{"a":"}"} x"#), Ok((Value::Object(br#"{"a":"}"}"#), 9)));
         assert_eq!(of("undefined"), Err(UNKNOWN_TYPE));
     }

@@ -19,12 +19,7 @@ impl Logfmt {
         Self { strict, keep_empty, keys: Keys::default(), scratch: Vec::new() }
     }
 
-    pub(crate) fn run(
-        &mut self,
-        line: &[u8],
-        labels: &mut LineLabels,
-        early: &[LabelFilter],
-    ) -> Result<(), Rejected> {
+    pub(crate) fn run(&mut self, line: &[u8], labels: &mut LineLabels, early: &[LabelFilter]) -> Result<(), Rejected> {
         if labels.nothing_wanted() {
             return Ok(());
         }

@@ -130,12 +130,7 @@ impl Keys {
     }
 
     /// The name of `key`; `make` makes it the first time.
-    fn name(
-        &mut self,
-        labels: &mut LineLabels,
-        key: &[u8],
-        make: impl FnOnce() -> Option<String>,
-    ) -> Option<NameId> {
+    fn name(&mut self, labels: &mut LineLabels, key: &[u8], make: impl FnOnce() -> Option<String>) -> Option<NameId> {
         let at = self.at;
         self.at += 1;
         match self.order.get(at) {

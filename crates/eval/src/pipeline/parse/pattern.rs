@@ -17,8 +17,7 @@ pub(crate) struct Pattern {
 
 impl Pattern {
     pub(crate) fn compile(text: &str, mut name: impl FnMut(&str) -> NameId) -> Result<Self, String> {
-        let parts =
-            parse_capturing(text.as_bytes()).map_err(|fault| format!("invalid pattern parser: {fault}"))?;
+        let parts = parse_capturing(text.as_bytes()).map_err(|fault| format!("invalid pattern parser: {fault}"))?;
         let mut pattern = Self { leading: Vec::new(), captures: Vec::new(), scratch: Vec::new() };
         for part in &parts {
             match part {
@@ -33,12 +32,7 @@ impl Pattern {
         Ok(pattern)
     }
 
-    pub(crate) fn run(
-        &mut self,
-        line: &[u8],
-        labels: &mut LineLabels,
-        early: &[LabelFilter],
-    ) -> Result<(), Rejected> {
+    pub(crate) fn run(&mut self, line: &[u8], labels: &mut LineLabels, early: &[LabelFilter]) -> Result<(), Rejected> {
         if labels.nothing_wanted() || line.is_empty() {
             return Ok(());
         }

@@ -33,12 +33,7 @@ impl Regexp {
         Ok(Self { captures: regex.create_captures(), regex, names, scratch: Vec::new() })
     }
 
-    pub(crate) fn run(
-        &mut self,
-        line: &[u8],
-        labels: &mut LineLabels,
-        early: &[LabelFilter],
-    ) -> Result<(), Rejected> {
+    pub(crate) fn run(&mut self, line: &[u8], labels: &mut LineLabels, early: &[LabelFilter]) -> Result<(), Rejected> {
         if !self.regex.captures(line, &mut self.captures) {
             return Ok(());
         }
