@@ -2,15 +2,14 @@
 //!
 //! A piece is one stream in one span of time: all sources of the stream that overlap the span, read by one task, so
 //! that its merger sees every copy of an entry. Spans are cut where chunks begin; a chunk that crosses a cut is fetched
-//! once and read by both pieces, each its own side.
+//! by both pieces, and each reads its own side.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use loptr_index::ChunkMeta;
 use loptr_model::{ChunkRef, Fingerprint, Labels, Nanos, TimeRange};
 use loptr_storage::{IndexedStream, merge_streams};
-use tokio::sync::Mutex;
 
 use crate::recent::RecentStream;
 use crate::source::{ChunkSource, ScanCounters};
@@ -18,14 +17,12 @@ use crate::source::{ChunkSource, ScanCounters};
 /// Uncompressed bytes a piece holds, about.
 const PIECE_BYTES: u64 = 8 << 20;
 
-/// A chunk in the bucket, fetched when first needed.
+/// A chunk in the bucket.
 #[derive(Debug)]
 pub(crate) struct LazyChunk {
     pub(crate) reference: ChunkRef,
     pub(crate) bytes: u64,
     pub(crate) entries: u64,
-    /// Alive while a piece reads it; the lock keeps two pieces from fetching it twice.
-    pub(crate) source: Mutex<Weak<ChunkSource>>,
 }
 
 impl std::fmt::Debug for ChunkSource {
@@ -79,7 +76,6 @@ pub(crate) fn plan(
                 reference: ChunkRef { fingerprint, from: meta.min, through: meta.max, checksum: meta.checksum },
                 bytes: u64::from(meta.kb).max(1) * 1024,
                 entries: u64::from(meta.entries),
-                source: Mutex::new(Weak::new()),
             })
         };
         streams.entry((fingerprint, labels)).or_default().1.extend(chunks.iter().map(lazy));
