@@ -51,7 +51,6 @@ pub(crate) struct PlannedStream {
 pub(crate) struct Piece {
     pub(crate) stream: Arc<PlannedStream>,
     pub(crate) range: TimeRange,
-    pub(crate) bytes: u64,
 }
 
 /// Puts memory, pending chunks and index together, stream by stream.
@@ -61,7 +60,8 @@ pub(crate) fn plan(
     counters: &Arc<ScanCounters>,
 ) -> Vec<Arc<PlannedStream>> {
     type Key = (Fingerprint, Labels);
-    let mut streams: HashMap<Key, (Vec<Arc<ChunkSource>>, Vec<Arc<LazyChunk>>)> = HashMap::new();
+    type Parts = (Vec<Arc<ChunkSource>>, Vec<Arc<LazyChunk>>);
+    let mut streams: HashMap<Key, Parts> = HashMap::new();
     for RecentStream { labels, fingerprint, chunks } in recent {
         let heads = chunks.into_iter().map(|chunk| {
             let name = format!("chunk in memory of stream {labels}");
@@ -97,22 +97,21 @@ impl PlannedStream {
         for chunk in self.chunks_in(range) {
             let (from, _) = chunk.span();
             if bytes + chunk.bytes > PIECE_BYTES && from > start && from < range.end {
-                pieces.push(Piece { stream: self.clone(), range: TimeRange::new(start, from), bytes });
+                pieces.push(Piece { stream: self.clone(), range: TimeRange::new(start, from) });
                 (start, bytes) = (from, 0);
             }
             bytes += chunk.bytes;
         }
         if bytes > 0 || self.heads_in(TimeRange::new(start, range.end)).next().is_some() {
-            pieces.push(Piece { stream: self.clone(), range: TimeRange::new(start, range.end), bytes });
+            pieces.push(Piece { stream: self.clone(), range: TimeRange::new(start, range.end) });
         }
         pieces
     }
 
     /// The whole of `range` as one piece; `None` if nothing lies there.
     pub(crate) fn piece(self: &Arc<Self>, range: TimeRange) -> Option<Piece> {
-        let bytes: u64 = self.chunks_in(range).map(|chunk| chunk.bytes).sum();
-        let any = bytes > 0 || self.heads_in(range).next().is_some();
-        any.then(|| Piece { stream: self.clone(), range, bytes })
+        let any = self.chunks_in(range).next().is_some() || self.heads_in(range).next().is_some();
+        any.then(|| Piece { stream: self.clone(), range })
     }
 
     pub(crate) fn chunks_in(&self, range: TimeRange) -> impl Iterator<Item = &Arc<LazyChunk>> {
