@@ -10,6 +10,7 @@
 
 use loptr_model::Nanos;
 
+use crate::encoding::Format;
 use crate::error::ChunkError;
 use crate::symbols::Symbols;
 use crate::varint;
@@ -49,6 +50,11 @@ pub(crate) struct Span {
 impl<'a> Block<'a> {
     pub(crate) fn new(bytes: &'a [u8], has_metadata: bool) -> Self {
         Self { bytes, has_metadata }
+    }
+
+    /// A block from bytes decompressed earlier (of a chunk of `format`), from a cache for instance.
+    pub fn from_decompressed(bytes: &'a [u8], format: Format) -> Self {
+        Self::new(bytes, format.has_metadata())
     }
 
     /// The decompressed bytes.

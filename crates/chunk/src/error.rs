@@ -150,19 +150,23 @@ pub enum ChunkError {
     },
 }
 
+/// What a caller can do about a [`ChunkError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The bytes, text or settings are wrong and stay so.
+    Invalid,
+    /// A limit was met.
+    Limited,
+}
+
 impl ChunkError {
-    /// Whether the stored bytes are at fault, not the caller's text or settings.
-    pub fn is_corruption(&self) -> bool {
-        !matches!(
-            self,
-            ChunkError::EncodingName { .. }
-                | ChunkError::NoBlock { .. }
-                | ChunkError::Compress { .. }
-                | ChunkError::LineTooLong { .. }
-                | ChunkError::SymbolsFull { .. }
-                | ChunkError::ReadOnlyFormat(_)
-                | ChunkError::Key { .. }
-                | ChunkError::Schema { .. }
-        )
+    /// Which class of error this is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            ChunkError::TooLarge { .. } | ChunkError::LineTooLong { .. } | ChunkError::SymbolsFull { .. } => {
+                ErrorKind::Limited
+            }
+            _ => ErrorKind::Invalid,
+        }
     }
 }

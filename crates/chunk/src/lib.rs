@@ -68,7 +68,7 @@ pub use block::{Block, Entries, MAX_LINE_BYTES, Pairs, RawEntry, RawMetadata};
 pub use codec::{DEFAULT_ZSTD_LEVEL, compress, decompress};
 pub use encoding::{Encoding, Format};
 pub use envelope::{Object, encode_object};
-pub use error::ChunkError;
+pub use error::{ChunkError, ErrorKind};
 pub use key::{
     external_key, filesystem_name, parse_delimited_key, parse_external_key, parse_filesystem_name, with_delimiter,
 };
@@ -78,3 +78,10 @@ pub use mem::{
 pub use reader::{BlockMeta, Chunk, DEFAULT_DECODE_LIMIT};
 pub use schema::SchemaVersion;
 pub use symbols::Symbols;
+
+/// Chunks are read by many threads at once, and filled by whichever holds the lock.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Chunk>();
+    shared::<MemChunk>();
+};

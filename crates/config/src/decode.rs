@@ -7,9 +7,10 @@
 //! One deviation: a block with nothing below it changes nothing and leaves a note, where upstream zeroes the block.
 
 mod any;
+mod map;
 mod suggest;
 
-use std::collections::{HashMap, HashSet};
+use map::FreeEntries;
 
 use crate::removed;
 use crate::table::{KeyId, Kind, Words, table};
@@ -141,10 +142,10 @@ impl<'t> Decoder<'t> {
 
     /// Notes that a node is of the wrong type.
     fn mismatch(&mut self, node: &Node, found: &str, go_type: &str) {
-        let tag = match &node.tag {
-            Tag::None => found.to_owned(),
-            Tag::Core(name) => format!("!!{name}"),
-            Tag::Other(tag) => tag.clone(),
+        let tag = match node.tag.as_deref() {
+            None => found.to_owned(),
+            Some(Tag::Core(name)) => format!("!!{name}"),
+            Some(Tag::Other(tag)) => tag.clone(),
         };
         let text = match &node.body {
             Body::Scalar { text, .. } if text.len() > 10 => {
@@ -239,35 +240,6 @@ impl<'t> Decoder<'t> {
         }
     }
 
-    fn is_merge(&self, id: NodeId) -> bool {
-        let node = self.tree.node(id);
-        matches!(&node.body, Body::Scalar { text, plain: true } if text == "<<") && matches!(node.tag, Tag::None)
-    }
-
-    /// Runs `write` on the mapping, or each mapping of the list, that `<<` names; earlier ones of a list win.
-    fn merge(
-        &mut self,
-        id: NodeId,
-        write: &mut dyn FnMut(&mut Self, NodeId) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
-        let tree = self.tree;
-        let is_map = |id: NodeId| matches!(tree.node(tree.target(id)).body, Body::Map(_));
-        let wants_map = || Fault::Yaml("map merge requires map or sequence of maps as the value".to_owned());
-        match &tree.node(id).body {
-            Body::Map(_) | Body::Alias(_) if is_map(id) => write(self, id),
-            Body::List(items) => {
-                for item in items.iter().rev() {
-                    if !is_map(*item) {
-                        return Err(wants_map());
-                    }
-                    write(self, *item)?;
-                }
-                Ok(())
-            }
-            _ => Err(wants_map()),
-        }
-    }
-
     /// Writes one value. `name` is the node of its key: what the source of the value points at.
     pub(crate) fn value(&mut self, id: NodeId, key: KeyId, object: &mut Object, name: &Node) -> Result<(), Fault> {
         self.step()?;
@@ -351,7 +323,7 @@ impl<'t> Decoder<'t> {
             match &node.body {
                 Body::Scalar { text, plain } => {
                     let null = resolve(node, text, *plain).map_err(Fault::Yaml)? == Meaning::Null;
-                    texts.push(if null { String::new() } else { text.clone() });
+                    texts.push(if null { String::new() } else { text.to_string() });
                 }
                 _ => {
                     let secret = table().key(key).kind == Kind::Secrets;
@@ -360,62 +332,6 @@ impl<'t> Decoder<'t> {
             }
         }
         Ok(texts)
-    }
-
-    /// Writes a mapping with free keys over `entries`.
-    fn free_map(&mut self, id: NodeId, key: KeyId, entries: &mut FreeEntries) -> Result<(), Fault> {
-        self.step()?;
-        let tree = self.tree;
-        let pairs = match &tree.node(id).body {
-            Body::Alias(target) => {
-                return self.through_alias(*target, |this, target| this.free_map(target, key, entries));
-            }
-            Body::Map(pairs) => pairs,
-            _ => return Ok(()),
-        };
-        let mut seen = HashSet::new();
-        for (name, value) in pairs {
-            if self.is_merge(*name) {
-                self.merge(*value, &mut |this, id| this.free_map(id, key, entries))?;
-                continue;
-            }
-            let Some(text) = self.name(*name)? else { continue };
-            let Some(read) = self.map_value(*value, key, tree.node(*name))? else { continue };
-            if !seen.insert(text) && self.strict {
-                let text = loptr_model::go_quote(text);
-                self.problem(tree.node(*value), format!("key {text} already set in map"));
-                continue;
-            }
-            entries.set(text, read);
-        }
-        Ok(())
-    }
-
-    /// The value of one free key.
-    fn map_value(&mut self, id: NodeId, key: KeyId, name: &Node) -> Result<Option<Value>, Fault> {
-        let kind = table().key(key).kind;
-        if kind == Kind::AnyMap {
-            return self.any(id, 0).map(|any| Some(Value::Any(any)));
-        }
-        if kind == Kind::Map {
-            let element = key.next();
-            let mut object = self.new_object(element)?;
-            self.value(id, element, &mut object, name)?;
-            return Ok(Some(match table().key(element).kind {
-                Kind::Object => Value::Object(Box::new(object)),
-                _ => object.slot(element).value.clone(),
-            }));
-        }
-        self.step()?;
-        let (element, go_type) = if kind == Kind::TimeMap { (Kind::Time, "string") } else { (Kind::Text, "string") };
-        let node = self.tree.node(self.tree.target(id));
-        let Body::Scalar { text, plain } = &node.body else {
-            return self.wrong_type(node, go_type).map(|()| None);
-        };
-        if resolve(node, text, *plain).map_err(Fault::Yaml)? == Meaning::Null {
-            return Ok(Some(zero(element)));
-        }
-        self.grammar(element, go_type, text, node, key).map(Some)
     }
 
     /// A scalar of a scalar kind.
@@ -461,33 +377,6 @@ impl<'t> Decoder<'t> {
             line: at.line,
             path: table().key(key).path.to_owned(),
         })
-    }
-}
-
-/// Entries of a mapping with free keys, in order of appearance.
-#[derive(Default)]
-struct FreeEntries {
-    list: Vec<(String, Value)>,
-    places: HashMap<String, usize>,
-}
-
-impl FreeEntries {
-    fn new(before: Value) -> FreeEntries {
-        let mut entries = FreeEntries::default();
-        if let Value::Map(list) = before {
-            list.into_iter().for_each(|(key, value)| entries.set(&key, value));
-        }
-        entries
-    }
-
-    fn set(&mut self, key: &str, value: Value) {
-        match self.places.get(key) {
-            Some(place) => self.list[*place].1 = value,
-            None => {
-                self.places.insert(key.to_owned(), self.list.len());
-                self.list.push((key.to_owned(), value));
-            }
-        }
     }
 }
 

@@ -131,7 +131,7 @@ fn keep_larger(values: &mut Object, target: KeyId, before: crate::value::Slot) {
 fn text_of(decoder: &Decoder<'_>, node: NodeId) -> Option<String> {
     let tree = decoder.tree;
     match &tree.node(tree.target(node)).body {
-        Body::Scalar { text, .. } => Some(text.clone()),
+        Body::Scalar { text, .. } => Some(text.to_string()),
         _ => None,
     }
 }

@@ -26,7 +26,7 @@ impl KeyId {
     }
 }
 
-/// What values a key takes. The grammars are in [`crate::value`].
+/// What values a key takes: which grammar reads and prints them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Mapping with fixed keys.

@@ -1,4 +1,5 @@
 //! Every key of the table: accepted with its default, printed, and read back.
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 mod common;
 

@@ -157,7 +157,7 @@ pub(crate) fn prometheus_text(ns: i64) -> String {
     for (index, (unit, ns)) in UNITS.iter().enumerate() {
         let size = ns / 1_000_000;
         // Years and weeks only if nothing remains.
-        if index < 2 && ms % size != 0 {
+        if index < 2 && !ms.is_multiple_of(size) {
             continue;
         }
         if ms >= size {

@@ -186,14 +186,12 @@ pub(crate) fn one_of<'a, T>(input: Tokens<'a>, kinds: &[Kind], choose: impl FnOn
 
 /// An identifier's text.
 pub(crate) fn identifier(input: Tokens<'_>) -> Step<'_, String> {
-    let text = input.text();
-    tok(Kind::Identifier).map(|_| text.clone()).parse(input)
+    tok(Kind::Identifier).map(|_| input.text()).parse(input)
 }
 
 /// A number's text.
 pub(crate) fn number(input: Tokens<'_>) -> Step<'_, String> {
-    let text = input.text();
-    tok(Kind::Number).map(|_| text.clone()).parse(input)
+    tok(Kind::Number).map(|_| input.text()).parse(input)
 }
 
 /// A string's bytes.

@@ -77,11 +77,11 @@ fn read(text: &[u8]) -> Result<Node, ParseError> {
     let (tokens, lexical) = lex::tokens(text);
     let context = Context::new(text);
     match grammar::query(Tokens::new(&tokens, &context)) {
-        Ok((_, node)) => lexical.first().map_or(Ok(node), |error| Err(lexical_error(error))),
+        Ok((_, node)) => lexical.map_or(Ok(node), |error| Err(lexical_error(error))),
         Err(nom::Err::Failure(Fail::Hard(error)) | nom::Err::Error(Fail::Hard(error))) => Err(*error),
         Err(_) => {
             let (at, expected) = context.furthest();
-            if let Some(error) = lexical.first().filter(|error| error.token <= at) {
+            if let Some(error) = lexical.filter(|error| error.token <= at) {
                 return Err(lexical_error(error));
             }
             let token = tokens.get(at).or(tokens.last()).expect("the lexer ends every text with a token");
@@ -94,21 +94,18 @@ fn read(text: &[u8]) -> Result<Node, ParseError> {
     }
 }
 
-fn lexical_error(error: &LexError) -> ParseError {
+fn lexical_error(error: LexError) -> ParseError {
     let at = error.at as u32;
     let span = Span { start: at, end: at };
-    ParseError { line: error.line, col: error.col, ..ParseError::at_span(error.message.clone(), span) }
+    ParseError { line: error.line, col: error.col, ..ParseError::at_span(error.message, span) }
 }
 
 /// What does not fit, and what would if that is short enough to say.
 fn unexpected(kind: Kind, expected: &[Kind]) -> String {
     let mut message = format!("syntax error: unexpected {}", kind.name());
     let mut names: Vec<String> = Vec::new();
-    for kind in expected {
-        // Six operators that always come together.
-        use Kind::{Neq, Npa, Nre, PipeExact, PipeMatch, PipePattern};
-        let is_filter = matches!(kind, Neq | Npa | Nre | PipeExact | PipeMatch | PipePattern);
-        let name = if is_filter && expected.contains(&PipeExact) { "line filter".to_owned() } else { kind.name() };
+    for &kind in expected {
+        let name = group(kind, expected).map_or_else(|| kind.name(), str::to_owned);
         if !names.contains(&name) {
             names.push(name);
         }
@@ -118,4 +115,18 @@ fn unexpected(kind: Kind, expected: &[Kind]) -> String {
         message.push_str(&names.join(" or "));
     }
     message
+}
+
+/// One word for kinds that always come together.
+fn group(kind: Kind, expected: &[Kind]) -> Option<&'static str> {
+    use Kind::*;
+    match kind {
+        Neq | Npa | Nre | PipeExact | PipeMatch | PipePattern if expected.contains(&PipeExact) => Some("line filter"),
+        Json | Logfmt | Regexp | Pattern | Unpack | LineFormat | LabelFormat | Decolorize | Drop | Keep => {
+            Some("stage")
+        }
+        // Stands for all of them, see `grammar::metric`.
+        Pow => Some("operator"),
+        _ => None,
+    }
 }

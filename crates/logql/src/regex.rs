@@ -1,12 +1,17 @@
 //! The one door to regular expressions. Errors are Go's texts.
 
-use loptr_model::{MatchOp, Matcher};
-use loptr_regex::GoRegex;
+use loptr_model::Matcher;
 use loptr_regex::syntax::{Dialect, Flags, Kind, Regexp, parse};
+use loptr_regex::{GoRegex, LabelMatcher};
 
 /// Whether `pattern` is a regular expression; it need not be UTF-8 to be asked about.
 pub(crate) fn check_regex(pattern: &[u8]) -> Result<(), String> {
     GoRegex::from_bytes(pattern).map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// As [`check_regex`], compiled the way a line filter is.
+pub(crate) fn check_line_filter(pattern: &[u8]) -> Result<(), String> {
+    GoRegex::line_filter(pattern).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// As [`check_regex`], with the names of the groups, group 0 left out.
@@ -17,13 +22,7 @@ pub(crate) fn capture_names(pattern: &[u8]) -> Result<Vec<Option<String>>, Strin
 
 /// Whether a selector with this matcher alone takes streams that lack the label.
 pub(crate) fn matches_empty(matcher: &Matcher) -> bool {
-    let regex = || GoRegex::selector(&matcher.value).is_ok_and(|regex| regex.is_match(b""));
-    match matcher.op {
-        MatchOp::Eq => matcher.value.is_empty(),
-        MatchOp::Ne => !matcher.value.is_empty(),
-        MatchOp::Re => regex(),
-        MatchOp::Nre => !regex(),
-    }
+    LabelMatcher::compile(matcher).is_ok_and(|matcher| matcher.matches_empty())
 }
 
 /// Whether upstream runs a label filter's `pattern` as a regular expression rather than as text tests. It then
@@ -108,6 +107,8 @@ fn is_repeated_dot(node: &Regexp, least: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use loptr_model::MatchOp;
+
     use super::*;
 
     #[test]

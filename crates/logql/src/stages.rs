@@ -99,7 +99,7 @@ fn check_operand(filter: &LineFilter, operand: &LineOperand) -> Result<(), Strin
     match (operand, filter.op) {
         (LineOperand::Ip(_), _) if !is_plain => Err("ip: invalid operation".to_owned()),
         (LineOperand::Ip(pattern), _) => check_ip(pattern),
-        (LineOperand::Text(text), LineFilterOp::Regex | LineFilterOp::NotRegex) => regex::check_regex(text),
+        (LineOperand::Text(text), LineFilterOp::Regex | LineFilterOp::NotRegex) => regex::check_line_filter(text),
         (LineOperand::Text(text), LineFilterOp::Pattern | LineFilterOp::NotPattern) => {
             pattern::parse_line_filter(text).map(|_| ())
         }

@@ -127,3 +127,48 @@ fn length_is_bounded() {
     let error = parse(&fill(MAX_QUERY_BYTES + 1)).expect_err("too long");
     assert_eq!(error.to_string(), "parse error : input size too long (131072 > 131072)");
 }
+
+/// Texts of full length that would take minutes if anything were read over and over.
+#[test]
+fn long_texts_are_read_in_time() {
+    for part in [
+        "-",
+        "1.",
+        "1s.",
+        "1_",
+        "rate ",
+        "rate \0",
+        "rate by ",
+        "sum without(",
+        "(",
+        "[",
+        "{",
+        "#",
+        "/*",
+        "'",
+        "\"",
+        "\\",
+        "0x",
+        "5m",
+        "5K",
+        "|",
+        "| a ",
+        "a=",
+        "a=\"b\",",
+        "=~",
+        "!",
+        "|= \"",
+        "by (",
+        "1+",
+        "-1-",
+        "1^",
+        "+ on (a) group_left (",
+    ] {
+        for start in ["", "{a=\"b\"}", "{a=\"b\"} | ", "rate({a=\"b\"}"] {
+            let text = format!("{start}{}", part.repeat((MAX_QUERY_BYTES - start.len()) / part.len()));
+            if let Ok(query) = parse(&text) {
+                assert!(!query.to_string().is_empty() && !pretty(&query).is_empty());
+            }
+        }
+    }
+}

@@ -50,7 +50,7 @@ pub trait Disk: Send + Sync {
     fn usage(&self, path: &Path) -> io::Result<DiskUsage>;
 }
 
-impl dyn Disk {
+impl dyn Disk + '_ {
     /// Writes `bytes` to `path` so that a power cut leaves the old file or the new one, never a part: a temporary
     /// neighbour is written, synced and renamed, and the folder synced.
     pub fn write_atomic(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {

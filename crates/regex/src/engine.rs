@@ -8,7 +8,7 @@ use crate::error::RegexError;
 use crate::hir;
 use crate::syntax::{Kind, Regexp};
 
-/// The most bytes one automaton (NFA) may take; a regex has up to four of them. `[\p{L}\d]{100}` takes 4 MiB.
+/// The most bytes one automaton (NFA) may take; a regex has up to four of them.
 pub(crate) const MAX_AUTOMATON_BYTES: usize = 32 << 20;
 
 /// Automata estimated below this are built when first asked for, since building them cannot fail.

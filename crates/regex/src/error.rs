@@ -97,7 +97,24 @@ pub enum RegexError {
     },
 }
 
+/// What a caller can do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The pattern is wrong, for Go too.
+    Invalid,
+    /// The pattern passes one of our limits.
+    Limited,
+}
+
 impl RegexError {
+    /// Whether the pattern is wrong or only too large.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            RegexError::Syntax { .. } => ErrorKind::Invalid,
+            _ => ErrorKind::Limited,
+        }
+    }
+
     pub(crate) fn syntax(code: ErrorCode, expr: &[u8]) -> Self {
         RegexError::Syntax { code, expr: utf8::lossy(expr) }
     }

@@ -57,7 +57,7 @@ mod utf8;
 mod values;
 
 pub use block::BlockScan;
-pub use error::{ErrorCode, RegexError};
+pub use error::{ErrorCode, ErrorKind, RegexError};
 pub use matcher::LabelMatcher;
 pub use needles::{Needles, fold_char};
 pub use regex::{Captures, GoRegex, Matches};

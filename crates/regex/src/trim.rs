@@ -45,50 +45,33 @@ fn concat(subs: &[Regexp], left: bool, right: bool) -> Regexp {
     let mut parts: Vec<&Regexp> = Vec::with_capacity(subs.len());
     subs.iter().for_each(|sub| flatten(sub, &mut parts));
     let mut parts = parts.as_slice();
-    let (mut head, mut tail) = (None, None);
-    if left {
-        while let Some((first, rest)) = parts.split_first() {
-            // From the start anything, then X: X anywhere.
-            if let (Kind::BeginText, Some((next, rest))) = (&first.kind, rest.split_first())
-                && is_anything(next)
-            {
-                parts = rest;
-                continue;
-            }
-            let trimmed = edge(first, true, right && rest.is_empty());
-            parts = rest;
-            if trimmed.kind != Kind::Empty {
-                head = Some(trimmed);
-                break;
-            }
-        }
+    loop {
+        parts = match parts {
+            [first, rest @ ..] if left && vanishes(first) => rest,
+            [rest @ .., last] if right && vanishes(last) => rest,
+            // From the start anything, then X: X anywhere. And the same at the end.
+            [start, any, rest @ ..] if left && start.kind == Kind::BeginText && is_anything(any) => rest,
+            [rest @ .., any, end] if right && end.kind == Kind::EndText && is_anything(any) => rest,
+            _ => break,
+        };
     }
-    if right {
-        while let Some((last, rest)) = parts.split_last() {
-            if let (Kind::EndText, Some((before, rest))) = (&last.kind, rest.split_last())
-                && is_anything(before)
-            {
-                parts = rest;
-                continue;
-            }
-            let trimmed = edge(last, left && head.is_none() && rest.is_empty(), true);
-            parts = rest;
-            if trimmed.kind != Kind::Empty {
-                tail = Some(trimmed);
-                break;
-            }
-        }
-        if parts.is_empty() && tail.is_none() {
-            // What was trimmed as the first part alone is the last too.
-            head = head.map(|head| edge(&head, left, true));
-        }
-    }
-    let mut joined = Vec::with_capacity(parts.len() + 2);
-    let middle = parts.iter().map(|part| edge(part, false, false));
-    for part in head.into_iter().chain(middle).chain(tail) {
-        push(&mut joined, part);
+    let mut joined = Vec::with_capacity(parts.len());
+    for (at, part) in parts.iter().enumerate() {
+        push(&mut joined, edge(part, left && at == 0, right && at + 1 == parts.len()));
     }
     one_or_concat(joined)
+}
+
+/// Whether [`edge`] leaves nothing of `node` at an open edge. It would say so itself, but asking it twice for each level of
+/// a tree takes time exponential in the height.
+fn vanishes(node: &Regexp) -> bool {
+    match &node.kind {
+        Kind::Empty | Kind::Star(_) | Kind::Quest(_) | Kind::Repeat { min: 0, .. } => true,
+        Kind::Capture { sub, .. } | Kind::Plus(sub) | Kind::Repeat { min: 1, sub, .. } => vanishes(sub),
+        Kind::Concat(subs) => subs.iter().all(vanishes),
+        Kind::Alternate(subs) => subs.iter().any(vanishes),
+        _ => false,
+    }
 }
 
 /// Joins neighbouring literals of a concatenation.

@@ -1,7 +1,7 @@
 //! What must hold for any pattern and any text.
 
 use loptr_model::{MatchOp, Matcher};
-use loptr_regex::{GoRegex, LabelMatcher, Needles, RegexError, fold_char};
+use loptr_regex::{ErrorKind, GoRegex, LabelMatcher, Needles, RegexError, fold_char};
 use proptest::prelude::*;
 
 /// Pieces patterns are made of, whole or broken.
@@ -231,6 +231,12 @@ fn hostile_patterns_are_bounded() {
         (nest("(", ")", 990), true),
         (format!("(?:{}){{1000}}", nest("(", ")", 900)), false),
         (nest("(?:b|", ")*", 400), true),
+        (nest("(?:", "b?|x)", 490), true),
+        (nest("(?:", "b?|x)c?", 300), true),
+        (nest("(?:b?", "|x)", 490), true),
+        (nest("(?:", ".|x)", 490), true),
+        (format!("{}{}{}", "(?:".repeat(900), "ab*|".repeat(10_000), "|y)".repeat(900)), true),
+        (format!("{}{}{}", "(?:".repeat(300), "(?:a.*b)*c|".repeat(8_000), "d|y)*".repeat(300)), true),
         (ladder(450), true),
         (ladder(1_400), false),
         ("a?".repeat(10_000), true),
@@ -254,5 +260,7 @@ fn hostile_patterns_are_bounded() {
     }
     let error = GoRegex::new(r"\pL{1000}").expect_err("too big");
     assert_eq!(error.to_string(), "regular expression compiles to more than 33554432 bytes: `\\pL{1000}`");
+    assert_eq!(error.kind(), ErrorKind::Limited);
+    assert_eq!(GoRegex::new("(").expect_err("unclosed").kind(), ErrorKind::Invalid);
     assert!(matches!(GoRegex::new(&"()".repeat(60_000)), Err(RegexError::TooManyGroups { groups: 60_000, .. })));
 }

@@ -8,7 +8,10 @@ const SPEAKS: &str = "3.7.6";
 /// What `-version` prints.
 pub fn version_text() -> String {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    format!("loptr, version {}\n  speaks Loki:      {SPEAKS}\n  platform:         {os}/{arch}\n", env!("CARGO_PKG_VERSION"))
+    format!(
+        "loptr, version {}\n  speaks Loki:      {SPEAKS}\n  platform:         {os}/{arch}\n",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 /// What `/loki/api/v1/status/buildinfo` answers: clients decide by `version` which features they use.

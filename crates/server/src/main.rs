@@ -50,10 +50,10 @@ fn run(invocation: &Invocation) -> ExitCode {
     init_log(&config);
     let options = config.options();
     if options.print_to_stderr {
-        eprint!("{}", config.to_yaml(Mode::Actual));
+        eprint!("{}", config.to_yaml(Mode::of("")));
     }
     if options.log_reversed {
-        for line in config.to_yaml(Mode::Actual).lines().rev() {
+        for line in config.to_yaml(Mode::of("")).lines().rev() {
             tracing::info!("{line}");
         }
     }
@@ -145,7 +145,8 @@ fn init_log(config: &Config) {
         "error" => tracing::Level::ERROR,
         _ => tracing::Level::INFO,
     };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    let builder =
+        tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
     // A second initialisation cannot happen: this is called once.
     let _ = if config.str("server.log_format") == "json" {
         tracing::subscriber::set_global_default(builder.json().flatten_event(true).finish())

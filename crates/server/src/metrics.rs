@@ -38,7 +38,11 @@ impl Metrics {
         let mut registry = Registry::default();
         ingester.metrics.register(&mut registry);
         let requests = Histograms::new_with_constructor(request_histogram);
-        registry.register("loki_request_duration_seconds", "Time (in seconds) spent serving HTTP requests", requests.clone());
+        registry.register(
+            "loki_request_duration_seconds",
+            "Time (in seconds) spent serving HTTP requests",
+            requests.clone(),
+        );
         let inflight = Gauge::default();
         registry.register("loki_inflight_requests", "Current number of inflight requests", inflight.clone());
         Self { registry, requests, inflight }
@@ -128,7 +132,8 @@ fn gauges(out: &mut String, app: &Arc<App>) {
         ("loptr_index_cache_bytes", "Bytes of index files kept open", app.index_bytes() as f64),
     ];
     for (name, help, value) in all {
-        writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}").expect("writing to a String cannot fail");
+        writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}")
+            .expect("writing to a String cannot fail");
     }
     writeln!(
         out,

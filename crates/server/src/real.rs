@@ -1,5 +1,9 @@
 //! The machine's own clock, threads, files and sockets: what the binary plugs into the ports.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this module is where the real outside is plugged in")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this module is where the real outside is plugged in"
+)]
 
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
@@ -13,7 +17,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use loptr_model::Nanos;
 use loptr_ports::{
-    Accepted, Clock, CpuPool, Disk, DiskFile, DiskUsage, Listener, Network, Ports, Random, Spawner, TaskError, TaskHandle,
+    Accepted, Clock, CpuPool, Disk, DiskFile, DiskUsage, Listener, Network, Ports, Random, Spawner, TaskError,
+    TaskHandle,
 };
 
 /// Jobs of one priority that wait for a CPU thread, at most.

@@ -150,7 +150,8 @@ impl Settings {
         let limits = config.limits();
         let encoding_name = config.str("ingester.chunk_encoding");
         // Upstream's default is gzip; unset means snappy here.
-        let encoding_name = if config.provenance("ingester.chunk_encoding") == "default" { "snappy" } else { encoding_name };
+        let encoding_name =
+            if config.provenance("ingester.chunk_encoding") == "default" { "snappy" } else { encoding_name };
         let encoding = encoding_name
             .parse::<Encoding>()
             .map_err(|error| SettingsError::Value { path: "ingester.chunk_encoding", reason: error.to_string() })?;
@@ -167,7 +168,11 @@ impl Settings {
                 config.str("server.http_listen_address"),
                 config.int("server.http_listen_port")
             ),
-            path_prefix: if prefix.is_empty() || prefix.starts_with('/') { prefix.to_owned() } else { format!("/{prefix}") },
+            path_prefix: if prefix.is_empty() || prefix.starts_with('/') {
+                prefix.to_owned()
+            } else {
+                format!("/{prefix}")
+            },
             auth_enabled: config.bool("auth_enabled"),
             push: BodyLimits {
                 max_body_bytes: config.count("distributor.max_recv_msg_size"),

@@ -55,7 +55,8 @@ fn entries_gain_what_upstream_gives_them() {
                 .collect()),
         };
         if found != expected {
-            differences.push(format!("{} {}\n  upstream {expected:?}\n  here     {found:?}", case["line"], case["raw"]));
+            differences
+                .push(format!("{} {}\n  upstream {expected:?}\n  here     {found:?}", case["line"], case["raw"]));
         }
     }
     assert!(differences.is_empty(), "{} differ:\n{}", differences.len(), differences.join("\n"));

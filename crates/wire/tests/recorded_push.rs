@@ -1,5 +1,5 @@
-//! Push bodies with what upstream 3.7.6 answered to them and what it stored (`testdata/push_json.jsonl`, one a line;
-//! recorded from a single process with default limits but `reject_old_samples: false`).
+//! Push bodies with what upstream 3.7.6 answered to them and what it stored (`testdata/push_json.jsonl` and
+//! `push_proto.jsonl`, one a line; recorded from a single process with default limits but `reject_old_samples: false`).
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,16 @@ use serde_json::{Value, json};
 type Stored = BTreeMap<String, Vec<Value>>;
 
 fn cases() -> Vec<Value> {
-    let file = include_str!("../testdata/push_json.jsonl");
-    file.lines().map(|line| serde_json::from_str(line).expect("a recorded case")).collect()
+    let json = include_str!("../testdata/push_json.jsonl").lines().map(|line| (true, line));
+    let proto = include_str!("../testdata/push_proto.jsonl").lines().map(|line| (false, line));
+    let parse = |(is_json, line): (bool, &str)| {
+        let mut case: Value = serde_json::from_str(line).expect("a recorded case");
+        if is_json {
+            case["content_type"] = json!("application/json");
+        }
+        case
+    };
+    json.chain(proto).map(parse).collect()
 }
 
 fn body(case: &Value) -> Vec<u8> {
@@ -28,7 +36,10 @@ fn body(case: &Value) -> Vec<u8> {
 /// What the steps of this crate make of a body: the stored entries, or the text of a refusal of the whole push.
 fn outcome(case: &Value) -> Result<Stored, String> {
     let path = case["path"].as_str().expect("a path");
-    let push = decode_push("application/json", "", path_is_v1(path), body(case).into(), &PushLimits::default())
+    // The server drops white space around header values.
+    let header = |name: &str| case[name].as_str().unwrap_or_default().trim().to_owned();
+    let (content_type, encoding) = (header("content_type"), header("encoding"));
+    let push = decode_push(&content_type, &encoding, path_is_v1(path), body(case).into(), &PushLimits::default())
         .map_err(|error| error.to_string())?;
     if push.stream_count() == 0 {
         return Err("error at least one valid stream is required for ingestion".to_owned());
@@ -99,6 +110,19 @@ fn is_later(text: &str) -> bool {
     text.contains("ignored, reason:") || text.contains("no schema config found")
 }
 
+/// Upstream inflates a compressed JSON body while it parses: it takes one whose end is missing or broken if the document
+/// itself is whole, and else blames the document. Here a body must be whole first.
+fn is_broken_compressed_json(case: &Value, found: &str) -> bool {
+    let compressed = case["encoding"] == json!("gzip") || case["encoding"] == json!("deflate");
+    let blamed = found == "unexpected EOF" || found.starts_with("flate: corrupt input before offset");
+    compressed && case["content_type"] == json!("application/json") && blamed
+}
+
+/// Where exactly a deflate stream breaks differs between implementations.
+fn without_offset(text: &str) -> &str {
+    text.find(" before offset").map_or(text, |at| &text[..at])
+}
+
 #[test]
 fn bodies_are_taken_and_refused_as_upstream_does() {
     let mut differences = Vec::new();
@@ -110,7 +134,9 @@ fn bodies_are_taken_and_refused_as_upstream_does() {
             (Ok(_), Some(204)) if case["stored"].is_string() => true,
             (Ok(found), Some(204)) => *found == recorded(&case),
             (Ok(_), _) => is_later(expected),
+            (Err(found), _) if is_broken_compressed_json(&case, found) => true,
             (Err(_), Some(204)) => false,
+            (Err(found), _) if found.starts_with("flate:") => without_offset(found) == without_offset(expected),
             (Err(found), _) => {
                 // Past the first fault upstream's parser piles up names: only what is wrong is compared there.
                 let core = |text: &str| text.rsplit_once("push.Entry.").map_or(text, |(_, core)| core).to_owned();
@@ -121,7 +147,9 @@ fn bodies_are_taken_and_refused_as_upstream_does() {
         if !same {
             differences.push(format!(
                 "{}\n  upstream {} {expected} {:?}\n  here     {outcome:?}",
-                case["body"], case["status"], case.get("stored").map(|_| recorded(&case))
+                case["body"],
+                case["status"],
+                case.get("stored").map(|_| recorded(&case))
             ));
         }
     }

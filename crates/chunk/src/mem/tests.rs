@@ -249,7 +249,9 @@ fn a_snapshot_holds_what_overlaps_the_range() {
 fn too_long_a_line_is_refused() {
     let line = vec![0; MAX_LINE_BYTES + 1];
     let found = MemChunk::new(options(Encoding::None)).append(Nanos(0), &line, &[]);
-    assert_eq!(found.expect_err("too long").to_string(), "line too long 1073741824, maximum 1073741823");
+    let found = found.expect_err("too long");
+    assert_eq!(found.to_string(), "line too long 1073741824, maximum 1073741823");
+    assert_eq!(found.kind(), crate::ErrorKind::Limited);
 }
 
 fn entries() -> impl Strategy<Value = Vec<Made>> {

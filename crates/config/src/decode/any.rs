@@ -19,8 +19,8 @@ impl Decoder<'_> {
             Body::Scalar { text, plain } => match resolve(node, text, *plain).map_err(Fault::Yaml)? {
                 Meaning::Null => Any::Null,
                 Meaning::Bool(value) => Any::Bool(value),
-                Meaning::Int(_) | Meaning::Uint(_) | Meaning::Float(_) => Any::Number(text.clone()),
-                Meaning::Timestamp | Meaning::Text => Any::Text(text.clone()),
+                Meaning::Int(_) | Meaning::Uint(_) | Meaning::Float(_) => Any::Number(text.to_string()),
+                Meaning::Timestamp | Meaning::Text => Any::Text(text.to_string()),
             },
             Body::List(items) => {
                 Any::List(items.iter().map(|item| self.any(*item, depth + 1)).collect::<Result<_, _>>()?)

@@ -19,8 +19,9 @@ const HANDED_ON: [(&str, &str); 11] = [
 ];
 
 /// Rings that never take the zone settings.
-const WITHOUT_ZONE: [&str; 3] = ["distributor.ring", "ruler.ring", "ui.ring"];
-const WITH_ZONE: [&str; 3] = ["query_scheduler.scheduler_ring", "compactor.compactor_ring", "index_gateway.ring"];
+const WITHOUT_ZONE: [&str; 2] = ["distributor.ring", "ruler.ring"];
+const WITH_ZONE: [&str; 4] =
+    ["query_scheduler.scheduler_ring", "compactor.compactor_ring", "index_gateway.ring", "ui.ring"];
 
 /// The block settings come from.
 #[derive(Clone, Copy, PartialEq)]

@@ -117,12 +117,12 @@ fn tenants<'a>(lists: impl Iterator<Item = &'a Vec<(String, NodeId)>>) -> Vec<&'
 
 fn is_empty(tree: &Tree, node: NodeId) -> bool {
     let node = tree.node(tree.target(node));
-    matches!(&node.body, Body::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    matches!(&node.body, Body::Scalar { text, plain: true } if matches!(&**text, "" | "~" | "null" | "Null" | "NULL"))
 }
 
 fn has_key(tree: &Tree, node: NodeId, wanted: &str) -> bool {
     let Body::Map(entries) = &tree.node(tree.target(node)).body else { return false };
-    entries.iter().any(|(name, _)| matches!(&tree.node(*name).body, Body::Scalar { text, .. } if text == wanted))
+    entries.iter().any(|(name, _)| matches!(&tree.node(*name).body, Body::Scalar { text, .. } if &**text == wanted))
 }
 
 fn reset(values: &mut Object, block: KeyId) {
@@ -191,7 +191,7 @@ fn document<'a>(file: RuntimeFile<'a>, runtime: &mut Runtime) -> Result<Document
                 let mut kv = runtime.multi_kv.take().unwrap_or_default();
                 for (key, node, value) in self::entries(tree, value).unwrap_or_default() {
                     let Body::Scalar { text, .. } = &tree.node(tree.target(value)).body else { continue };
-                    match (key, text.as_str()) {
+                    match (key, &**text) {
                         ("primary", text) => kv.primary = Some(text.to_owned()),
                         ("mirror_enabled", "true") => kv.mirror_enabled = Some(true),
                         ("mirror_enabled", "false") => kv.mirror_enabled = Some(false),
@@ -213,7 +213,7 @@ fn document<'a>(file: RuntimeFile<'a>, runtime: &mut Runtime) -> Result<Document
 fn entries(tree: &Tree, node: NodeId) -> Option<Vec<(&str, NodeId, NodeId)>> {
     let Body::Map(entries) = &tree.node(tree.target(node)).body else { return None };
     let named = entries.iter().filter_map(|(name, value)| match &tree.node(tree.target(*name)).body {
-        Body::Scalar { text, .. } => Some((text.as_str(), *name, *value)),
+        Body::Scalar { text, .. } => Some((&**text, *name, *value)),
         _ => None,
     });
     Some(named.collect())

@@ -84,7 +84,7 @@ pub(crate) fn parse_flag_bool(text: &str) -> Option<bool> {
     }
 }
 
-/// Prints a float in the shortest form that reads back, with an exponent where Go uses one.
+/// Prints a float in the shortest form that reads back, with an exponent from a million on as Go's `%g` does.
 pub(crate) fn format_float(value: f64) -> String {
     if value.is_nan() {
         return ".nan".to_owned();
@@ -93,7 +93,7 @@ pub(crate) fn format_float(value: f64) -> String {
         return if value > 0.0 { ".inf" } else { "-.inf" }.to_owned();
     }
     let magnitude = value.abs();
-    if magnitude != 0.0 && !(1e-4..1e21).contains(&magnitude) {
+    if magnitude != 0.0 && !(1e-4..1e6).contains(&magnitude) {
         let text = format!("{value:e}");
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let (sign, digits) = exponent.strip_prefix('-').map_or(('+', exponent), |digits| ('-', digits));
@@ -128,9 +128,10 @@ mod tests {
             (4.0, "4"),
             (0.1, "0.1"),
             (1e21, "1e+21"),
+            (1.5e10, "1.5e+10"),
+            (999999.0, "999999"),
             (1.5e-7, "1.5e-07"),
             (-0.25, "-0.25"),
-            (1e20, "100000000000000000000"),
         ] {
             assert_eq!(format_float(value), text);
         }

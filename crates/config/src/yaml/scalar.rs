@@ -31,10 +31,10 @@ impl Meaning {
 
 /// The meaning of a scalar, or upstream's text when its tag and its text do not fit.
 pub(crate) fn resolve(node: &Node, text: &str, plain: bool) -> Result<Meaning, String> {
-    let wanted = match &node.tag {
-        Tag::None if plain => return Ok(meaning(text)),
-        Tag::None | Tag::Other(_) => return Ok(Meaning::Text),
-        Tag::Core(name) => name.as_str(),
+    let wanted = match node.tag.as_deref() {
+        None if plain => return Ok(meaning(text)),
+        None | Some(Tag::Other(_)) => return Ok(Meaning::Text),
+        Some(Tag::Core(name)) => name.as_str(),
     };
     if wanted == "str" {
         return Ok(Meaning::Text);

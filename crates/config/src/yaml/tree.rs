@@ -7,7 +7,9 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 /// Largest file read.
 pub(crate) const MAX_BYTES: usize = 16 << 20;
 /// Most nodes in a document.
-pub(crate) const MAX_NODES: usize = 1_000_000;
+pub(crate) const MAX_NODES: usize = 500_000;
+/// Most brackets, braces and commas: the parser looks ahead in flow collections and keeps a token for each.
+pub(crate) const MAX_FLOW_SIGNS: usize = 1_000_000;
 /// Deepest nesting.
 pub(crate) const MAX_DEPTH: usize = 200;
 
@@ -28,14 +30,14 @@ pub(crate) struct Node {
     pub(crate) line: u32,
     /// In characters, from 1.
     pub(crate) column: u32,
-    pub(crate) tag: Tag,
+    /// Its explicit tag. Few nodes have one, so it is boxed to keep nodes small.
+    pub(crate) tag: Option<Box<Tag>>,
     pub(crate) body: Body,
 }
 
 /// An explicit tag.
 #[derive(Debug)]
 pub(crate) enum Tag {
-    None,
     /// `!!name`.
     Core(String),
     /// Any other.
@@ -46,7 +48,7 @@ pub(crate) enum Tag {
 #[derive(Debug)]
 pub(crate) enum Body {
     Scalar {
-        text: String,
+        text: Box<str>,
         plain: bool,
     },
     List(Vec<NodeId>),
@@ -62,6 +64,8 @@ pub(crate) enum SyntaxError {
     TooLarge { bytes: usize },
     #[error("line {line}: document has more than {MAX_NODES} values")]
     TooMany { line: u32 },
+    #[error("document has {signs} brackets, braces and commas; limit {MAX_FLOW_SIGNS}")]
+    TooManySigns { signs: usize },
     #[error("line {line}: exceeded max depth of {MAX_DEPTH}")]
     TooDeep { line: u32 },
     #[error("line {line}: invalid UTF-8 at byte {at}")]
@@ -113,6 +117,10 @@ pub(crate) fn decode_text(bytes: &[u8]) -> Result<&str, SyntaxError> {
 
 /// Reads the first document of `text`; later ones are ignored, as upstream does.
 pub(crate) fn parse(text: &str) -> Result<Tree, SyntaxError> {
+    let signs = text.bytes().filter(|b| b",[]{}".contains(b)).count();
+    if signs > MAX_FLOW_SIGNS {
+        return Err(SyntaxError::TooManySigns { signs });
+    }
     let mut builder = Builder::default();
     let mut parser = Parser::new_from_str(text);
     loop {
@@ -172,7 +180,11 @@ impl Builder {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 tag_of = tag;
-                (anchor, Body::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain }, false)
+                (
+                    anchor,
+                    Body::Scalar { text: text.into_owned().into_boxed_str(), plain: style == ScalarStyle::Plain },
+                    false,
+                )
             }
             Event::SequenceStart(anchor, tag) => {
                 tag_of = tag;
@@ -191,9 +203,9 @@ impl Builder {
             }
         };
         let tag = match tag_of {
-            None => Tag::None,
-            Some(tag) if tag.is_yaml_core_schema() => Tag::Core(tag.suffix.clone()),
-            Some(tag) => Tag::Other(tag.to_string()),
+            None => None,
+            Some(tag) if tag.is_yaml_core_schema() => Some(Box::new(Tag::Core(tag.suffix.clone()))),
+            Some(tag) => Some(Box::new(Tag::Other(tag.to_string()))),
         };
         if self.tree.nodes.len() >= MAX_NODES {
             return Err(SyntaxError::TooMany { line });
@@ -239,7 +251,9 @@ mod tests {
         fn walk(tree: &Tree, id: NodeId, out: &mut String) {
             let node = tree.node(id);
             match &node.body {
-                Body::Scalar { text, plain } => out.push_str(&if *plain { text.clone() } else { format!("'{text}'") }),
+                Body::Scalar { text, plain } => {
+                    out.push_str(&if *plain { text.to_string() } else { format!("'{text}'") })
+                }
                 Body::List(items) => {
                     out.push('[');
                     for item in items {
@@ -300,6 +314,8 @@ mod tests {
         }
         assert!(matches!(parse(&block), Err(SyntaxError::TooDeep { .. })));
         let wide = format!("[{}]", "a,".repeat(MAX_NODES + 1));
+        let signs = ",".repeat(MAX_FLOW_SIGNS + 1);
+        assert!(matches!(parse(&signs), Err(SyntaxError::TooManySigns { .. })));
         assert!(matches!(parse(&wide), Err(SyntaxError::TooMany { .. })));
         assert!(matches!(decode_text(&vec![b'a'; MAX_BYTES + 1]), Err(SyntaxError::TooLarge { .. })));
     }

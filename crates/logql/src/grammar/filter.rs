@@ -37,6 +37,8 @@ impl Mark {
 struct Pending {
     done: Vec<(LabelFilter, usize)>,
     marks: Vec<Mark>,
+    /// A tree grew too high. It was not built any further: dropping it recurses.
+    is_too_deep: bool,
 }
 
 impl Pending {
@@ -52,6 +54,11 @@ impl Pending {
         let Some(mark) = self.marks.pop() else { return };
         if let (Some(right), Some(left)) = (self.done.pop(), self.done.pop()) {
             let height = left.1.max(right.1) + 1;
+            if height > MAX_FILTER_DEPTH {
+                self.is_too_deep = true;
+                self.done.push(left);
+                return;
+            }
             let (left, right) = (Box::new(left.0), Box::new(right.0));
             let filter = match mark {
                 Mark::Or => LabelFilter::Or(left, right),
@@ -109,11 +116,10 @@ pub(super) fn label_filter(input: Tokens<'_>) -> Step<'_, LabelFilter> {
         return misfit();
     }
     pending.close();
-    match pending.done.pop() {
-        Some((_, height)) if height > MAX_FILTER_DEPTH => fault(too_deep(input, MAX_FILTER_DEPTH)),
-        Some((filter, _)) => Ok((rest, filter)),
-        None => misfit(),
+    if pending.is_too_deep {
+        return fault(too_deep(input, MAX_FILTER_DEPTH));
     }
+    pending.done.pop().map_or_else(misfit, |(filter, _)| Ok((rest, filter)))
 }
 
 const COMPARISONS: &[Kind] = &[Kind::Eq, Kind::CmpEq, Kind::Gt, Kind::Gte, Kind::Lt, Kind::Lte];

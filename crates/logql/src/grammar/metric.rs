@@ -12,7 +12,7 @@ use crate::ast::{
 };
 use crate::check::{self, Operator};
 use crate::error::ParseError;
-use crate::input::{MAX_DEPTH, Step, Tokens, bytes, fault, misfit, nested, number, string, tok, too_deep};
+use crate::input::{Fail, MAX_DEPTH, Step, Tokens, bytes, fault, misfit, nested, number, string, tok, too_deep};
 use crate::lex::Kind;
 
 /// What was read, and the fault it would be refused for if the rest of the text is in order.
@@ -67,7 +67,7 @@ fn expr(input: Tokens<'_>) -> Step<'_, Node> {
     let (mut done, mut operators): (Vec<Node>, Vec<Operator>) = (vec![first], Vec::new());
     while let Some(op) = binary_op(rest.kind()) {
         while operators.last().is_some_and(|top| closes_before(top.op, op)) {
-            reduce(&mut done, &mut operators);
+            reduce(input, &mut done, &mut operators)?;
         }
         let (next, operator) = cut(|input| operator(input, op)).parse(rest.rest())?;
         let (next, right) = cut(operand).parse(next)?;
@@ -75,8 +75,10 @@ fn expr(input: Tokens<'_>) -> Step<'_, Node> {
         done.push(right);
         rest = next;
     }
+    // One operator stands for all.
+    rest.expected(Kind::Pow);
     while !operators.is_empty() {
-        reduce(&mut done, &mut operators);
+        reduce(input, &mut done, &mut operators)?;
     }
     match done.pop() {
         Some(node) if node.height > MAX_DEPTH => fault(too_deep(input, MAX_DEPTH)),
@@ -90,11 +92,16 @@ fn closes_before(left: BinaryOp, right: BinaryOp) -> bool {
     left.precedence() > right.precedence() || (left.precedence() == right.precedence() && left != BinaryOp::Pow)
 }
 
-fn reduce(done: &mut Vec<Node>, operators: &mut Vec<Operator>) {
+/// Joins the last two operands, unless the tree would be too high: it is not even built, for dropping it recurses.
+fn reduce(start: Tokens<'_>, done: &mut Vec<Node>, operators: &mut Vec<Operator>) -> Result<(), nom::Err<Fail>> {
     if let (Some(operator), Some(right), Some(left)) = (operators.pop(), done.pop(), done.pop()) {
+        if left.height.max(right.height) >= MAX_DEPTH {
+            return fault(too_deep(start, MAX_DEPTH)).map(|(_, ())| ());
+        }
         let span = Span { start: left.span().start, end: right.span().end };
         done.push(check::binary(operator, left, right, span).into());
     }
+    Ok(())
 }
 
 fn binary_op(kind: Kind) -> Option<BinaryOp> {
@@ -167,23 +174,17 @@ fn operand(input: Tokens<'_>) -> Step<'_, Node> {
 fn in_parentheses(input: Tokens<'_>) -> Step<'_, Node> {
     let (rest, node) = preceded(tok(Kind::OpenParen), cut(expr)).parse(input)?;
     if matches!(node.kind, NodeKind::Variants(_)) {
-        return misfit_here(rest);
+        return misfit();
     }
     cut(tok(Kind::CloseParen)).map(|_| ()).parse(rest).map(|(rest, ())| (rest, node))
 }
 
-/// What a log query or variants must be followed by where a number is wanted: an operator. None follows.
-fn misfit_here<'a, T>(rest: Tokens<'a>) -> Step<'a, T> {
-    [Kind::Add, Kind::Sub, Kind::Mul, Kind::Div].iter().for_each(|&kind| rest.expected(kind));
-    misfit()
-}
-
-/// An expression that yields numbers.
+/// An expression that yields numbers: a log query does not, an operator would have to follow.
 fn metric(input: Tokens<'_>) -> Step<'_, Metric> {
     let (rest, node) = expr(input)?;
     match node.kind {
         NodeKind::Metric(expr) => Ok((rest, Metric { expr, fault: node.fault, height: node.height })),
-        NodeKind::Log(_) | NodeKind::Variants(_) => misfit_here(rest),
+        NodeKind::Log(_) | NodeKind::Variants(_) => misfit(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Text to tokens.
 //!
-//! Lexing runs to the end before parsing starts; every error keeps the index of the token it was met at, so that
+//! Lexing runs to the end before parsing starts; the first error keeps the index of the token it was met at, so that
 //! the parser can tell which of a lexical and a syntactic fault came first. Some lexical errors end the text there
 //! (a range that is no duration), others do not (a digit too large for an octal number).
 
+mod number;
 mod scanner;
 mod string;
 mod token;
@@ -16,8 +17,12 @@ pub(crate) use token::{Kind, Token, Value};
 use crate::unicode::{is_letter, is_number, lower};
 use crate::{bytesize, duration};
 
-/// All tokens, the last one being `End`, and all lexical errors in the order they were met.
-pub(crate) fn tokens(text: &[u8]) -> (Vec<Token>, Vec<LexError>) {
+/// Most characters that are read on after a number to see whether it is a duration or a size. Without it a text could be
+/// read again and again.
+const RUN_CHARS_MAX: usize = 256;
+
+/// All tokens, the last one being `End`, and the first lexical error.
+pub(crate) fn tokens(text: &[u8]) -> (Vec<Token>, Option<LexError>) {
     // Only a text with such bytes needs a look at what stands far behind a function word: it could report them.
     let is_clean = std::str::from_utf8(text).is_ok() && !text.contains(&0);
     let mut lexer = Lexer { text, scanner: Scanner::new(text), place: Place::default(), is_clean };
@@ -28,7 +33,7 @@ pub(crate) fn tokens(text: &[u8]) -> (Vec<Token>, Vec<LexError>) {
         let is_end = token.kind == Kind::End;
         tokens.push(token);
         if is_end {
-            return (tokens, lexer.place.errors);
+            return (tokens, lexer.place.first_error);
         }
     }
 }
@@ -92,7 +97,7 @@ impl Lexer<'_> {
                     return (Kind::Duration, Value::Duration(ns));
                 }
             }
-            Raw::Str | Raw::RawStr => return self.string(),
+            Raw::Str | Raw::BackQuoted => return self.string(),
             Raw::Other('[') => return self.range(),
             Raw::Ident | Raw::Char | Raw::Other(_) => {}
         }
@@ -128,6 +133,9 @@ impl Lexer<'_> {
             let c = ahead.peek(&mut self.place);
             if c == EOF || !belongs(c) {
                 break;
+            }
+            if count == RUN_CHARS_MAX {
+                return None;
             }
             run.push(c);
             ahead.advance(&mut self.place);
@@ -186,7 +194,8 @@ impl Lexer<'_> {
         let mut word = String::new();
         loop {
             let c = ahead.advance(&mut self.place);
-            if c == EOF || (word.len() > "without".len() && self.is_clean) {
+            let is_long = word.len() > "without".len();
+            if c == EOF || (is_long && (self.is_clean || self.place.first_error.is_some())) {
                 return false;
             }
             word.push(c);
@@ -221,15 +230,15 @@ mod tests {
     use super::*;
 
     fn kinds(text: &str) -> Vec<Kind> {
-        let (tokens, errors) = tokens(text.as_bytes());
-        assert!(errors.is_empty(), "{text}: {errors:?}");
+        let (tokens, error) = tokens(text.as_bytes());
+        assert!(error.is_none(), "{text}: {error:?}");
         tokens.iter().map(|token| token.kind).take_while(|&kind| kind != Kind::End).collect()
     }
 
     fn first_error(text: &[u8]) -> (String, u32, u32) {
-        let (_, errors) = tokens(text);
-        let error = errors.first().expect("a lexical error");
-        (error.message.clone(), error.line, error.col)
+        let (_, error) = tokens(text);
+        let error = error.expect("a lexical error");
+        (error.message, error.line, error.col)
     }
 
     #[test]

@@ -251,7 +251,7 @@ fn metric() -> impl Strategy<Value = MetricExpr> {
 }
 
 /// A query without places.
-pub fn query() -> impl Strategy<Value = Expr> {
+pub(crate) fn query() -> impl Strategy<Value = Expr> {
     let any_range = range(option::of(unwrap()));
     let variants = (vec(metric(), 1..3), any_range)
         .prop_map(|(variants, of)| Expr::Variants(VariantsExpr { variants, of, span: SPAN }));
@@ -264,7 +264,7 @@ pub fn query() -> impl Strategy<Value = Expr> {
 }
 
 /// A word of the language, or something like one.
-pub fn word() -> impl Strategy<Value = String> {
+pub(crate) fn word() -> impl Strategy<Value = String> {
     let words = [
         "{",
         "}",

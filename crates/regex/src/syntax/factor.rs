@@ -157,9 +157,9 @@ impl Maker<'_> {
         for sub in subs {
             let lead = leading_node(&sub);
             let dialect = self.dialect;
-            let joins = first.as_ref().zip(lead).is_some_and(|(a, b)| is_fixed(a) && a.same(b, dialect));
+            let joins = first.as_ref().zip(lead).is_some_and(|(a, b)| a.same(b, dialect));
             if !joins {
-                let next = lead.cloned();
+                let next = lead.filter(|lead| is_fixed(lead)).cloned();
                 self.pull_char(&mut out, std::mem::take(&mut run), first, depth)?;
                 first = next;
             }

@@ -10,8 +10,7 @@ const MAX_HEIGHT: u32 = 1000;
 /// Instructions in a program, at 40 bytes each.
 const MAX_SIZE: u64 = (128 << 20) / 40;
 
-/// Rune slots of all classes seen. Go allows 32 Mi; ours is lower, for a class here costs more. No pattern of 128 KiB
-/// reaches Go's limit without passing ours on the compiled size.
+/// Rune slots of all classes seen. Go allows 32 Mi; ours is lower, for what is built from a class is larger here.
 const MAX_RUNES: usize = 8 << 20;
 
 /// The counters Go's parser keeps. Sizes are only looked at once nodes times counts could pass the limit, and that is

@@ -20,6 +20,7 @@ mod limits;
 mod parser;
 mod perl;
 mod set;
+mod simplify;
 mod tree;
 
 pub use parser::parse;

@@ -98,6 +98,30 @@ fn alternatives_are_factored() {
 }
 
 #[test]
+fn counts_are_written_out() {
+    let simplified = |pattern: &str| dump(&parse(pattern, Flags::PERL, Dialect::Go).expect(pattern).simplify());
+    for (pattern, plain) in [
+        ("a{0}", ""),
+        ("a{1}", "a"),
+        ("a{0,}", "a*"),
+        ("(?:a*)*", "a*"),
+        ("(?:a{0,}){0,}", "a*"),
+        ("(?:)*", ""),
+        ("b(?:x{1}|y{0})", "b(?:x|(?:))"),
+    ] {
+        assert_eq!(simplified(pattern), shape(plain), "{pattern}");
+    }
+    assert_eq!(simplified("a{3}"), "cat(lit(a) lit(a) lit(a))");
+    assert_eq!(simplified("a{9}"), "cat(lit(a) lit(a) lit(a) lit(a))");
+    assert_eq!(simplified("(?:a{0}){9}"), "cat(empty empty empty empty)");
+    assert_eq!(simplified("a{2,5}"), format!("cat(lit(a) lit(a) {})", simplified("a?")));
+    assert_eq!(simplified("a{2,}"), format!("cat(lit(a) {})", simplified("a+")));
+    // Bounded, whatever the pattern.
+    let nested = format!("(?:(?:(?:(?:{}){{4}}){{4}}){{4}}){{4}}", "(?:ab*)".repeat(2_000));
+    assert!(parse(&nested, Flags::PERL, Dialect::Go).expect("valid").simplify().nodes() < 200_000);
+}
+
+#[test]
 fn literals_join() {
     let tree = parse("ab*c", Flags::PERL, Dialect::Go).expect("valid");
     let Kind::Concat(parts) = tree.kind else { panic!("{tree:?}") };

@@ -202,6 +202,11 @@ impl Regexp {
         }
     }
 
+    /// How many nodes the tree has.
+    pub(super) fn nodes(&self) -> usize {
+        self.subs().iter().fold(1, |sum, sub| sum.saturating_add(sub.nodes()))
+    }
+
     /// One character: a literal of one rune, a class or `.`; the number orders them from simple to complex.
     pub(super) fn char_class(&self) -> Option<u8> {
         match &self.kind {

@@ -172,6 +172,7 @@ pub(crate) fn folding(lo: u32, hi: u32) -> &'static [(u32, u32)] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::syntax::{Flags, Kind, parse};
 
     #[test]
     fn orbits_close() {
@@ -214,6 +215,37 @@ mod tests {
             for (name, ranges) in tables {
                 assert!(ranges.windows(2).all(|w| w[0].1 < w[1].0), "{name}");
             }
+        }
+    }
+
+    /// Against Go: each line of the file is a name, and the FNV-1a hash of the set in Go 1.26 and in the older edition, then
+    /// the same under `(?i)`; `-` where it is an error. The last line is about all orbits.
+    #[test]
+    fn every_class_is_gos() {
+        let hash = |numbers: &mut dyn Iterator<Item = u32>| {
+            let text = numbers.map(|number| format!("{number:x}")).collect::<Vec<_>>().join(" ");
+            let fnv = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+            format!("{:08x}", text.bytes().fold(0x811C_9DC5, fnv))
+        };
+        let mut lines = include_str!("../../testdata/classes.txt").lines();
+        let orbits = lines.next_back().expect("the orbits");
+        assert_eq!(orbits, format!("(orbits)\t{}", hash(&mut ORBITS.iter().flat_map(|&(from, to)| [from, to]))));
+        assert!(lines.clone().count() > 200);
+        for line in lines {
+            let (name, expected) = line.split_once('\t').expect("name and hashes");
+            let mut got = Vec::new();
+            for flag in ["", "(?i)"] {
+                for dialect in [Dialect::Go, Dialect::Older] {
+                    // The other two keep a small class from becoming a literal.
+                    let pattern = format!(r"{flag}[\p{{{name}}}\x{{10FFFE}}\x{{1FFFE}}]");
+                    got.push(match parse(&pattern, Flags::PERL, dialect).map(|tree| tree.kind) {
+                        Ok(Kind::Class(set)) => hash(&mut set.ranges().iter().flat_map(|&(lo, hi)| [lo, hi])),
+                        Ok(Kind::AnyChar) => "AnyChar".to_owned(),
+                        _ => "-".to_owned(),
+                    });
+                }
+            }
+            assert_eq!(got.join("\t"), expected, "{name}");
         }
     }
 }

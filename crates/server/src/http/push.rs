@@ -51,7 +51,8 @@ async fn read_body(headers: &HeaderMap, body: Body, max: usize) -> Result<bytes:
         return Err(too_large(announced));
     }
     axum::body::to_bytes(body, max).await.map_err(|error| {
-        let limited = std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+        let limited =
+            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
         if limited {
             return too_large(max as u64 + 1);
         }

@@ -45,7 +45,10 @@ async fn read(app: &App, request: Request) -> Result<Asked, HttpError> {
 /// The body of a POST that is a form.
 async fn form(method: &Method, headers: &HeaderMap, body: Body) -> Result<Option<bytes::Bytes>, HttpError> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_form = kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    let is_form = kind
+        .split(';')
+        .next()
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
     if method != Method::POST || !is_form {
         return Ok(None);
     }
@@ -92,7 +95,7 @@ fn stats_of(figures: &QueryFigures, entries: usize) -> QueryStats {
 
 /// Writes an answer as clients read it. CPU work.
 fn body_of(answer: &Answer, figures: &QueryFigures, flags: &EncodingFlags) -> Vec<u8> {
-    const NO_WARNINGS: &[&str] = &[];
+    const NO_WARNINGS: &[String] = &[];
     let mut out = Vec::with_capacity(4096);
     match answer {
         Answer::Streams(streams) => {
@@ -122,39 +125,26 @@ fn body_of(answer: &Answer, figures: &QueryFigures, flags: &EncodingFlags) -> Ve
 }
 
 fn write_log_streams(out: &mut Vec<u8>, streams: &[loptr_eval::LogStream], flags: &EncodingFlags, stats: &QueryStats) {
-    const NO_WARNINGS: &[&str] = &[];
+    const NO_WARNINGS: &[String] = &[];
     let mut writer = StreamsWriter::new(out, flags, NO_WARNINGS);
-    if flags.categorize_labels() {
-        // One result stream per set of stream labels, in order of appearance; the rest goes beside each line.
-        let mut order: Vec<&loptr_model::Labels> = Vec::new();
-        let mut lines: std::collections::HashMap<&loptr_model::Labels, Vec<&loptr_eval::LogEntry>> = Default::default();
-        for entry in streams.iter().flat_map(|stream| &stream.entries) {
-            let of_stream = lines.entry(&entry.labels.stream).or_default();
-            if of_stream.is_empty() {
-                order.push(&entry.labels.stream);
-            }
-            of_stream.push(entry);
-        }
-        for labels in order {
-            writer.stream(labels.iter());
-            for entry in &lines[labels] {
-                writer.line(entry.ts, &entry.line, entry.labels.metadata.iter(), entry.labels.parsed.iter());
-            }
-        }
-    } else {
-        for stream in streams {
-            writer.stream(stream.labels.all.iter());
-            for entry in &stream.entries {
-                writer.line(entry.ts, &entry.line, std::iter::empty(), std::iter::empty());
-            }
+    let categorized = flags.categorize_labels();
+    for stream in streams {
+        let labels = if categorized { &stream.labels.stream } else { &stream.labels.all };
+        writer.stream(labels.iter());
+        for entry in &stream.entries {
+            writer.line(entry.ts, &entry.line, entry.labels.metadata.iter(), entry.labels.parsed.iter());
         }
     }
     writer.finish(stats);
 }
 
+fn encoding_flags(headers: &HeaderMap) -> EncodingFlags {
+    let flags = headers.get("x-loki-response-encoding-flags").and_then(|value| value.to_str().ok());
+    EncodingFlags::parse(flags.unwrap_or_default())
+}
+
 async fn answer(app: &App, headers: &HeaderMap, answer: Answer, figures: QueryFigures) -> Result<Response, HttpError> {
-    let flags = headers.get("x-loki-response-encoding-flags").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let flags = EncodingFlags::parse(flags);
+    let flags = encoding_flags(headers);
     let body = app.ports.cpu.run(loptr_ports::Priority::Query, move || body_of(&answer, &figures, &flags)).await;
     body.map(json).map_err(|error| HttpError::query(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
@@ -176,6 +166,7 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
                 direction,
                 limit: range.limit as usize,
                 interval_ns: range.interval_ns,
+                categorize: encoding_flags(&asked.headers).categorize_labels(),
             };
             app.engine.logs(&asked.tenant, &limits, request).await?
         }
@@ -195,11 +186,11 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
     let limits = app.limits.query(&asked.tenant);
     let (value, figures) = match loptr_logql::parse(&instant.query).map_err(HttpError::bad_query)? {
         Expr::Log(_) => {
-            return Err(HttpError::bad_query("log queries are not supported as an instant query type, please change your query to a range query type"));
+            return Err(HttpError::bad_query(
+                "log queries are not supported as an instant query type, please change your query to a range query type",
+            ));
         }
-        Expr::Metric(query) => {
-            app.engine.metrics(&asked.tenant, &limits, query, Steps::instant(instant.time)).await?
-        }
+        Expr::Metric(query) => app.engine.metrics(&asked.tenant, &limits, query, Steps::instant(instant.time)).await?,
         Expr::Variants(_) => return Err(variants_disabled()),
     };
     answer(&app, &asked.headers, value, figures).await
@@ -220,9 +211,7 @@ fn optional_selector(text: &str) -> Result<Vec<Matcher>, HttpError> {
 /// Refuses what upstream's frontend refuses: an end before the start.
 fn check_order(start: Nanos, end: Nanos) -> Result<(), HttpError> {
     if end < start {
-        return Err(HttpError::bad_query(
-            "this data is no longer available, it is past now - max_query_lookback (0s)",
-        ));
+        return Err(HttpError::bad_query("this data is no longer available, it is past now - max_query_lookback (0s)"));
     }
     Ok(())
 }
@@ -288,12 +277,8 @@ pub(crate) async fn index_stats(State(app): State<Arc<App>>, request: Request) -
     let range = log_range(wanted.start, wanted.end);
     let figures = app.engine.index_stats(&asked.tenant, &limits, &matchers, range).await?;
     let mut out = Vec::new();
-    let stats = IndexStats {
-        streams: figures.streams,
-        chunks: figures.chunks,
-        bytes: figures.bytes,
-        entries: figures.entries,
-    };
+    let stats =
+        IndexStats { streams: figures.streams, chunks: figures.chunks, bytes: figures.bytes, entries: figures.entries };
     write_index_stats(&mut out, &stats);
     Ok(json(out))
 }

@@ -38,7 +38,8 @@ pub struct IndexStats {
 
 impl IndexStats {
     fn push(&self, out: &mut Vec<u8>) {
-        let parts = [("streams", self.streams), ("chunks", self.chunks), ("bytes", self.bytes), ("entries", self.entries)];
+        let parts =
+            [("streams", self.streams), ("chunks", self.chunks), ("bytes", self.bytes), ("entries", self.entries)];
         for (at, (name, value)) in parts.into_iter().enumerate() {
             out.push(if at == 0 { b'{' } else { b',' });
             push_json_text(out, name);

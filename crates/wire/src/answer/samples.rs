@@ -16,7 +16,7 @@ pub struct Series {
 }
 
 /// Writes the answer of a metric query over a range.
-pub fn write_matrix(out: &mut Vec<u8>, series: &[Series], stats: &QueryStats, warnings: &[impl AsRef<str>]) {
+pub fn write_matrix(out: &mut Vec<u8>, series: &[Series], stats: &QueryStats, warnings: &[String]) {
     envelope(out, "matrix", stats, warnings, |out| {
         push_list(out, series, |out, series| {
             out.extend_from_slice(b"{\"metric\":");
@@ -30,7 +30,7 @@ pub fn write_matrix(out: &mut Vec<u8>, series: &[Series], stats: &QueryStats, wa
 
 /// Writes the answer of a metric query at an instant: the last point of each series; series without points are left
 /// out.
-pub fn write_vector(out: &mut Vec<u8>, series: &[Series], stats: &QueryStats, warnings: &[impl AsRef<str>]) {
+pub fn write_vector(out: &mut Vec<u8>, series: &[Series], stats: &QueryStats, warnings: &[String]) {
     let points = series.iter().filter_map(|series| Some((&series.labels, *series.points.last()?)));
     envelope(out, "vector", stats, warnings, |out| {
         push_list(out, points, |out, (labels, (ts, value))| {
@@ -45,17 +45,16 @@ pub fn write_vector(out: &mut Vec<u8>, series: &[Series], stats: &QueryStats, wa
 }
 
 /// Writes the answer of arithmetic without any series.
-pub fn write_scalar(out: &mut Vec<u8>, ts: Millis, value: f64, stats: &QueryStats, warnings: &[impl AsRef<str>]) {
+pub fn write_scalar(out: &mut Vec<u8>, ts: Millis, value: f64, stats: &QueryStats, warnings: &[String]) {
     envelope(out, "scalar", stats, warnings, |out| push_point(out, ts, value));
 }
 
 /// Writes volumes: a matrix when any series has more than one point, else a vector.
 pub fn write_volume(out: &mut Vec<u8>, series: &[Series], stats: &QueryStats) {
-    const NONE: &[&str] = &[];
     if series.iter().any(|series| series.points.len() > 1) {
-        write_matrix(out, series, stats, NONE);
+        write_matrix(out, series, stats, &[]);
     } else {
-        write_vector(out, series, stats, NONE);
+        write_vector(out, series, stats, &[]);
     }
 }
 
@@ -63,7 +62,7 @@ fn envelope(
     out: &mut Vec<u8>,
     result_type: &str,
     stats: &QueryStats,
-    warnings: &[impl AsRef<str>],
+    warnings: &[String],
     result: impl FnOnce(&mut Vec<u8>),
 ) {
     out.extend_from_slice(b"{\"status\":\"success\",\"data\":{\"resultType\":");

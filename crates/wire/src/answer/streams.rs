@@ -72,7 +72,7 @@ pub fn write_streams(
     streams: &[LogStream],
     flags: &EncodingFlags,
     stats: &QueryStats,
-    warnings: &[impl AsRef<str>],
+    warnings: &[String],
 ) {
     let mut writer = StreamsWriter::new(out, flags, warnings);
     for stream in streams {
@@ -93,7 +93,7 @@ pub struct StreamsWriter<'o> {
 
 impl<'o> StreamsWriter<'o> {
     /// Opens the envelope.
-    pub fn new(out: &'o mut Vec<u8>, flags: &EncodingFlags, warnings: &[impl AsRef<str>]) -> Self {
+    pub fn new(out: &'o mut Vec<u8>, flags: &EncodingFlags, warnings: &[String]) -> Self {
         out.extend_from_slice(b"{\"status\":\"success\",");
         if !warnings.is_empty() {
             out.extend_from_slice(b"\"warnings\":");

@@ -3,9 +3,10 @@ use serde_json::Value;
 
 use super::*;
 
-const NO_WARNINGS: &[&str] = &[];
+const NOTHING: &[&str] = &[];
 const APP: &str = "a<b>&\"c\\d\n\u{2028}e\u{e9}";
-const LINE: &[u8] = b"l<i>&n\"e\\ \t\n\r\x01\x7f\xe2\x80\xa8\xe2\x80\xa9 \xff\xc3( \xe2\x98 \xc3\xa9 \xf0\x9f\x98\x80 / \x08\x0c";
+const LINE: &[u8] =
+    b"l<i>&n\"e\\ \t\n\r\x01\x7f\xe2\x80\xa8\xe2\x80\xa9 \xff\xc3( \xe2\x98 \xc3\xa9 \xf0\x9f\x98\x80 / \x08\x0c";
 const META: &str = "v<&>\u{2028}\x01 \"q\"";
 
 /// What upstream 3.7.6 answered, byte for byte.
@@ -69,7 +70,7 @@ fn streams_are_written_as_upstream_does() {
         },
     ];
     let mut out = Vec::new();
-    write_streams(&mut out, &streams, &EncodingFlags::default(), &QueryStats::default(), NO_WARNINGS);
+    write_streams(&mut out, &streams, &EncodingFlags::default(), &QueryStats::default(), &[]);
     assert_same(out, "streams");
 }
 
@@ -85,7 +86,7 @@ fn categorized_streams_are_written_as_upstream_does() {
     }];
     let flags = EncodingFlags::parse("categorize-labels");
     let mut out = Vec::new();
-    write_streams(&mut out, &streams, &flags, &QueryStats::default(), NO_WARNINGS);
+    write_streams(&mut out, &streams, &flags, &QueryStats::default(), &[]);
     assert_same(out, "streams-categorized");
 }
 
@@ -104,7 +105,7 @@ fn samples_are_written_as_upstream_does() {
         },
     ];
     let mut out = Vec::new();
-    write_matrix(&mut out, &series, &QueryStats::default(), NO_WARNINGS);
+    write_matrix(&mut out, &series, &QueryStats::default(), &[]);
     assert_same(out, "matrix");
 
     let vector = [Series {
@@ -112,13 +113,11 @@ fn samples_are_written_as_upstream_does() {
         points: vec![(Millis(1_700_000_001_500), 2.0)],
     }];
     let mut out = Vec::new();
-    write_vector(&mut out, &vector, &QueryStats::default(), NO_WARNINGS);
+    write_vector(&mut out, &vector, &QueryStats::default(), &[]);
     assert_same(out, "vector");
 
-    let volume = [Series {
-        labels: Labels::from_pairs([("app", APP)]),
-        points: vec![(Millis(1_700_000_002_000), 118.0)],
-    }];
+    let volume =
+        [Series { labels: Labels::from_pairs([("app", APP)]), points: vec![(Millis(1_700_000_002_000), 118.0)] }];
     let mut out = Vec::new();
     write_volume(&mut out, &volume, &QueryStats::default());
     assert_same(out, "volume");
@@ -132,7 +131,7 @@ fn metadata_is_written_as_upstream_does() {
         String::from_utf8(out).expect("JSON is UTF-8")
     };
     assert_eq!(text(&|out| write_labels(out, &["app", "env", "service_name"])), recorded("labels"));
-    assert_eq!(text(&|out| write_labels(out, NO_WARNINGS)), recorded("no-values"));
+    assert_eq!(text(&|out| write_labels(out, NOTHING)), recorded("no-values"));
     assert_eq!(text(&|out| write_labels(out, &[APP])), recorded("values"));
     assert_eq!(text(&|out| write_series(out, [&stream_labels(&[])])), recorded("series"));
     assert_eq!(text(&|out| write_series(out, [])), recorded("no-series"));
@@ -163,14 +162,16 @@ fn legacy_streams_are_written_as_upstream_does() {
 #[test]
 fn warnings_stand_where_clients_look() {
     let mut out = Vec::new();
-    write_streams(&mut out, &[], &EncodingFlags::parse("a,b"), &QueryStats::default(), &["careful <1>"]);
+    write_streams(&mut out, &[], &EncodingFlags::parse("a,b"), &QueryStats::default(), &["careful <1>".to_owned()]);
     let text = String::from_utf8(out).expect("JSON is UTF-8");
     let start = r#"{"status":"success","warnings":["careful <1>"],"data":{"resultType":"streams","encodingFlags":["a","b"],"result":[],"stats":{"#;
     assert!(text.starts_with(start), "{text}");
     let mut out = Vec::new();
-    write_scalar(&mut out, Millis(1_700_000_000_000), f64::NAN, &QueryStats::default(), &["careful"]);
+    write_scalar(&mut out, Millis(1_700_000_000_000), f64::NAN, &QueryStats::default(), &["careful".to_owned()]);
     let text = String::from_utf8(out).expect("JSON is UTF-8");
-    assert!(text.starts_with(r#"{"status":"success","data":{"resultType":"scalar","result":[1700000000,"NaN"],"stats":{"#));
+    assert!(
+        text.starts_with(r#"{"status":"success","data":{"resultType":"scalar","result":[1700000000,"NaN"],"stats":{"#)
+    );
     assert!(text.ends_with(r#"}},"warnings":["careful"]}"#), "{text}");
 }
 
@@ -183,10 +184,10 @@ fn statistics_round_where_upstream_rounds() {
         ..Default::default()
     };
     let mut out = Vec::new();
-    write_streams(&mut out, &[], &EncodingFlags::default(), &stats, NO_WARNINGS);
+    write_streams(&mut out, &[], &EncodingFlags::default(), &stats, &[]);
     let rounded = String::from_utf8(out).expect("JSON is UTF-8");
     let mut out = Vec::new();
-    write_matrix(&mut out, &[], &stats, NO_WARNINGS);
+    write_matrix(&mut out, &[], &stats, &[]);
     let exact = String::from_utf8(out).expect("JSON is UTF-8");
     assert!(rounded.contains("\"execTime\":0.000146,\"queueTime\":12.5,"), "{rounded}");
     assert!(exact.contains("\"execTime\":0.000145902,\"queueTime\":12.5,"), "{exact}");
@@ -248,7 +249,11 @@ fn small_answers() {
         parsers: parsers.map(|parsers| parsers.iter().map(|parser| (*parser).to_owned()).collect()),
         json_path: path.iter().map(|key| (*key).to_owned()).collect(),
     };
-    let fields = [field("x", "int", Some(&["logfmt"]), &[]), field("d", "string", None, &[]), field("a_b", "int", Some(&["json"]), &["a", "b"])];
+    let fields = [
+        field("x", "int", Some(&["logfmt"]), &[]),
+        field("d", "string", None, &[]),
+        field("a_b", "int", Some(&["json"]), &["a", "b"]),
+    ];
     assert_eq!(
         text(&|out| write_detected_fields(out, &fields, 1000)),
         concat!(
@@ -260,19 +265,20 @@ fn small_answers() {
     );
     assert_eq!(text(&|out| write_detected_fields(out, &[], 1000)), "{}\n");
     assert_eq!(text(&|out| write_detected_values(out, &["1", "2"], 5)), "{\"limit\":5,\"values\":[\"1\",\"2\"]}\n");
-    assert_eq!(text(&|out| write_detected_values(out, NO_WARNINGS, 5)), "{}\n");
+    assert_eq!(text(&|out| write_detected_values(out, NOTHING, 5)), "{}\n");
     let labels = [DetectedLabel { label: "env".to_owned(), cardinality: 1 }];
     assert_eq!(
         text(&|out| write_detected_labels(out, &labels)),
         "{\"detectedLabels\":[{\"label\":\"env\",\"cardinality\":1}]}\n"
     );
-    let patterns = [Pattern { pattern: "a <_> b".to_owned(), level: "info".to_owned(), samples: vec![(10, 2), (20, 3)] }];
+    let patterns =
+        [Pattern { pattern: "a <_> b".to_owned(), level: "info".to_owned(), samples: vec![(10, 2), (20, 3)] }];
     assert_eq!(
         text(&|out| write_patterns(out, &patterns)),
         "{\"status\":\"success\",\"data\":[{\"pattern\":\"a \\u003c_\\u003e b\",\"level\":\"info\",\"samples\":[[10,2],[20,3]]}]}\n"
     );
     assert_eq!(text(&|out| write_legacy_labels(out, &["a"])), "{\"values\":[\"a\"]}\n");
-    assert_eq!(text(&|out| write_legacy_labels(out, NO_WARNINGS)), "{}\n");
+    assert_eq!(text(&|out| write_legacy_labels(out, NOTHING)), "{}\n");
     assert_eq!(
         text(&|out| write_formatted(out, "{a=\"<b>\"}")),
         "{\"status\":\"success\",\"data\":\"{a=\\\"\\u003cb\\u003e\\\"}\"}\n"
@@ -288,4 +294,81 @@ fn small_answers() {
         r#"{"shards":[{"bounds":{"min":0,"max":18446744073709551615},"stats":{"streams":1,"chunks":2,"bytes":3,"entries":4}}],"statistics":{"#
     ));
     serde_json::from_str::<Value>(&shards).expect("JSON");
+}
+
+mod round_trips {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn labels() -> impl Strategy<Value = Labels> {
+        prop::collection::btree_map("\\PC{1,6}", "(?s).{0,12}", 0..4).prop_map(Labels::from_pairs)
+    }
+
+    fn as_json(labels: &Labels) -> Value {
+        labels
+            .iter()
+            .map(|(name, value)| (name.to_owned(), Value::from(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+
+    proptest! {
+        #[test]
+        fn streams_are_json(
+            streams in prop::collection::vec(
+                (labels(), prop::collection::vec((any::<i64>(), prop::collection::vec(any::<u8>(), 0..30), labels(), labels()), 0..4)),
+                0..4,
+            ),
+            categorize in any::<bool>(),
+        ) {
+            let streams: Vec<LogStream> = streams
+                .into_iter()
+                .map(|(labels, lines)| LogStream {
+                    labels,
+                    lines: lines
+                        .into_iter()
+                        .map(|(ts, line, metadata, parsed)| LogLine { ts: Nanos(ts), line, metadata, parsed })
+                        .collect(),
+                })
+                .collect();
+            let flags = EncodingFlags::parse(if categorize { "categorize-labels" } else { "" });
+            let mut out = Vec::new();
+            write_streams(&mut out, &streams, &flags, &QueryStats::default(), &[]);
+            let json: Value = serde_json::from_slice(&out).expect("JSON");
+            for (found, sent) in json["data"]["result"].as_array().expect("streams").iter().zip(&streams) {
+                prop_assert_eq!(&found["stream"], &as_json(&sent.labels));
+                for (found, sent) in found["values"].as_array().expect("lines").iter().zip(&sent.lines) {
+                    prop_assert_eq!(&found[0], &Value::from(sent.ts.0.to_string()));
+                    let line: String = sent.line.utf8_chunks().flat_map(|part| {
+                        part.valid().chars().chain(part.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER))
+                    }).collect();
+                    prop_assert_eq!(found[1].as_str(), Some(line.as_str()));
+                    prop_assert_eq!(found.as_array().map(Vec::len), Some(if categorize { 3 } else { 2 }));
+                    if categorize && !sent.metadata.is_empty() {
+                        prop_assert_eq!(&found[2]["structuredMetadata"], &as_json(&sent.metadata));
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn samples_are_json(labels in labels(), points in prop::collection::vec((-4_000_000_000_000i64..4_000_000_000_000, any::<f64>()), 1..5)) {
+            let points: Vec<_> = points.into_iter().map(|(ts, value)| (Millis(ts), value)).collect();
+            let series = [Series { labels: labels.clone(), points: points.clone() }];
+            let mut out = Vec::new();
+            write_matrix(&mut out, &series, &QueryStats::default(), &[]);
+            let json: Value = serde_json::from_slice(&out).expect("JSON");
+            let found = &json["data"]["result"][0];
+            prop_assert_eq!(&found["metric"], &as_json(&labels));
+            for (found, (ts, value)) in found["values"].as_array().expect("points").iter().zip(&points) {
+                prop_assert_eq!(found[0].as_f64(), Some(ts.0 as f64 / 1000.0));
+                let read = crate::go::parse_float(found[1].as_str().expect("a value")).expect("a number");
+                prop_assert!(read == *value || (read.is_nan() && value.is_nan()));
+            }
+            let mut out = Vec::new();
+            write_vector(&mut out, &series, &QueryStats::default(), &[]);
+            serde_json::from_slice::<Value>(&out).expect("JSON");
+        }
+    }
 }

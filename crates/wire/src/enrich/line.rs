@@ -12,8 +12,16 @@ const MAX_DEPTH: usize = 128;
 #[derive(Clone, Debug)]
 pub(super) struct Fields {
     names: Vec<Box<str>>,
-    /// A letter every name has, in lower case, and where: the test looks for it only.
-    pivot: Option<(u8, Vec<(usize, Box<[u8]>)>)>,
+    pivot: Option<Pivot>,
+}
+
+/// A letter every name has: the quick test looks for it only.
+#[derive(Clone, Debug)]
+struct Pivot {
+    /// The letter, in lower case.
+    letter: u8,
+    /// Where it lies in each name, and the name in lower case.
+    names: Vec<(usize, Box<[u8]>)>,
 }
 
 impl Fields {
@@ -28,7 +36,7 @@ impl Fields {
 
     /// False only if no name, in any case of its letters, lies in `line` as it is.
     fn may_lie_in(&self, line: &[u8]) -> bool {
-        let Some((letter, names)) = &self.pivot else { return true };
+        let Some(Pivot { letter, names }) = &self.pivot else { return true };
         memchr::memchr2_iter(*letter, letter.to_ascii_uppercase(), line).any(|at| {
             names.iter().any(|(offset, name)| {
                 let start = at.checked_sub(*offset);
@@ -81,7 +89,8 @@ impl Fields {
         for pair in Pairs::new(line) {
             let rank = self.names[..best].iter().position(|name| fold_equal(pair.key, name));
             if let Some(rank) = rank {
-                value = if pair.escaped { unquote(pair.value).map(Cow::Owned) } else { Some(Cow::Borrowed(pair.value)) };
+                value =
+                    if pair.escaped { unquote(pair.value).map(Cow::Owned) } else { Some(Cow::Borrowed(pair.value)) };
                 best = rank;
                 if best == 0 {
                     break;
@@ -102,7 +111,7 @@ fn fold_equal(key: &[u8], name: &str) -> bool {
 /// Letters from rare to common in log lines.
 const RARE_FIRST: &[u8] = b"qzjxkvwybgfpmuhdclnsrioate";
 
-fn pivot(names: &[Box<str>]) -> Option<(u8, Vec<(usize, Box<[u8]>)>)> {
+fn pivot(names: &[Box<str>]) -> Option<Pivot> {
     if names.iter().any(|name| !name.is_ascii()) {
         return None;
     }
@@ -119,7 +128,7 @@ fn pivot(names: &[Box<str>]) -> Option<(u8, Vec<(usize, Box<[u8]>)>)> {
         })
     };
     let kept = lower.iter().filter(|name| !within(name));
-    Some((letter, kept.filter_map(|name| Some((place(name)?, name.clone()))).collect()))
+    Some(Pivot { letter, names: kept.filter_map(|name| Some((place(name)?, name.clone()))).collect() })
 }
 
 /// Whether the first and the last byte that are not space are braces.
@@ -159,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_pivot_is_rare_and_shared() {
-        let (letter, names) = fields().pivot.expect("the default names share a letter");
+        let Pivot { letter, names } = fields().pivot.expect("the default names share a letter");
         assert_eq!(letter, b'v');
         let names: Vec<_> = names.iter().map(|(_, name)| String::from_utf8_lossy(name).into_owned()).collect();
         assert_eq!(names, ["level", "lvl", "severity"]);

@@ -167,7 +167,7 @@ pub fn format_prometheus_duration(nanos: i64) -> String {
     let mut text = String::from(if nanos < 0 { "-" } else { "" });
     for (unit, millis, exact) in UNITS {
         let count = left / millis;
-        if count > 0 && !(exact && left % millis != 0) {
+        if count > 0 && (!exact || left.is_multiple_of(millis)) {
             text.push_str(&format!("{count}{unit}"));
             left -= count * millis;
         }

@@ -1,5 +1,6 @@
 //! Numbers: `strconv.Atoi`, `ParseInt`, `ParseFloat`, `FormatFloat(v, 'f', -1, 64)`.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 /// Why text is not a number, in `strconv`'s words.
@@ -34,8 +35,7 @@ fn integer(function: &'static str, text: &str) -> Result<i64, NumberError> {
     Err(NumberError { function, text: text.to_owned(), problem })
 }
 
-/// `strconv.ParseFloat(text, 64)`: decimal or hexadecimal, `_` between digits only after a base prefix, `inf`,
-/// `infinity` and `nan` in any case.
+/// `strconv.ParseFloat(text, 64)`: decimal or hexadecimal, `_` between digits; `inf`, `infinity` and `nan` in any case.
 pub fn parse_float(text: &str) -> Result<f64, NumberError> {
     let error = |problem| NumberError { function: "ParseFloat", text: text.to_owned(), problem };
     let (negative, body) = match text.as_bytes().first() {
@@ -50,6 +50,7 @@ pub fn parse_float(text: &str) -> Result<f64, NumberError> {
         "nan" if body.len() == text.len() => return Ok(f64::NAN),
         _ => {}
     }
+    let lower = strip_underscores(&lower).ok_or_else(|| error("invalid syntax"))?;
     if let Some(hex) = lower.strip_prefix("0x") {
         let value = hex_float(hex).ok_or_else(|| error("invalid syntax"))?;
         return if value.is_finite() { Ok(sign * value) } else { Err(error("value out of range")) };
@@ -68,8 +69,7 @@ pub fn parse_float(text: &str) -> Result<f64, NumberError> {
 /// `1.8p3` after `0x`: hexadecimal digits and a binary exponent, which Go requires.
 fn hex_float(text: &str) -> Option<f64> {
     let (mantissa, exponent) = text.split_once('p')?;
-    let mantissa: String = strip_underscores(mantissa)?;
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((&mantissa, ""));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
@@ -95,11 +95,23 @@ fn hex_float(text: &str) -> Option<f64> {
     Some(value as f64 * 2f64.powi(exponent / 2) * 2f64.powi(exponent - exponent / 2))
 }
 
-fn strip_underscores(text: &str) -> Option<String> {
-    if text.ends_with('_') || text.contains("__") || text.contains("_.") || text.contains("._") {
-        return None;
+/// The text without underscores; None if one is not between digits, the base prefix counting as one.
+fn strip_underscores(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('_') {
+        return Some(Cow::Borrowed(text));
     }
-    Some(text.replace('_', ""))
+    let bytes = text.as_bytes();
+    let is_hex = text.starts_with("0x");
+    let is_digit = |at: usize| {
+        let byte = bytes.get(at)?;
+        Some(byte.is_ascii_digit() || (is_hex && (byte.is_ascii_hexdigit() || at == 1)))
+    };
+    for at in (0..bytes.len()).filter(|at| bytes[*at] == b'_') {
+        if !is_digit(at.checked_sub(1)?)? || !is_digit(at + 1)? {
+            return None;
+        }
+    }
+    Some(Cow::Owned(text.replace('_', "")))
 }
 
 /// `FormatFloat(value, 'f', -1, 64)`: the fewest digits that read back equal, never an exponent; `NaN`, `+Inf`, `-Inf`.
@@ -172,14 +184,16 @@ mod tests {
             ("-Infinity", f64::NEG_INFINITY),
             ("0x1.8p1", 3.0),
             ("0x_1_0p0", 16.0),
+            ("1_000.5_0", 1000.5),
             ("0X1p-1074", 5e-324),
             ("1e-400", 0.0),
         ] {
-            let expected = if text == "0x_1_0p0" { 16.0 } else { value };
-            assert_eq!(parse_float(text), Ok(expected), "{text}");
+            assert_eq!(parse_float(text), Ok(value), "{text}");
         }
         assert!(parse_float("NaN").expect("a number").is_nan());
-        for bad in ["", ".", "e5", "1_000", "0x10", "+nan", "1e", "--1", "1f", "infin", "0x1p", "1 "] {
+        for bad in [
+            "", ".", "e5", "_1", "1_", "1__0", "1_.5", "1_e5", "0x10", "+nan", "1e", "--1", "1f", "infin", "0x1p", "1 ",
+        ] {
             assert!(parse_float(bad).is_err(), "{bad}");
         }
         assert_eq!(

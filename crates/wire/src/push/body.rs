@@ -1,6 +1,6 @@
 //! From the body as received to the bytes inside, never past the limits.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 
 use bytes::Bytes;
 
@@ -93,14 +93,15 @@ impl Body {
             Encoding::Identity => Ok(self.received.clone()),
             Encoding::Gzip => {
                 let mut reader = flate2::bufread::MultiGzDecoder::new(received);
-                read_bounded(&mut reader, max, received.len())
-                    .map_err(|error| PushError::Compression(gzip_text(&error).to_owned()))
+                let result = read_bounded(&mut reader, max, received.len());
+                let consumed = received.len() - reader.get_ref().len();
+                result.map_err(|error| PushError::Compression(inflate_text(&error, consumed)))
             }
             Encoding::Deflate => {
                 let mut reader = flate2::bufread::DeflateDecoder::new(received);
                 let result = read_bounded(&mut reader, max, received.len());
-                let consumed = received.len() - reader.get_mut().fill_buf().map_or(0, <[u8]>::len);
-                result.map_err(|error| PushError::Compression(flate_text(&error, consumed)))
+                let consumed = received.len() - reader.get_ref().len();
+                result.map_err(|error| PushError::Compression(inflate_text(&error, consumed)))
             }
         }
     }
@@ -130,17 +131,16 @@ fn check_gzip_header(received: &[u8]) -> Result<(), PushError> {
     Err(PushError::Compression(text.to_owned()))
 }
 
-fn gzip_text(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => "unexpected EOF",
-        io::ErrorKind::InvalidInput if error.to_string().contains("header") => "gzip: invalid header",
-        _ => "gzip: invalid checksum or data",
-    }
-}
-
-fn flate_text(error: &io::Error, consumed: usize) -> String {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => "unexpected EOF".to_owned(),
-        _ => format!("flate: corrupt input before offset {consumed}"),
+/// The library's errors in upstream's words.
+fn inflate_text(error: &io::Error, consumed: usize) -> String {
+    let text = error.to_string();
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        "unexpected EOF".to_owned()
+    } else if text.contains("checksum") {
+        "gzip: invalid checksum".to_owned()
+    } else if text.contains("header") {
+        "gzip: invalid header".to_owned()
+    } else {
+        format!("flate: corrupt input before offset {consumed}")
     }
 }

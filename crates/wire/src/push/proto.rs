@@ -307,16 +307,14 @@ impl<'a> Fields<'a> {
 
     #[inline(always)]
     fn advance(&mut self, len: u64) -> Walk<(usize, usize)> {
-        if len > i64::MAX as u64 {
-            return Err(ProtoError::NegativeLength.into());
+        let (at, left) = (self.at, self.end - self.at);
+        if len > left as u64 {
+            // Upstream's signed arithmetic tells the absurd from the merely too long.
+            let negative = len.saturating_add(at as u64) > i64::MAX as u64;
+            return Err(if negative { ProtoError::NegativeLength } else { ProtoError::Truncated }.into());
         }
-        let at = self.at;
-        let end = usize::try_from(len).ok().and_then(|len| at.checked_add(len)).ok_or(ProtoError::NegativeLength)?;
-        if end > self.end {
-            return Err(ProtoError::Truncated.into());
-        }
-        self.at = end;
-        Ok((at, end))
+        self.at = at + len as usize;
+        Ok((at, self.at))
     }
 
     /// Steps over an unknown field. Groups nest; a counter instead of recursion keeps the stack flat.

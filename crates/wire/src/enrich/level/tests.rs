@@ -55,3 +55,57 @@ fn lines_tell() {
         assert_eq!(detector.of_line(line.as_bytes()), level, "{line}");
     }
 }
+
+mod agreement {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The keyword scan as one would write it first.
+    fn slow_keyword(line: &str) -> &'static str {
+        const WORDS: [(&str, &str); 9] = [
+            ("trace", "trace"),
+            ("debug", "debug"),
+            ("fatal", "fatal"),
+            ("critical", "critical"),
+            ("error", "error"),
+            ("err", "error"),
+            ("warning", "warn"),
+            ("warn", "warn"),
+            ("info", "info"),
+        ];
+        let lower = line.to_ascii_lowercase();
+        let left = |at: usize| at == 0 || b" \t\n[({\"=".contains(&lower.as_bytes()[at - 1]);
+        let right = |at: usize| at == lower.len() || b" \t\n[](){}:,!\"=".contains(&lower.as_bytes()[at]);
+        let hits = WORDS.iter().flat_map(|(word, level)| {
+            let places = lower.match_indices(word).map(|(at, _)| at);
+            places.filter(|at| left(*at) && right(at + word.len())).map(|at| (at, *level)).collect::<Vec<_>>()
+        });
+        hits.min().map_or("unknown", |(_, level)| level)
+    }
+
+    proptest! {
+        #[test]
+        fn words_are_found_as_the_slow_way_finds_them(line in "([ \t:;,.=\\[\\]!a-c]|trace|Debug|fatal|CRITICAL|error|err|warn|ing|info|x){0,8}") {
+            let found = keywords::find(line.as_bytes()).unwrap_or("unknown");
+            prop_assert_eq!(found, slow_keyword(&line));
+        }
+
+        #[test]
+        fn the_quick_test_never_hides_a_field(line in "([ =\":,{}]|level|LVL|severity|severity_text|warn|error|a|v){0,10}") {
+            let quick = LevelDetector::default();
+            // A list without a shared letter has no quick test; the added name never occurs.
+            let names: Vec<&str> = DEFAULT_LEVEL_FIELDS.iter().copied().chain(["bcd"]).collect();
+            let plain = LevelDetector::new(&names, 2);
+            prop_assert_eq!(quick.of_line(line.as_bytes()), plain.of_line(line.as_bytes()), "{}", line);
+            let braced = format!("{{{line}}}");
+            prop_assert_eq!(quick.of_line(braced.as_bytes()), plain.of_line(braced.as_bytes()), "{}", braced);
+        }
+
+        #[test]
+        fn any_line_has_a_level(line in prop::collection::vec(any::<u8>(), 0..80)) {
+            let known = ["trace", "debug", "info", "warn", "error", "critical", "fatal", "unknown"];
+            prop_assert!(known.contains(&LevelDetector::new(&[] as &[&str], 0).of_line(&line)));
+        }
+    }
+}

@@ -17,6 +17,12 @@ use crate::push::table::Table;
 /// Seconds of the year 1: the time of an entry without one.
 const ZERO_SECONDS: i64 = -62_135_596_800;
 
+/// Takes a name and value.
+type AddPair<'f> = dyn FnMut(&[u8], &[u8]) -> Result<(), Fault> + 'f;
+
+/// Reads the value of a known field; None leaves it to be skipped.
+type ReadField<'f> = dyn FnMut(&mut Cursor<'_>, &[u8]) -> Option<Result<(), Fault>> + 'f;
+
 pub(super) fn document(cursor: &mut Cursor<'_>, table: &mut Table) -> Result<(), Fault> {
     object(cursor, "push.PushRequest.", &mut |cursor, name| match name {
         b"streams" => Some(
@@ -116,7 +122,7 @@ fn timestamp(cursor: &mut Cursor<'_>, ts: &mut Nanos) -> Result<(), Fault> {
 }
 
 /// An object of texts; `null` counts as an empty text. Sorted by name, the last of a repeated name.
-fn metadata(cursor: &mut Cursor<'_>, add: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
+fn metadata(cursor: &mut Cursor<'_>, add: &mut AddPair<'_>) -> Result<(), Fault> {
     let (start, end) = cursor.skip_value()?;
     let object = &cursor.buf()[start..end];
     let refuse = |found: Option<Kind>, wanted: &str| {
@@ -157,11 +163,7 @@ fn metadata(cursor: &mut Cursor<'_>, add: &mut dyn FnMut(&[u8], &[u8]) -> Result
 }
 
 /// Calls `field` with each name in lower case; what it does not know (None) is skipped.
-fn object(
-    cursor: &mut Cursor<'_>,
-    path: &str,
-    field: &mut dyn FnMut(&mut Cursor<'_>, &[u8]) -> Option<Result<(), Fault>>,
-) -> Result<(), Fault> {
+fn object(cursor: &mut Cursor<'_>, path: &str, field: &mut ReadField<'_>) -> Result<(), Fault> {
     if !cursor.object_start()? {
         return Ok(());
     }
