@@ -95,7 +95,7 @@ fn stats_of(figures: &QueryFigures, entries: usize) -> QueryStats {
 
 /// Writes an answer as clients read it. CPU work.
 fn body_of(answer: &Answer, figures: &QueryFigures, flags: &EncodingFlags) -> Vec<u8> {
-    const NO_WARNINGS: &[&str] = &[];
+    const NO_WARNINGS: &[String] = &[];
     let mut out = Vec::with_capacity(4096);
     match answer {
         Answer::Streams(streams) => {
@@ -125,7 +125,7 @@ fn body_of(answer: &Answer, figures: &QueryFigures, flags: &EncodingFlags) -> Ve
 }
 
 fn write_log_streams(out: &mut Vec<u8>, streams: &[loptr_eval::LogStream], flags: &EncodingFlags, stats: &QueryStats) {
-    const NO_WARNINGS: &[&str] = &[];
+    const NO_WARNINGS: &[String] = &[];
     let mut writer = StreamsWriter::new(out, flags, NO_WARNINGS);
     let categorized = flags.categorize_labels();
     for stream in streams {

@@ -46,39 +46,40 @@ fn push(out: &mut Vec<u8>, text: &[u8], special: impl Fn(u8) -> bool + Copy, sho
     out.push(b'"');
 }
 
-fn push_escaped(out: &mut Vec<u8>, mut text: &[u8], special: impl Fn(u8) -> bool + Copy, short_escapes: bool) {
-    while let Some(at) = find(text, special) {
-        out.extend_from_slice(&text[..at]);
-        let byte = text[at];
-        match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            8 if short_escapes => out.extend_from_slice(b"\\b"),
-            12 if short_escapes => out.extend_from_slice(b"\\f"),
-            _ => {
-                let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&digits);
+fn push_escaped(out: &mut Vec<u8>, text: &[u8], special: impl Fn(u8) -> bool + Copy, short_escapes: bool) {
+    let mut written = 0;
+    for (at, chunk) in text.chunks(32).enumerate() {
+        // No early exit inside: the compiler turns this into a few vector compares. Most chunks end here.
+        if !chunk.iter().fold(false, |any, byte| any | special(*byte)) {
+            continue;
+        }
+        for (place, &byte) in chunk.iter().enumerate() {
+            if special(byte) {
+                let place = at * 32 + place;
+                out.extend_from_slice(&text[written..place]);
+                push_escape(out, byte, short_escapes);
+                written = place + 1;
             }
         }
-        text = &text[at + 1..];
     }
-    out.extend_from_slice(text);
+    out.extend_from_slice(&text[written..]);
 }
 
-fn find(text: &[u8], special: impl Fn(u8) -> bool + Copy) -> Option<usize> {
-    let mut at = 0;
-    let mut chunks = text.chunks_exact(32);
-    for chunk in &mut chunks {
-        // No early exit inside: the compiler turns this into a few vector compares.
-        if chunk.iter().fold(false, |any, byte| any | special(*byte)) {
-            return chunk.iter().position(|byte| special(*byte)).map(|found| at + found);
+#[inline]
+fn push_escape(out: &mut Vec<u8>, byte: u8, short_escapes: bool) {
+    match byte {
+        b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        8 if short_escapes => out.extend_from_slice(b"\\b"),
+        12 if short_escapes => out.extend_from_slice(b"\\f"),
+        _ => {
+            let digits = [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+            out.extend_from_slice(b"\\u00");
+            out.extend_from_slice(&digits);
         }
-        at += chunk.len();
     }
-    chunks.remainder().iter().position(|byte| special(*byte)).map(|found| at + found)
 }
 
 /// `{"name":"value",…}`
