@@ -298,6 +298,7 @@ fn query_limits(limits: &Limits) -> QueryLimits {
         max_series: limits.max_query_series,
         max_matchers: limits.max_streams_matchers_per_query,
         timeout: limits.query_timeout,
+        split: limits.split_queries_by_interval,
     }
 }
 
