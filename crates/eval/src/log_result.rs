@@ -152,6 +152,16 @@ impl LogCollector {
         full.then(|| self.kept.peek().map_or(Nanos(0), |worst| worst.entry.ts))
     }
 
+    /// Entries kept.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     /// Bytes held, roughly: charge them to the query.
     pub fn held_bytes(&self) -> usize {
         self.held_bytes

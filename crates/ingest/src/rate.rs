@@ -4,19 +4,19 @@ use loptr_model::Nanos;
 
 /// Bytes still allowed, refilled with time.
 #[derive(Clone, Copy, Debug)]
-pub struct TokenBucket {
+pub(crate) struct TokenBucket {
     tokens: f64,
     at: Nanos,
 }
 
 impl TokenBucket {
     /// A full bucket.
-    pub fn full(burst: f64, now: Nanos) -> Self {
+    pub(crate) fn full(burst: f64, now: Nanos) -> Self {
         Self { tokens: burst, at: now }
     }
 
     /// Takes `bytes` if that many are allowed at `now` (monotonic); takes nothing otherwise.
-    pub fn take(&mut self, bytes: f64, rate: f64, burst: f64, now: Nanos) -> bool {
+    pub(crate) fn take(&mut self, bytes: f64, rate: f64, burst: f64, now: Nanos) -> bool {
         let passed = (now.0 - self.at.0).max(0) as f64 / 1e9;
         self.tokens = (self.tokens + passed * rate).min(burst);
         self.at = now;

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use loptr_model::{Fingerprint, Labels, TenantId};
@@ -17,17 +17,17 @@ use crate::log::segments;
 
 /// What was found.
 #[derive(Debug, Default)]
-pub struct Recovered {
+pub(crate) struct Recovered {
     /// Chunks in the bucket that no uploaded index names yet, with the segment of their record.
-    pub unshipped: Vec<(Flushed, u64)>,
+    pub(crate) unshipped: Vec<(Flushed, u64)>,
     /// Number the next segment gets.
-    pub next_segment: u64,
+    pub(crate) next_segment: u64,
     /// Number the next entry gets.
-    pub next_seq: u64,
+    pub(crate) next_seq: u64,
     /// Entries appended.
-    pub entries: u64,
+    pub(crate) entries: u64,
     /// Damaged places met.
-    pub corruptions: u64,
+    pub(crate) corruptions: u64,
 }
 
 /// Why the log cannot be replayed.
@@ -54,9 +54,9 @@ pub enum ReplayError {
 type StreamKey = (TenantId, Fingerprint, Labels);
 
 /// Reads the log in `dir`. `append` gets each entry that lies in no flushed chunk: stream, number, segment, entry.
-pub fn replay(
+pub(crate) fn replay(
     disk: &Arc<dyn Disk>,
-    dir: &std::path::Path,
+    dir: &Path,
     mut append: impl FnMut(&TenantId, &Labels, Fingerprint, u64, u64, loptr_model::Entry<'_>),
 ) -> Result<Recovered, ReplayError> {
     let found = segments(&**disk, dir).map_err(|source| ReplayError::Disk { path: dir.to_owned(), source })?;
@@ -109,17 +109,17 @@ pub fn replay(
 /// Calls `visit` with each whole record of one segment; returns the number its header promises entries from.
 fn read(
     disk: &Arc<dyn Disk>,
-    path: &PathBuf,
+    path: &Path,
     recovered: &mut Recovered,
     tell: bool,
     mut visit: impl FnMut(Record<'_>),
 ) -> Result<u64, ReplayError> {
-    let bytes = disk.read(path).map_err(|source| ReplayError::Disk { path: path.clone(), source })?;
+    let bytes = disk.read(path).map_err(|source| ReplayError::Disk { path: path.to_owned(), source })?;
     let mut reader = match SegmentReader::open(&bytes) {
         Ok(reader) => reader,
         // A segment cut inside its header was begun and holds nothing that was acknowledged.
         Err(WalError::Header { .. }) if bytes.len() < loptr_wal::HEADER_BYTES => return Ok(0),
-        Err(source) => return Err(ReplayError::Segment { path: path.clone(), source }),
+        Err(source) => return Err(ReplayError::Segment { path: path.to_owned(), source }),
     };
     loop {
         for record in reader.by_ref() {

@@ -28,7 +28,7 @@ use loptr_storage::{Bucket, IndexStore, IndexedStream};
 
 use crate::error::QueryError;
 use crate::limits::QueryLimits;
-use crate::plan::{Piece, PlannedStream, plan, windows};
+use crate::plan::{Piece, PlannedStream, Windows, plan};
 use crate::recent::Recent;
 use crate::source::{ChunkSource, ScanCounters};
 
@@ -203,7 +203,8 @@ impl QueryEngine {
         let streams = self.streams(&running, &request.query.matchers, range).await?;
         let (direction, limit) = (request.direction, request.limit);
         let mut collected = LogCollector::new(limit, direction, request.interval_ns);
-        for window in windows(&streams, range, direction == Direction::Backward, limit) {
+        let mut windows = Windows::new(&streams, range, direction == Direction::Backward, limit);
+        while let Some(window) = windows.next(collected.len()) {
             let pieces: Vec<Piece> = streams.iter().filter_map(|stream| stream.piece(window)).collect();
             let interval_ns = request.interval_ns;
             let job = |piece: Piece| {

@@ -51,7 +51,6 @@ pub(crate) struct PlannedStream {
 pub(crate) struct Piece {
     pub(crate) stream: Arc<PlannedStream>,
     pub(crate) range: TimeRange,
-    pub(crate) bytes: u64,
 }
 
 /// Puts memory, pending chunks and index together, stream by stream.
@@ -61,7 +60,8 @@ pub(crate) fn plan(
     counters: &Arc<ScanCounters>,
 ) -> Vec<Arc<PlannedStream>> {
     type Key = (Fingerprint, Labels);
-    let mut streams: HashMap<Key, (Vec<Arc<ChunkSource>>, Vec<Arc<LazyChunk>>)> = HashMap::new();
+    type Parts = (Vec<Arc<ChunkSource>>, Vec<Arc<LazyChunk>>);
+    let mut streams: HashMap<Key, Parts> = HashMap::new();
     for RecentStream { labels, fingerprint, chunks } in recent {
         let heads = chunks.into_iter().map(|chunk| {
             let name = format!("chunk in memory of stream {labels}");
@@ -97,22 +97,21 @@ impl PlannedStream {
         for chunk in self.chunks_in(range) {
             let (from, _) = chunk.span();
             if bytes + chunk.bytes > PIECE_BYTES && from > start && from < range.end {
-                pieces.push(Piece { stream: self.clone(), range: TimeRange::new(start, from), bytes });
+                pieces.push(Piece { stream: self.clone(), range: TimeRange::new(start, from) });
                 (start, bytes) = (from, 0);
             }
             bytes += chunk.bytes;
         }
         if bytes > 0 || self.heads_in(TimeRange::new(start, range.end)).next().is_some() {
-            pieces.push(Piece { stream: self.clone(), range: TimeRange::new(start, range.end), bytes });
+            pieces.push(Piece { stream: self.clone(), range: TimeRange::new(start, range.end) });
         }
         pieces
     }
 
     /// The whole of `range` as one piece; `None` if nothing lies there.
     pub(crate) fn piece(self: &Arc<Self>, range: TimeRange) -> Option<Piece> {
-        let bytes: u64 = self.chunks_in(range).map(|chunk| chunk.bytes).sum();
-        let any = bytes > 0 || self.heads_in(range).next().is_some();
-        any.then(|| Piece { stream: self.clone(), range, bytes })
+        let any = self.chunks_in(range).next().is_some() || self.heads_in(range).next().is_some();
+        any.then(|| Piece { stream: self.clone(), range })
     }
 
     pub(crate) fn chunks_in(&self, range: TimeRange) -> impl Iterator<Item = &Arc<LazyChunk>> {
@@ -133,70 +132,88 @@ impl PlannedStream {
 /// Below this a log query reads its range in one go.
 const ONE_WINDOW_BYTES: u64 = 32 << 20;
 /// Uncompressed bytes of the first window, about.
-const FIRST_WINDOW_BYTES: u64 = 8 << 20;
-/// How much larger the second window is; the third is the rest.
-const WINDOW_GROWTH: u64 = 8;
+const FIRST_WINDOW_BYTES: f64 = (8 << 20) as f64;
 /// Resolution of the estimate where data lies.
 const BINS: usize = 256;
 
-/// Cuts `range` into at most three windows from the end a log query starts at, so that a limit is met early. A block
-/// that crosses a cut is decoded on both sides, which is why there are few.
-pub(crate) fn windows(
-    streams: &[Arc<PlannedStream>],
-    range: TimeRange,
+/// Cuts a log query's range into windows from the end it starts at, so that a limit is met early. A block that crosses
+/// a cut is decoded on both sides, so there are few: a small one, then as much as the hits so far say is needed, and all
+/// the rest when there was none.
+#[derive(Debug)]
+pub(crate) struct Windows {
+    /// Where the whole range starts: bins are counted from here.
+    start: Nanos,
+    rest: TimeRange,
     backward: bool,
     limit: usize,
-) -> Vec<TimeRange> {
-    let span = range.end.0.saturating_sub(range.start.0);
-    let total: u64 = streams.iter().flat_map(|stream| stream.chunks_in(range)).map(|chunk| chunk.bytes).sum();
-    if total <= ONE_WINDOW_BYTES || span < BINS as i64 {
-        return vec![range];
+    /// Estimated bytes and entries by time, in reading order; none when the range is read in one go.
+    bins: Vec<(f64, f64)>,
+    width: i64,
+    next_bin: usize,
+    read_bytes: f64,
+}
+
+impl Windows {
+    pub(crate) fn new(streams: &[Arc<PlannedStream>], range: TimeRange, backward: bool, limit: usize) -> Self {
+        let span = range.end.0.saturating_sub(range.start.0);
+        let width = span / BINS as i64 + 1;
+        let chunks = || streams.iter().flat_map(|stream| stream.chunks_in(range));
+        let total: u64 = chunks().map(|chunk| chunk.bytes).sum();
+        let mut bins = Vec::new();
+        if total > ONE_WINDOW_BYTES && span >= BINS as i64 {
+            bins = vec![(0.0, 0.0); BINS];
+            let bin_of = |ts: Nanos| (ts.0.saturating_sub(range.start.0) / width).clamp(0, BINS as i64 - 1) as usize;
+            for chunk in chunks() {
+                let (from, through) = chunk.span();
+                let (first, last) = (bin_of(from), bin_of(through));
+                let share = 1.0 / (last - first + 1) as f64;
+                for (bytes, entries) in &mut bins[first..=last] {
+                    *bytes += chunk.bytes as f64 * share;
+                    *entries += chunk.entries as f64 * share;
+                }
+            }
+            if backward {
+                bins.reverse();
+            }
+        }
+        Self { start: range.start, rest: range, backward, limit, bins, width, next_bin: 0, read_bytes: 0.0 }
     }
-    // Bytes and entries by time, each chunk's spread evenly over its span.
-    let width = span / BINS as i64 + 1;
-    let bin_of = |ts: Nanos| ((ts.0.saturating_sub(range.start.0)) / width).clamp(0, BINS as i64 - 1) as usize;
-    let mut bins = [(0.0f64, 0.0f64); BINS];
-    for chunk in streams.iter().flat_map(|stream| stream.chunks_in(range)) {
-        let (from, through) = chunk.span();
-        let (first, last) = (bin_of(from), bin_of(through));
-        let share = 1.0 / (last - first + 1) as f64;
-        for (bytes, entries) in &mut bins[first..=last] {
-            *bytes += chunk.bytes as f64 * share;
-            *entries += chunk.entries as f64 * share;
+
+    /// The next window, after `hits` entries were found in those before; `None` when all was read.
+    pub(crate) fn next(&mut self, hits: usize) -> Option<TimeRange> {
+        if self.rest.is_empty() {
+            return None;
         }
-    }
-    let mut windows = Vec::new();
-    let mut rest = range;
-    let (mut bytes, mut entries) = (0.0, 0.0);
-    let mut target = FIRST_WINDOW_BYTES as f64;
-    let wanted = limit.saturating_mul(2) as f64;
-    for step in 0..BINS - 1 {
-        let bin = if backward { BINS - 1 - step } else { step };
-        bytes += bins[bin].0;
-        entries += bins[bin].1;
-        if bytes < target || windows.is_empty() && entries < wanted {
-            continue;
+        let first = self.read_bytes == 0.0;
+        let wanted_bytes = match hits {
+            _ if first => FIRST_WINDOW_BYTES,
+            0 => f64::INFINITY,
+            hits => self.read_bytes / hits as f64 * self.limit.saturating_sub(hits) as f64 * 1.5,
+        };
+        let wanted_entries = if first { self.limit as f64 * 2.0 } else { 0.0 };
+        let (mut bytes, mut entries) = (0.0, 0.0);
+        while self.next_bin < self.bins.len() && (bytes < wanted_bytes || entries < wanted_entries) {
+            bytes += self.bins[self.next_bin].0;
+            entries += self.bins[self.next_bin].1;
+            self.next_bin += 1;
         }
-        let edge = if backward { bin } else { bin + 1 };
-        let cut = Nanos(range.start.0.saturating_add(width.saturating_mul(edge as i64)));
-        if cut <= rest.start || cut >= rest.end {
-            continue;
-        }
-        if backward {
-            windows.push(TimeRange::new(cut, rest.end));
-            rest.end = cut;
+        self.read_bytes += bytes.max(1.0);
+        let cut_at = self.width.saturating_mul(self.next_bin as i64);
+        let window = if self.next_bin >= self.bins.len() {
+            self.rest
+        } else if self.backward {
+            let edge = self.width.saturating_mul((self.bins.len() - self.next_bin) as i64);
+            TimeRange { start: self.start.saturating_add(edge).clamp(self.rest.start, self.rest.end), ..self.rest }
         } else {
-            windows.push(TimeRange::new(rest.start, cut));
-            rest.start = cut;
+            TimeRange { end: self.start.saturating_add(cut_at).clamp(self.rest.start, self.rest.end), ..self.rest }
+        };
+        if self.backward {
+            self.rest.end = window.start;
+        } else {
+            self.rest.start = window.end;
         }
-        if windows.len() == 2 {
-            break;
-        }
-        bytes = 0.0;
-        target *= WINDOW_GROWTH as f64;
+        if window.is_empty() { self.next(hits) } else { Some(window) }
     }
-    windows.push(rest);
-    windows
 }
 
 #[cfg(test)]
@@ -227,18 +244,20 @@ mod tests {
         let chunks: Vec<(i64, i64, u32)> = (0..100).map(|at| (at * 1000, at * 1000 + 999, 4096)).collect();
         let streams = [stream(&chunks)];
         let range = TimeRange::new(Nanos(0), Millis(100_000).to_nanos());
-        for backward in [true, false] {
-            let mut tiles = windows(&streams, range, backward, 100);
-            assert_eq!(tiles.len(), 3);
+        for (backward, hits) in [(true, 0), (false, 0), (true, 40), (false, 40)] {
+            let mut windows = Windows::new(&streams, range, backward, 100);
+            let mut tiles: Vec<TimeRange> = std::iter::from_fn(|| windows.next(hits)).collect();
+            assert!(tiles.len() >= 2 && (hits > 0 || tiles.len() == 2), "{tiles:?}");
             assert!(tiles[0].end.0 - tiles[0].start.0 < tiles[1].end.0 - tiles[1].start.0);
             if backward {
                 tiles.reverse();
             }
-            assert_eq!((tiles[0].start, tiles[2].end), (range.start, range.end));
+            assert_eq!((tiles[0].start, tiles[tiles.len() - 1].end), (range.start, range.end));
             assert!(tiles.windows(2).all(|pair| pair[0].end == pair[1].start));
         }
         let small = [stream(&[(0, 99_999, 1024)])];
-        assert_eq!(windows(&small, range, true, 100), [range]);
+        let mut windows = Windows::new(&small, range, true, 100);
+        assert_eq!((windows.next(0), windows.next(0)), (Some(range), None));
     }
 
     #[test]

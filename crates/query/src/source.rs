@@ -150,7 +150,8 @@ impl Source for ChunkSource {
             }
             visit(entry)
         };
-        let mut hand_on = HandOn { chunk: &self.chunk, symbols: None, range, metadata: Vec::new(), handed: 0, visit: &mut spared };
+        let mut hand_on =
+            HandOn { chunk: &self.chunk, symbols: None, range, metadata: Vec::new(), handed: 0, visit: &mut spared };
         let mut same: SameTime<'_> = SameTime::default();
         match finder {
             Some(finder) => {

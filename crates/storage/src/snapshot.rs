@@ -51,28 +51,26 @@ impl IndexSnapshot {
         from: Millis,
         through: Millis,
     ) -> Result<Vec<IndexedStream>, StorageError> {
-        let mut found: HashMap<(Fingerprint, Labels), BTreeSet<(Millis, Millis, u32)>> = HashMap::new();
-        let mut metas: HashMap<(Fingerprint, Millis, Millis, u32), ChunkMeta> = HashMap::new();
+        let mut found: HashMap<(Fingerprint, Labels), BTreeMap<ChunkKey, ChunkMeta>> = HashMap::new();
         self.select(matchers, from, through, |series| {
             let mut chunks = series.chunks(from, through)?.peekable();
             if chunks.peek().is_none() {
                 return Ok(());
             }
             let fingerprint = series.fingerprint();
-            let keys = found.entry((fingerprint, labels_of(series))).or_default();
+            let named = found.entry((fingerprint, labels_of(series))).or_default();
             for chunk in chunks {
                 let chunk = chunk?;
-                keys.insert((chunk.min, chunk.max, chunk.checksum));
-                metas.insert((fingerprint, chunk.min, chunk.max, chunk.checksum), chunk);
+                named.insert(key_of(&chunk), chunk);
             }
             Ok(())
         })?;
         let mut streams: Vec<IndexedStream> = found
             .into_iter()
-            .map(|((fingerprint, labels), keys)| IndexedStream {
+            .map(|((fingerprint, labels), named)| IndexedStream {
                 labels,
                 fingerprint,
-                chunks: keys.into_iter().map(|(min, max, sum)| metas[&(fingerprint, min, max, sum)]).collect(),
+                chunks: named.into_values().collect(),
             })
             .collect();
         streams.sort_by(|a, b| (a.fingerprint, &a.labels).cmp(&(b.fingerprint, &b.labels)));
@@ -143,6 +141,13 @@ impl IndexSnapshot {
     }
 }
 
+/// What names a chunk of a stream.
+type ChunkKey = (Millis, Millis, u32);
+
+fn key_of(chunk: &ChunkMeta) -> ChunkKey {
+    (chunk.min, chunk.max, chunk.checksum)
+}
+
 fn labels_of(series: &Series<'_>) -> Labels {
     Labels::from_pairs(series.labels())
 }
@@ -153,12 +158,11 @@ pub fn merge_streams(all: impl IntoIterator<Item = IndexedStream>) -> Vec<Indexe
     for stream in all {
         merged.entry((stream.fingerprint, stream.labels)).or_default().extend(stream.chunks);
     }
-    let key = |chunk: &ChunkMeta| (chunk.min, chunk.max, chunk.checksum);
     merged
         .into_iter()
         .map(|((fingerprint, labels), mut chunks)| {
-            chunks.sort_by_key(key);
-            chunks.dedup_by_key(|chunk| key(chunk));
+            chunks.sort_by_key(key_of);
+            chunks.dedup_by_key(|chunk| key_of(chunk));
             IndexedStream { labels, fingerprint, chunks }
         })
         .collect()

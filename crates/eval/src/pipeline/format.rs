@@ -18,13 +18,12 @@ struct Live<'a> {
 
 impl Fields for Live<'_> {
     fn value(&self, name: &str) -> Option<&[u8]> {
-        match name {
-            ERROR => Some(self.labels.error()).filter(|error| !error.is_empty()),
-            ERROR_DETAILS if self.labels.has_changes() => {
-                Some(self.labels.details()).filter(|details| !details.is_empty())
-            }
-            _ => self.labels.get_by_text(name),
-        }
+        let state = match name {
+            ERROR => self.labels.error(),
+            ERROR_DETAILS if self.labels.has_changes() => self.labels.details(),
+            _ => b"",
+        };
+        if state.is_empty() { self.labels.get_by_text(name) } else { Some(state) }
     }
 
     fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {

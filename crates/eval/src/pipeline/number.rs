@@ -81,7 +81,7 @@ fn hex_float(body: &str) -> Option<f64> {
 
 /// `time.ParseDuration`, nanoseconds.
 pub(crate) fn parse_duration(text: &[u8]) -> Result<i64, String> {
-    let invalid = || format!("time: invalid duration {}", go_quote_bytes(text));
+    let invalid = || format!("time: invalid duration {}", quote_for_time(text));
     let (negative, mut rest) = match text {
         [b'-', rest @ ..] => (true, rest),
         [b'+', rest @ ..] => (false, rest),
@@ -123,7 +123,7 @@ pub(crate) fn parse_duration(text: &[u8]) -> Result<i64, String> {
         }
         let unit_len = rest.iter().position(|&b| b == b'.' || b.is_ascii_digit()).unwrap_or(rest.len());
         if unit_len == 0 {
-            return Err(format!("time: missing unit in duration {}", go_quote_bytes(text)));
+            return Err(format!("time: missing unit in duration {}", quote_for_time(text)));
         }
         let unit = &rest[..unit_len];
         rest = &rest[unit_len..];
@@ -135,7 +135,7 @@ pub(crate) fn parse_duration(text: &[u8]) -> Result<i64, String> {
             b"m" => 60_000_000_000,
             b"h" => 3_600_000_000_000,
             _ => {
-                let (unit, text) = (go_quote_bytes(unit), go_quote_bytes(text));
+                let (unit, text) = (quote_for_time(unit), quote_for_time(text));
                 return Err(format!("time: unknown unit {unit} in duration {text}"));
             }
         };
@@ -149,6 +149,20 @@ pub(crate) fn parse_duration(text: &[u8]) -> Result<i64, String> {
         (true, total) => Ok((total as i64).wrapping_neg()),
         (false, total) => i64::try_from(total).map_err(|_| invalid()),
     }
+}
+
+/// As Go's `time` package quotes: what is not printable ASCII is written byte by byte.
+fn quote_for_time(text: &[u8]) -> String {
+    let mut out = String::from("\"");
+    for &b in text {
+        match b {
+            b'"' | b'\\' => out.extend(['\\', char::from(b)]),
+            b' '..0x80 => out.push(char::from(b)),
+            _ => write!(out, "\\x{b:02x}").expect("writing to a String cannot fail"),
+        }
+    }
+    out.push('"');
+    out
 }
 
 fn leading_int(text: &[u8]) -> Option<(u64, &[u8])> {
@@ -221,6 +235,7 @@ mod tests {
         assert_eq!(bad("5"), "time: missing unit in duration \"5\"");
         assert_eq!(bad("abc"), "time: invalid duration \"abc\"");
         assert_eq!(bad(""), "time: invalid duration \"\"");
+        assert_eq!(bad("\né\""), "time: invalid duration \"\\x0a\\xc3\\xa9\\\"\"");
         assert_eq!(bad("9999999h"), "time: invalid duration \"9999999h\"");
     }
 

@@ -69,6 +69,7 @@ pub struct RangePlan {
 impl RangePlan {
     /// `pushdown` is the grouping of a `sum` around the operation, as [`crate::leaves`] finds it.
     pub fn new(aggregation: &RangeAggregation, pushdown: Option<&Grouping>, steps: Steps) -> Result<Self, EvalError> {
+        check_steps(steps)?;
         let range = &aggregation.range;
         let kind = match aggregation.op {
             RangeOp::Count | RangeOp::Absent => Kind::Count,
@@ -125,6 +126,20 @@ impl RangePlan {
     pub fn counts_bytes(&self) -> bool {
         self.finish.kind == Kind::Bytes
     }
+}
+
+/// More steps than any answer may have: memory is set aside for each.
+const MAX_STEPS: u32 = 1 << 16;
+
+/// Refuses a number of steps that nobody may ask for; the limit of 11,000 points is the caller's to check.
+pub(crate) fn check_steps(steps: Steps) -> Result<(), EvalError> {
+    if steps.count() > MAX_STEPS {
+        return Err(EvalError::Invalid(format!(
+            "exceeded maximum resolution of {MAX_STEPS} points per time series. Try increasing the value of the step \
+             parameter"
+        )));
+    }
+    Ok(())
 }
 
 /// Equality matchers of the selector whose names occur once.

@@ -79,6 +79,7 @@ pub fn evaluate(
     if steps.count() == 0 {
         return Err(EvalError::Internal("unexpected empty result".into()));
     }
+    crate::range::check_steps(steps)?;
     let mut leaves = leaves.into_iter();
     let node = eval(expr, steps, &mut leaves)?;
     if leaves.next().is_some() {

@@ -1,7 +1,7 @@
 //! `| json`: every member of the object becomes a label, nested ones joined by `_`.
 
 use super::super::label_filter::LabelFilter;
-use super::super::labels::LineLabels;
+use super::super::labels::{DUPLICATE_SUFFIX, LineLabels};
 use super::json_scan::{Stop, Value, each_member, push_string};
 use super::{JSON_ERROR, Keys, Rejected, offer, parser_error, sanitize};
 
@@ -94,7 +94,16 @@ impl Json {
                 (!name.is_empty()).then_some(name)
             })
         };
-        let Some(name) = name else { return Ok(()) };
+        let Some(mut name) = name else { return Ok(()) };
+        if depth > 0
+            && key.first().is_none_or(|b| !b.is_ascii_graphic())
+            && sanitize(key, false).is_none()
+            && labels.name_for_parsed(name) != name
+        {
+            // The suffix of a blank key is a part of its own.
+            let suffixed = format!("{}_{DUPLICATE_SUFFIX}", self.prefix);
+            name = labels.name(&suffixed);
+        }
         let push = |out: &mut Vec<u8>| match value {
             Value::String(text) => push_string(out, text),
             Value::Number(text) | Value::Boolean(text) => out.extend_from_slice(text),
@@ -144,6 +153,7 @@ mod tests {
     fn taken_names_get_the_suffix() {
         let stream = [("lvl", "s"), ("lvl_x", "s")];
         assert_eq!(json(r#"{"lvl":"a","lvl":{"x":1}}"#, &stream), r#"{lvl_extracted="a", lvl_x_extracted="1"}"#);
+        assert_eq!(json(r#"{"lvl":{"":1}}"#, &stream), r#"{lvl__extracted="1"}"#);
     }
 
     #[test]

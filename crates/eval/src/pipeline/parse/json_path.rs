@@ -113,6 +113,10 @@ impl JsonPaths {
         value_at: usize,
         labels: &mut LineLabels,
     ) -> Option<()> {
+        self.scratch.clear();
+        if escaped && !unescape(key, &mut self.scratch) {
+            return None;
+        }
         if level > self.longest as i64 {
             return Some(());
         }
@@ -128,11 +132,7 @@ impl JsonPaths {
         self.keys.truncate(level);
         let start = self.keys[level - 1].0;
         self.key_text.truncate(start);
-        if !escaped {
-            self.key_text.extend_from_slice(key);
-        } else if !unescape(key, &mut self.key_text) {
-            return None;
-        }
+        self.key_text.extend_from_slice(if escaped { &self.scratch } else { key });
         self.keys[level - 1] = (start, self.key_text.len());
         for at in 0..self.paths.len() {
             if self.found[at] || self.paths[at].len() != level || !self.leads_here(at, level) {

@@ -23,6 +23,9 @@ const LOGFMT_ERROR: &str = "LogfmtParserErr";
 /// Keys remembered before a cache starts over.
 const MAX_KEYS: usize = 8192;
 
+/// Bytes of keys remembered before a cache starts over.
+const MAX_KEY_BYTES: usize = 1 << 20;
+
 /// A filter on a label just written rejects the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Rejected;
@@ -113,8 +116,11 @@ fn has_replacement(value: &[u8]) -> bool {
 #[derive(Clone, Debug, Default)]
 struct Keys {
     generation: u64,
-    known: HashMap<Box<[u8]>, Option<NameId>, FixedState>,
-    order: Vec<(Box<[u8]>, Option<NameId>)>,
+    known: Vec<(Box<[u8]>, Option<NameId>)>,
+    by_key: HashMap<Box<[u8]>, usize, FixedState>,
+    bytes: usize,
+    /// Which key came at each place of the last line.
+    order: Vec<usize>,
     at: usize,
 }
 
@@ -122,44 +128,41 @@ impl Keys {
     /// Begins a line.
     fn start(&mut self, labels: &LineLabels) {
         self.at = 0;
-        if self.generation != labels.generation() || self.known.len() > MAX_KEYS {
+        if self.generation != labels.generation() || self.known.len() > MAX_KEYS || self.bytes > MAX_KEY_BYTES {
             self.generation = labels.generation();
             self.known.clear();
+            self.by_key.clear();
             self.order.clear();
+            self.bytes = 0;
         }
     }
 
     /// The name of `key`; `make` makes it the first time.
+    #[inline]
     fn name(&mut self, labels: &mut LineLabels, key: &[u8], make: impl FnOnce() -> Option<String>) -> Option<NameId> {
         let at = self.at;
         self.at += 1;
-        match self.order.get(at) {
-            Some((known, name)) if **known == *key => *name,
-            _ => self.look_up(labels, at, key, make),
+        if let Some(&last) = self.order.get(at)
+            && *self.known[last].0 == *key
+        {
+            return self.known[last].1;
         }
-    }
-
-    fn look_up(
-        &mut self,
-        labels: &mut LineLabels,
-        at: usize,
-        key: &[u8],
-        make: impl FnOnce() -> Option<String>,
-    ) -> Option<NameId> {
-        let name = match self.known.get(key) {
-            Some(&name) => name,
+        let found = match self.by_key.get(key) {
+            Some(&found) => found,
             None => {
                 let name = make().map(|text| labels.name(&text));
-                self.known.insert(key.into(), name);
-                name
+                self.known.push((key.into(), name));
+                self.by_key.insert(key.into(), self.known.len() - 1);
+                self.bytes += 2 * key.len() + 64;
+                self.known.len() - 1
             }
         };
-        if at == self.order.len() && at < MAX_KEYS {
-            self.order.push((key.into(), name));
-        } else if let Some(slot) = self.order.get_mut(at) {
-            *slot = (key.into(), name);
+        if at < self.order.len() {
+            self.order[at] = found;
+        } else if at == self.order.len() && at < MAX_KEYS {
+            self.order.push(found);
         }
-        name
+        self.known[found].1
     }
 }
 

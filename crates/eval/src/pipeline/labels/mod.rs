@@ -4,6 +4,8 @@
 //! ([`NameId`]) within one stream's pipeline, values lie in one buffer that is reused from line to line, so a line
 //! that brings no new label set allocates nothing. The sets that come out are numbered too ([`LabelsId`]).
 
+mod result;
+
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
@@ -22,6 +24,9 @@ pub(crate) const DUPLICATE_SUFFIX: &str = "_extracted";
 
 /// Names interned beyond the fixed ones before the table starts over: bounds what odd lines can make it hold.
 const MAX_NAMES: usize = 8192;
+
+/// As [`MAX_NAMES`], bytes of names.
+const MAX_NAME_BYTES: usize = 1 << 20;
 
 /// A label name within one stream's pipeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -102,6 +107,7 @@ pub(crate) struct LineLabels {
     names: Vec<NameInfo>,
     by_text: HashMap<Box<str>, NameId, FixedState>,
     fixed: usize,
+    name_bytes: usize,
     values: Vec<u8>,
     added: Vec<Added>,
     /// How many of them are metadata: these come first.
@@ -133,6 +139,7 @@ impl LineLabels {
             names: Vec::new(),
             by_text: HashMap::default(),
             fixed: 0,
+            name_bytes: 0,
             values: Vec::new(),
             added: Vec::new(),
             metadata_count: 0,
@@ -161,7 +168,7 @@ impl LineLabels {
 
     /// Forgets the last line.
     pub(crate) fn start(&mut self) {
-        if self.names.len() > self.fixed + MAX_NAMES {
+        if self.names.len() > self.fixed + MAX_NAMES || self.name_bytes > MAX_NAME_BYTES {
             self.forget_names();
         }
         self.values.clear();
@@ -181,6 +188,7 @@ impl LineLabels {
         for info in &mut self.names {
             info.suffixed = None;
         }
+        self.name_bytes = 0;
         self.metadata_names.clear();
         self.by_key.clear();
         self.last = None;
@@ -198,6 +206,7 @@ impl LineLabels {
             return id;
         }
         let id = NameId(self.names.len() as u32);
+        self.name_bytes += 2 * text.len();
         self.names.push(NameInfo {
             text: text.into(),
             base: self.stream.iter().position(|(name, value)| name == text && !value.is_empty()),
@@ -370,8 +379,16 @@ impl LineLabels {
         self.added.iter().any(|label| label.category == Category::Parsed && label.name == name)
     }
 
-    /// Calls `visit` with every label, in no order; error labels last.
+    /// Calls `visit` with every label, in no order, as templates see them: the error state hides labels of its names.
     pub(crate) fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+        let has_error = !self.error.is_empty();
+        let has_details = !self.details.is_empty() && self.has_changes();
+        if has_error {
+            visit(ERROR, &self.error);
+        }
+        if has_details {
+            visit(ERROR_DETAILS, &self.details);
+        }
         for (name, value) in self.stream.iter() {
             let hidden = |id: &NameId| self.deleted.contains(id) || self.added.iter().any(|label| label.name == *id);
             if !self.by_text.get(name).is_some_and(hidden) {
@@ -382,13 +399,12 @@ impl LineLabels {
             if label.category == Category::Metadata && self.is_parsed(label.name) {
                 continue;
             }
+            match self.names[label.name.0 as usize].special {
+                Special::Error if has_error => continue,
+                Special::Details if has_details => continue,
+                _ => {}
+            }
             visit(&self.names[label.name.0 as usize].text, &self.values[label.start..label.end]);
-        }
-        if !self.error.is_empty() {
-            visit(ERROR, &self.error);
-        }
-        if !self.details.is_empty() && self.has_changes() {
-            visit(ERROR_DETAILS, &self.details);
         }
     }
 
@@ -442,176 +458,6 @@ impl LineLabels {
         &self.details
     }
 
-    /// The number of the line's label set.
-    pub(crate) fn result(&mut self) -> LabelsId {
-        if !self.has_changes() {
-            return LabelsId(0);
-        }
-        self.key.clear();
-        self.key.push(b'r');
-        for label in &self.added {
-            self.key.push(label.category as u8);
-            self.key.extend_from_slice(&label.name.0.to_le_bytes());
-            self.key.extend_from_slice(&((label.end - label.start) as u64).to_le_bytes());
-            self.key.extend_from_slice(&self.values[label.start..label.end]);
-        }
-        for name in &self.deleted {
-            self.key.push(3);
-            self.key.extend_from_slice(&name.0.to_le_bytes());
-        }
-        self.key.push(4);
-        self.key.extend_from_slice(&(self.error.len() as u64).to_le_bytes());
-        self.key.extend_from_slice(&self.error);
-        self.key.extend_from_slice(&self.details);
-        self.lookup(Self::whole)
-    }
-
-    /// The number of the line's label set after grouping; errors bypass it.
-    pub(crate) fn grouped(&mut self, group: &GroupBy) -> LabelsId {
-        if self.has_error() {
-            return self.result();
-        }
-        if group.none || (!group.without && !group.names.is_empty()) {
-            self.key.clear();
-            self.key.push(b'g');
-            for &name in if group.none { &[][..] } else { &group.names } {
-                match self.group_value(name) {
-                    Some((start, end)) => {
-                        let value = match start {
-                            usize::MAX => self.stream.iter().nth(end).map_or(&b""[..], |(_, value)| value.as_bytes()),
-                            start => &self.values[start..end],
-                        };
-                        self.key.push(1);
-                        self.key.extend_from_slice(&(value.len() as u64).to_le_bytes());
-                        self.key.extend_from_slice(value);
-                    }
-                    None => self.key.push(0),
-                }
-            }
-            return self.lookup(|labels| labels.by(group));
-        }
-        if group.names.is_empty() {
-            return self.result();
-        }
-        self.key.clear();
-        self.key.push(b'w');
-        for label in self.added.iter().filter(|label| !group.names.contains(&label.name)) {
-            self.key.extend_from_slice(&label.name.0.to_le_bytes());
-            self.key.extend_from_slice(&((label.end - label.start) as u64).to_le_bytes());
-            self.key.extend_from_slice(&self.values[label.start..label.end]);
-        }
-        for name in &self.deleted {
-            self.key.push(3);
-            self.key.extend_from_slice(&name.0.to_le_bytes());
-        }
-        self.lookup(|labels| labels.without(group))
-    }
-
-    /// Where a grouping label's value lies: in `values`, or `(usize::MAX, position)` among the stream's. A label
-    /// deleted before is gone even if set again: so it is upstream.
-    fn group_value(&self, name: NameId) -> Option<(usize, usize)> {
-        if self.deleted.contains(&name) {
-            return None;
-        }
-        if let Some(label) = self.find(name) {
-            return Some((label.start, label.end));
-        }
-        self.names[name.0 as usize].base.map(|at| (usize::MAX, at))
-    }
-
-    fn by(&self, group: &GroupBy) -> ResultLabels {
-        let pairs = group.names.iter().filter(|_| !group.none).filter_map(|&name| {
-            let (start, end) = self.group_value(name)?;
-            let value = match start {
-                usize::MAX => self.stream.iter().nth(end)?.1.to_owned(),
-                start => text_of(&self.values[start..end]),
-            };
-            Some((self.names[name.0 as usize].text.clone(), value))
-        });
-        uncategorized(Labels::from_pairs(pairs))
-    }
-
-    fn without(&self, group: &GroupBy) -> ResultLabels {
-        let mut pairs = Vec::new();
-        for (name, value) in self.stream.iter() {
-            let id = self.by_text.get(name);
-            let hidden = id.is_some_and(|id| {
-                self.deleted.contains(id)
-                    || group.names.contains(id)
-                    || self.added.iter().any(|label| label.name == *id)
-            });
-            if !hidden {
-                pairs.push((name.to_owned(), value.to_owned()));
-            }
-        }
-        for label in self.added.iter().filter(|label| !group.names.contains(&label.name)) {
-            let name = &self.names[label.name.0 as usize].text;
-            pairs.push((name.to_string(), text_of(&self.values[label.start..label.end])));
-        }
-        uncategorized(Labels::from_pairs(pairs))
-    }
-
-    fn whole(&self) -> ResultLabels {
-        let (mut stream, mut metadata, mut parsed) = (Vec::new(), Vec::new(), Vec::new());
-        for (name, value) in self.stream.iter() {
-            let hidden = |id: &NameId| self.deleted.contains(id) || self.added.iter().any(|label| label.name == *id);
-            if !self.by_text.get(name).is_some_and(hidden) {
-                stream.push((name.to_owned(), value.to_owned()));
-            }
-        }
-        for label in &self.added {
-            let pair =
-                (self.names[label.name.0 as usize].text.to_string(), text_of(&self.values[label.start..label.end]));
-            match label.category {
-                Category::Parsed => parsed.push(pair),
-                Category::Metadata if !self.is_parsed(label.name) => metadata.push(pair),
-                Category::Metadata => {}
-            }
-        }
-        for (name, value) in [(ERROR, &self.error), (ERROR_DETAILS, &self.details)] {
-            if !value.is_empty() {
-                parsed.push((name.to_owned(), text_of(value)));
-            }
-        }
-        let all = stream.iter().chain(&metadata).chain(&parsed).cloned();
-        ResultLabels {
-            all: Labels::from_pairs(all),
-            stream: Labels::from_pairs(stream),
-            metadata: Labels::from_pairs(metadata),
-            parsed: Labels::from_pairs(parsed),
-        }
-    }
-
-    fn lookup(&mut self, build: impl FnOnce(&Self) -> ResultLabels) -> LabelsId {
-        if let Some(last) = self.last
-            && self.last_key == self.key
-        {
-            return last;
-        }
-        let id = match self.by_key.get(&*self.key) {
-            Some(&id) => id,
-            None => {
-                let labels = build(self);
-                let id = match self.by_labels.get(&labels) {
-                    Some(&id) => id,
-                    None => {
-                        let id = LabelsId(self.results.len() as u32);
-                        self.held_bytes += 3 * labels.all.byte_len() + 256;
-                        self.results.push(labels.clone());
-                        self.by_labels.insert(labels, id);
-                        id
-                    }
-                };
-                self.held_bytes += self.key.len() + 48;
-                self.by_key.insert(self.key.as_slice().into(), id);
-                id
-            }
-        };
-        std::mem::swap(&mut self.key, &mut self.last_key);
-        self.last = Some(id);
-        id
-    }
-
     /// The label set of that number.
     pub(crate) fn labels(&self, id: LabelsId) -> &ResultLabels {
         &self.results[id.0 as usize]
@@ -627,103 +473,10 @@ impl LineLabels {
     }
 }
 
-fn uncategorized(all: Labels) -> ResultLabels {
-    ResultLabels { stream: all.clone(), all, ..ResultLabels::default() }
-}
-
 fn replace(target: &mut Vec<u8>, value: &[u8]) {
     target.clear();
     target.extend_from_slice(value);
 }
 
-fn text_of(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(stream: &[(&str, &str)], metadata: &[(&str, &str)]) -> LineLabels {
-        let mut labels = LineLabels::new(&Labels::from_pairs(stream.iter().copied()), &[], &Hints::none());
-        labels.start();
-        labels.add_metadata(metadata);
-        labels
-    }
-
-    fn set_of(labels: &mut LineLabels) -> ResultLabels {
-        let id = labels.result();
-        labels.labels(id).clone()
-    }
-
-    #[test]
-    fn metadata_that_collides_is_renamed() {
-        let mut labels = line(&[("t", "x")], &[("t", "v"), ("u", "w")]);
-        let set = set_of(&mut labels);
-        assert_eq!(set.all.to_string(), r#"{t="x", t_extracted="v", u="w"}"#);
-        assert_eq!(set.metadata.to_string(), r#"{t_extracted="v", u="w"}"#);
-        assert_eq!((set.stream.len(), set.parsed.len()), (1, 0));
-    }
-
-    #[test]
-    fn a_parsed_label_hides_stream_and_metadata() {
-        let mut labels = line(&[("a", "1"), ("b", "2")], &[("m", "3")]);
-        for name in ["a", "m"] {
-            let id = labels.name(name);
-            labels.set_parsed(id, b"new");
-        }
-        let set = set_of(&mut labels);
-        assert_eq!(set.all.to_string(), r#"{a="new", b="2", m="new"}"#);
-        assert_eq!((set.stream.to_string(), set.parsed.len()), (r#"{b="2"}"#.into(), 2));
-        let a = labels.name("a");
-        labels.delete(a);
-        assert_eq!(labels.get(a), None);
-        assert_eq!(set_of(&mut labels).all.to_string(), r#"{b="2", m="new"}"#);
-    }
-
-    #[test]
-    fn metadata_errors_are_the_error_state_and_details_alone_vanish() {
-        let mut labels = line(&[("a", "1")], &[("__error__", "boom")]);
-        assert_eq!(labels.error(), b"boom");
-        assert_eq!(set_of(&mut labels).parsed.to_string(), r#"{__error__="boom"}"#);
-        let mut labels = line(&[("a", "1")], &[("__error_details__", "why")]);
-        assert_eq!(labels.result(), LabelsId(0));
-        let mut labels = line(&[("a", "1")], &[("__error_details__", "why"), ("m", "1")]);
-        assert_eq!(set_of(&mut labels).all.to_string(), r#"{__error_details__="why", a="1", m="1"}"#);
-    }
-
-    #[test]
-    fn equal_sets_have_one_number() {
-        let mut labels = line(&[("a", "1")], &[("m", "1"), ("n", "2")]);
-        let first = labels.result();
-        labels.start();
-        for (name, value) in [("n", "2"), ("m", "1")] {
-            labels.add_metadata(&[(name, value)]);
-        }
-        assert_eq!(labels.result(), first);
-        labels.start();
-        assert_eq!(labels.result(), LabelsId(0));
-    }
-
-    #[test]
-    fn grouping_picks_and_removes() {
-        let mut labels = line(&[("a", "1"), ("b", "2")], &[("m", "3")]);
-        let names = vec![labels.name("b"), labels.name("m"), labels.name("nope")];
-        let by = labels.grouped(&GroupBy { names: names.clone(), without: false, none: false });
-        assert_eq!(labels.labels(by).all.to_string(), r#"{b="2", m="3"}"#);
-        let without = labels.grouped(&GroupBy { names, without: true, none: false });
-        assert_eq!(labels.labels(without).all.to_string(), r#"{a="1"}"#);
-        let none = labels.grouped(&GroupBy { none: true, ..GroupBy::default() });
-        assert!(labels.labels(none).all.is_empty());
-    }
-
-    #[test]
-    fn odd_names_do_not_pile_up() {
-        let mut labels = line(&[("a", "1")], &[]);
-        for at in 0..40_000 {
-            labels.start();
-            labels.name(&format!("n{at}"));
-        }
-        assert!(labels.names.len() <= MAX_NAMES + 3 && labels.generation() > 1);
-    }
-}
+mod tests;
