@@ -51,7 +51,10 @@ impl Symbols {
             let (len, start) = varint::read(bytes, next).ok_or(malformed("ends inside a symbol's length"))?;
             let symbol = usize::try_from(len).ok().and_then(|len| bytes[start..].get(..len));
             let symbol = symbol.ok_or(malformed("ends inside a symbol"))?;
-            symbols.push(&String::from_utf8_lossy(symbol));
+            match std::str::from_utf8(symbol) {
+                Ok(text) => symbols.push(text),
+                Err(_) => symbols.push(&String::from_utf8_lossy(symbol)),
+            }
             next = start + symbol.len();
         }
         Ok(symbols)

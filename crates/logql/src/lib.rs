@@ -1,18 +1,39 @@
 //! LogQL: text to tree and back.
 //!
+//! [`parse`] turns a query into an [`ast::Expr`] or says what is wrong, in Loki's words and with the place;
+//! [`check_stages`] finds what shows only when a pipeline is built. `Display` prints the canonical text, [`pretty`] the
+//! text for people. Both read back as the same tree. [`pattern`] and [`expression`] read the small languages that queries
+//! carry in strings. `docs/logql.md` has the grammar and the differences from upstream.
+//!
+//! ```text
+//! text ── lex ──▶ tokens ── grammar ──▶ nodes, each with the fault it will be refused for
+//!                                         │ check: the rules about meaning
+//!                                         ▼
+//!            Display, pretty ◀────────── Expr ──── check_stages
 //! ```
-//! use loptr_logql::{ast::Expr, parse, pretty};
+//!
+//! Units: durations are nanoseconds, sizes bytes, places byte offsets into the text (the end is not in). Regular
+//! expressions and templates stay text; the former are checked here, the latter by a callback.
+//!
+//! Errors are [`ParseError`]s, all the caller's fault: HTTP 400. No text makes this crate panic, overflow the stack or
+//! take more memory than a fixed multiple of its length, and no text is longer than [`MAX_QUERY_BYTES`].
+//!
+//! ```
+//! use loptr_logql::{ast::Expr, check_stages, parse, pretty};
 //!
 //! let query = parse(r#"sum by (app) (rate({env="prod"} |= "error" | json | status >= 500 [5m]))"#).unwrap();
 //! let Expr::Metric(_) = &query else { panic!("a metric query") };
-//! assert_eq!(
-//!     query.to_string(),
-//!     r#"sum by (app)(rate({env="prod"} |= "error" | json | status>=500[5m]))"#
-//! );
+//! let text = r#"sum by (app)(rate({env="prod"} |= "error" | json | status>=500[5m]))"#;
+//! assert_eq!(query.to_string(), text);
+//! assert_eq!(pretty(&query), text); // short enough for one line
 //!
 //! let error = parse(r#"rate({app="json"})"#).unwrap_err();
 //! assert_eq!((error.line, error.col), (1, 18));
 //! assert_eq!(error.to_string(), "parse error at line 1, col 18: syntax error: unexpected ), expecting line filter or | or RANGE");
+//!
+//! let query = parse(r#"{app="json"} |~ "(""#).unwrap();
+//! let error = check_stages(&query, &|_template| Ok(())).unwrap_err();
+//! assert_eq!(error.to_string(), r#"parse error : stage '|~ "("' : error parsing regexp: missing closing ): `(`"#);
 //! ```
 #![warn(missing_docs)]
 

@@ -104,11 +104,8 @@ fn lexical_error(error: LexError) -> ParseError {
 fn unexpected(kind: Kind, expected: &[Kind]) -> String {
     let mut message = format!("syntax error: unexpected {}", kind.name());
     let mut names: Vec<String> = Vec::new();
-    for kind in expected {
-        // Six operators that always come together.
-        use Kind::{Neq, Npa, Nre, PipeExact, PipeMatch, PipePattern};
-        let is_filter = matches!(kind, Neq | Npa | Nre | PipeExact | PipeMatch | PipePattern);
-        let name = if is_filter && expected.contains(&PipeExact) { "line filter".to_owned() } else { kind.name() };
+    for &kind in expected {
+        let name = group(kind, expected).map_or_else(|| kind.name(), str::to_owned);
         if !names.contains(&name) {
             names.push(name);
         }
@@ -118,4 +115,18 @@ fn unexpected(kind: Kind, expected: &[Kind]) -> String {
         message.push_str(&names.join(" or "));
     }
     message
+}
+
+/// One word for kinds that always come together.
+fn group(kind: Kind, expected: &[Kind]) -> Option<&'static str> {
+    use Kind::*;
+    match kind {
+        Neq | Npa | Nre | PipeExact | PipeMatch | PipePattern if expected.contains(&PipeExact) => Some("line filter"),
+        Json | Logfmt | Regexp | Pattern | Unpack | LineFormat | LabelFormat | Decolorize | Drop | Keep => {
+            Some("stage")
+        }
+        // Stands for all of them, see `grammar::metric`.
+        Pow => Some("operator"),
+        _ => None,
+    }
 }

@@ -13,22 +13,22 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use loptr_chunk::Chunk;
 use loptr_eval::source::{Direction, Merger, Scratch, Source, SourceError, Tombstones};
 use loptr_eval::{
     Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, RangeFold, RangePlan, SampleVisitor,
     SeriesSteps, Steps, evaluate, leaves,
 };
 use loptr_logql::ast::{LogExpr, MetricExpr};
-use loptr_model::{Matcher, Millis, Nanos, TenantId, TimeRange};
-use loptr_ports::{Budget, Ports, Priority, ProcessBudget};
+use loptr_model::{ChunkRef, Matcher, Millis, Nanos, TenantId, TimeRange};
+use loptr_ports::{Budget, Ports, Priority, ProcessBudget, Reservation};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, IndexStore, IndexedStream};
 
 use crate::error::QueryError;
 use crate::limits::QueryLimits;
-use crate::plan::{LazyChunk, Piece, PlannedStream, plan, windows};
+use crate::plan::{Piece, PlannedStream, plan, windows};
 use crate::recent::Recent;
 use crate::source::{ChunkSource, ScanCounters};
 
@@ -206,12 +206,12 @@ impl QueryEngine {
         for window in windows(&streams, range, direction == Direction::Backward, limit) {
             let pieces: Vec<Piece> = streams.iter().filter_map(|stream| stream.piece(window)).collect();
             let interval_ns = request.interval_ns;
-            let job = |piece: Piece, sources: Vec<Arc<ChunkSource>>| {
+            let job = |piece: Piece| {
                 let (pipeline, budget) = (pipeline.clone(), running.budget.clone());
-                move || {
+                move |sources: &[Arc<ChunkSource>]| {
                     let mut part = LogCollector::new(limit, direction, interval_ns);
                     let mut stream = pipeline.for_stream(&piece.stream.labels);
-                    let required = sources_that_may_hold(&sources, || pipeline.required_metadata(&piece.stream.labels));
+                    let required = sources_that_may_hold(sources, || pipeline.required_metadata(&piece.stream.labels));
                     let mut visitor = LogVisitor::new(&mut stream, &mut part);
                     scan(&required?, piece.range, direction, pipeline.block_finder(), &budget, &mut visitor)?;
                     budget.charge(part.held_bytes() as u64)?;
@@ -273,12 +273,12 @@ impl QueryEngine {
         };
         let streams = self.streams(running, matchers, range).await?;
         let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
-        let job = |piece: Piece, sources: Vec<Arc<ChunkSource>>| {
+        let job = |piece: Piece| {
             let (range_plan, budget) = (range_plan.clone(), running.budget.clone());
-            move || {
+            move |sources: &[Arc<ChunkSource>]| {
                 let mut fold = range_plan.fold();
                 let extractor = range_plan.extractor();
-                let required = sources_that_may_hold(&sources, || extractor.required_metadata(&piece.stream.labels));
+                let required = sources_that_may_hold(sources, || extractor.required_metadata(&piece.stream.labels));
                 let mut stream = extractor.for_stream(&piece.stream.labels);
                 let mut visitor = SampleVisitor::new(&mut stream, &mut fold);
                 let finder = extractor.block_finder();
@@ -304,8 +304,8 @@ impl QueryEngine {
     ) -> impl futures::Stream<Item = Result<T, QueryError>> + 'a
     where
         T: Send + 'static,
-        J: Fn(Piece, Vec<Arc<ChunkSource>>) -> F + 'a,
-        F: FnOnce() -> Result<T, SourceError> + Send + 'static,
+        J: Fn(Piece) -> F + 'a,
+        F: FnOnce(&[Arc<ChunkSource>]) -> Result<T, SourceError> + Send + 'static,
     {
         let ahead = self.ports.cpu.parallelism() * 2 + 2;
         let job = Arc::new(job);
@@ -313,53 +313,35 @@ impl QueryEngine {
             .map(move |piece| {
                 let job = job.clone();
                 async move {
-                    let sources = self.sources(running, &piece).await?;
-                    let work = job(piece, sources);
-                    Ok(self.ports.cpu.run(Priority::Query, work).await??)
+                    let fetched = self.fetch(running, &piece).await?;
+                    let work = job(piece.clone());
+                    let scan = move || {
+                        let sources = fetched.open(&piece)?;
+                        Ok::<T, QueryError>(work(&sources)?)
+                    };
+                    self.ports.cpu.run(Priority::Query, scan).await?
                 }
             })
             .buffer_unordered(ahead)
     }
 
-    /// Everything of the piece's stream that overlaps its span. Memory comes last: what is flushed arrived before.
-    async fn sources(&self, running: &Running, piece: &Piece) -> Result<Vec<Arc<ChunkSource>>, QueryError> {
-        let fetches = piece.stream.chunks_in(piece.range).map(|chunk| self.source(running, piece, chunk));
-        let fetches: Vec<_> = fetches.collect();
-        let mut sources: Vec<Arc<ChunkSource>> =
-            stream::iter(fetches).buffered(self.settings.parallel_fetches.max(1)).try_collect().await?;
-        sources.extend(piece.stream.heads_in(piece.range).cloned());
-        Ok(sources)
-    }
-
-    async fn source(
-        &self,
-        running: &Running,
-        piece: &Piece,
-        chunk: &LazyChunk,
-    ) -> Result<Arc<ChunkSource>, QueryError> {
-        let mut shared = chunk.source.lock().await;
-        if let Some(source) = shared.upgrade() {
-            return Ok(source);
-        }
+    /// The objects of the piece's chunks, as they lie in the bucket.
+    async fn fetch(&self, running: &Running, piece: &Piece) -> Result<Fetched, QueryError> {
         running.budget.check()?;
-        let object = self.bucket.get_chunk(&running.tenant, &chunk.reference).await?;
-        let counters = running.counters.clone();
-        counters.chunks_fetched.fetch_add(1, Ordering::Relaxed);
-        counters.fetched_bytes.fetch_add(object.len() as u64, Ordering::Relaxed);
-        let held = running.budget.reserve(object.len() as u64)?;
-        let (bucket, tenant, reference) = (self.bucket.clone(), running.tenant.clone(), chunk.reference);
-        let labels = piece.stream.labels.clone();
-        let open = move || {
-            let object = bucket.open_chunk(&tenant, &reference, object)?;
-            let name = bucket.chunk_name(&tenant, &reference);
-            let chunk = Chunk::parse(object.memchunk)
-                .map_err(|source| loptr_storage::StorageError::Chunk { key: name.clone(), source })?;
-            let name = format!("chunk object {name}");
-            Ok::<_, QueryError>(Arc::new(ChunkSource::new(chunk, name, labels, false, counters).holding(held)))
-        };
-        let source = self.ports.cpu.run(Priority::Query, open).await??;
-        *shared = Arc::downgrade(&source);
-        Ok(source)
+        let references: Vec<ChunkRef> = piece.stream.chunks_in(piece.range).map(|chunk| chunk.reference).collect();
+        let parallel = self.settings.parallel_fetches;
+        let objects = self.bucket.get_chunks(&running.tenant, &references, parallel).await?;
+        let bytes: u64 = objects.iter().map(|object| object.len() as u64).sum();
+        running.counters.chunks_fetched.fetch_add(objects.len() as u64, Ordering::Relaxed);
+        running.counters.fetched_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let held = running.budget.reserve(bytes)?;
+        Ok(Fetched {
+            chunks: references.into_iter().zip(objects).collect(),
+            bucket: self.bucket.clone(),
+            tenant: running.tenant.clone(),
+            counters: running.counters.clone(),
+            _held: held,
+        })
     }
 
     /// The streams a query reads, from memory and bucket.
@@ -395,6 +377,31 @@ impl QueryEngine {
         let matchers = matchers.clone();
         let select = move || snapshot.streams(&matchers, from, through);
         Ok(self.ports.cpu.run(Priority::Query, select).await??)
+    }
+}
+
+/// A piece's objects, on their way to a CPU thread.
+struct Fetched {
+    chunks: Vec<(ChunkRef, Bytes)>,
+    bucket: Arc<Bucket>,
+    tenant: TenantId,
+    counters: Arc<ScanCounters>,
+    /// Given back when the objects go.
+    _held: Reservation,
+}
+
+impl Fetched {
+    /// Everything of the piece's stream that overlaps its span. Memory comes last: what was flushed arrived before.
+    fn open(&self, piece: &Piece) -> Result<Vec<Arc<ChunkSource>>, QueryError> {
+        let labels = &piece.stream.labels;
+        let mut sources = Vec::with_capacity(self.chunks.len() + piece.stream.heads.len());
+        for (reference, object) in &self.chunks {
+            let chunk = self.bucket.open_chunk(&self.tenant, reference, object.clone())?;
+            let name = format!("chunk object {}", self.bucket.chunk_name(&self.tenant, reference));
+            sources.push(Arc::new(ChunkSource::new(chunk, name, labels.clone(), false, self.counters.clone())));
+        }
+        sources.extend(piece.stream.heads_in(piece.range).cloned());
+        Ok(sources)
     }
 }
 

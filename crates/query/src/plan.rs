@@ -2,15 +2,14 @@
 //!
 //! A piece is one stream in one span of time: all sources of the stream that overlap the span, read by one task, so
 //! that its merger sees every copy of an entry. Spans are cut where chunks begin; a chunk that crosses a cut is fetched
-//! once and read by both pieces, each its own side.
+//! by both pieces, and each reads its own side.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use loptr_index::ChunkMeta;
 use loptr_model::{ChunkRef, Fingerprint, Labels, Nanos, TimeRange};
 use loptr_storage::{IndexedStream, merge_streams};
-use tokio::sync::Mutex;
 
 use crate::recent::RecentStream;
 use crate::source::{ChunkSource, ScanCounters};
@@ -18,14 +17,12 @@ use crate::source::{ChunkSource, ScanCounters};
 /// Uncompressed bytes a piece holds, about.
 const PIECE_BYTES: u64 = 8 << 20;
 
-/// A chunk in the bucket, fetched when first needed.
+/// A chunk in the bucket.
 #[derive(Debug)]
 pub(crate) struct LazyChunk {
     pub(crate) reference: ChunkRef,
     pub(crate) bytes: u64,
     pub(crate) entries: u64,
-    /// Alive while a piece reads it; the lock keeps two pieces from fetching it twice.
-    pub(crate) source: Mutex<Weak<ChunkSource>>,
 }
 
 impl std::fmt::Debug for ChunkSource {
@@ -79,7 +76,6 @@ pub(crate) fn plan(
                 reference: ChunkRef { fingerprint, from: meta.min, through: meta.max, checksum: meta.checksum },
                 bytes: u64::from(meta.kb).max(1) * 1024,
                 entries: u64::from(meta.entries),
-                source: Mutex::new(Weak::new()),
             })
         };
         streams.entry((fingerprint, labels)).or_default().1.extend(chunks.iter().map(lazy));
@@ -134,38 +130,55 @@ impl PlannedStream {
     }
 }
 
-/// Cuts `range` into windows from the end a log query starts at: the first small, each next four times as large, so
-/// that a limit is met early and a fruitless search still takes few rounds.
+/// Below this a log query reads its range in one go.
+const ONE_WINDOW_BYTES: u64 = 32 << 20;
+/// Uncompressed bytes of the first window, about.
+const FIRST_WINDOW_BYTES: u64 = 8 << 20;
+/// How much larger the second window is; the third is the rest.
+const WINDOW_GROWTH: u64 = 8;
+/// Resolution of the estimate where data lies.
+const BINS: usize = 256;
+
+/// Cuts `range` into at most three windows from the end a log query starts at, so that a limit is met early. A block
+/// that crosses a cut is decoded on both sides, which is why there are few.
 pub(crate) fn windows(
     streams: &[Arc<PlannedStream>],
     range: TimeRange,
     backward: bool,
     limit: usize,
 ) -> Vec<TimeRange> {
-    let mut chunks: Vec<&Arc<LazyChunk>> = streams.iter().flat_map(|stream| stream.chunks_in(range)).collect();
-    if backward {
-        chunks.sort_by_key(|chunk| std::cmp::Reverse(chunk.reference.through));
-    } else {
-        chunks.sort_by_key(|chunk| chunk.reference.from);
+    let span = range.end.0.saturating_sub(range.start.0);
+    let total: u64 = streams.iter().flat_map(|stream| stream.chunks_in(range)).map(|chunk| chunk.bytes).sum();
+    if total <= ONE_WINDOW_BYTES || span < BINS as i64 {
+        return vec![range];
+    }
+    // Bytes and entries by time, each chunk's spread evenly over its span.
+    let width = span / BINS as i64 + 1;
+    let bin_of = |ts: Nanos| ((ts.0.saturating_sub(range.start.0)) / width).clamp(0, BINS as i64 - 1) as usize;
+    let mut bins = [(0.0f64, 0.0f64); BINS];
+    for chunk in streams.iter().flat_map(|stream| stream.chunks_in(range)) {
+        let (from, through) = chunk.span();
+        let (first, last) = (bin_of(from), bin_of(through));
+        let share = 1.0 / (last - first + 1) as f64;
+        for (bytes, entries) in &mut bins[first..=last] {
+            *bytes += chunk.bytes as f64 * share;
+            *entries += chunk.entries as f64 * share;
+        }
     }
     let mut windows = Vec::new();
     let mut rest = range;
-    let (mut bytes, mut entries, mut target) = (0u64, 0u64, 4u64 << 20);
-    for chunk in chunks {
-        bytes += chunk.bytes;
-        entries += chunk.entries;
-        if bytes < target && entries < (limit as u64).saturating_mul(4) || bytes < 256 << 10 {
+    let (mut bytes, mut entries) = (0.0, 0.0);
+    let mut target = FIRST_WINDOW_BYTES as f64;
+    let wanted = limit.saturating_mul(2) as f64;
+    for step in 0..BINS - 1 {
+        let bin = if backward { BINS - 1 - step } else { step };
+        bytes += bins[bin].0;
+        entries += bins[bin].1;
+        if bytes < target || windows.is_empty() && entries < wanted {
             continue;
         }
-        let (from, through) = chunk.span();
-        // Half of the chunk's span: a long chunk is not read whole for its newest lines.
-        let cut = if windows.is_empty() {
-            Nanos(from.0.midpoint(through.0))
-        } else if backward {
-            from
-        } else {
-            through
-        };
+        let edge = if backward { bin } else { bin + 1 };
+        let cut = Nanos(range.start.0.saturating_add(width.saturating_mul(edge as i64)));
         if cut <= rest.start || cut >= rest.end {
             continue;
         }
@@ -176,11 +189,64 @@ pub(crate) fn windows(
             windows.push(TimeRange::new(rest.start, cut));
             rest.start = cut;
         }
-        (bytes, entries) = (0, 0);
-        target = target.saturating_mul(4);
+        if windows.len() == 2 {
+            break;
+        }
+        bytes = 0.0;
+        target *= WINDOW_GROWTH as f64;
     }
-    if !rest.is_empty() {
-        windows.push(rest);
-    }
+    windows.push(rest);
     windows
+}
+
+#[cfg(test)]
+mod tests {
+    use loptr_model::Millis;
+
+    use super::*;
+
+    fn stream(chunks: &[(i64, i64, u32)]) -> Arc<PlannedStream> {
+        let chunks = chunks.iter().enumerate().map(|(at, &(min, max, kb))| ChunkMeta {
+            min: Millis(min),
+            max: Millis(max),
+            checksum: at as u32,
+            kb,
+            entries: kb,
+        });
+        let labels = Labels::from_pairs([("a", "b")]);
+        let indexed = IndexedStream { fingerprint: labels.fingerprint(), labels, chunks: chunks.collect() };
+        plan(Vec::new(), [indexed], &Arc::default()).remove(0)
+    }
+
+    fn millis(range: TimeRange) -> (i64, i64) {
+        (range.start.0 / 1_000_000, range.end.0 / 1_000_000)
+    }
+
+    #[test]
+    fn windows_tile_the_range_from_the_end_asked_for() {
+        let chunks: Vec<(i64, i64, u32)> = (0..100).map(|at| (at * 1000, at * 1000 + 999, 4096)).collect();
+        let streams = [stream(&chunks)];
+        let range = TimeRange::new(Nanos(0), Millis(100_000).to_nanos());
+        for backward in [true, false] {
+            let mut tiles = windows(&streams, range, backward, 100);
+            assert_eq!(tiles.len(), 3);
+            assert!(tiles[0].end.0 - tiles[0].start.0 < tiles[1].end.0 - tiles[1].start.0);
+            if backward {
+                tiles.reverse();
+            }
+            assert_eq!((tiles[0].start, tiles[2].end), (range.start, range.end));
+            assert!(tiles.windows(2).all(|pair| pair[0].end == pair[1].start));
+        }
+        let small = [stream(&[(0, 99_999, 1024)])];
+        assert_eq!(windows(&small, range, true, 100), [range]);
+    }
+
+    #[test]
+    fn pieces_tile_the_range_and_begin_where_chunks_do() {
+        let stream = stream(&[(0, 1000, 6000), (1000, 2000, 6000), (2000, 3000, 6000)]);
+        let range = TimeRange::new(Nanos(0), Millis(5000).to_nanos());
+        let pieces: Vec<(i64, i64)> = stream.pieces(range).iter().map(|piece| millis(piece.range)).collect();
+        assert_eq!(pieces, [(0, 1000), (1000, 2000), (2000, 5000)]);
+        assert_eq!(stream.pieces(range)[1].stream.chunks_in(stream.pieces(range)[1].range).count(), 2);
+    }
 }

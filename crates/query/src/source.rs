@@ -8,7 +8,7 @@ use loptr_chunk::{Chunk, ChunkError, RawEntry, Symbols};
 use loptr_eval::Finder;
 use loptr_eval::source::{BlockSpan, Scratch, Source, SourceError, Tombstones};
 use loptr_model::{Entry, Labels, Nanos, TimeRange};
-use loptr_ports::{Budget, Reservation};
+use loptr_ports::Budget;
 
 /// What reading sources cost a query; shared by its tasks.
 #[derive(Debug, Default)]
@@ -39,8 +39,6 @@ pub struct ChunkSource {
     spans: Vec<BlockSpan>,
     in_memory: bool,
     counters: Arc<ScanCounters>,
-    /// The object's bytes, given back when the source goes.
-    held: Option<Reservation>,
 }
 
 /// Buffer of a decompressed block, kept from block to block.
@@ -57,13 +55,7 @@ impl ChunkSource {
             bytes: block.uncompressed,
         };
         let spans = chunk.blocks().iter().map(span).collect();
-        Self { chunk, name, labels, spans, in_memory, counters, held: None }
-    }
-
-    /// Keeps `held` until the source goes.
-    pub fn holding(mut self, held: Reservation) -> Self {
-        self.held = Some(held);
-        self
+        Self { chunk, name, labels, spans, in_memory, counters }
     }
 
     /// Whether an entry can have all of `pairs` as structured metadata, by the chunk's symbols.
@@ -96,7 +88,9 @@ impl ChunkSource {
 
 /// Hands on the entries inside the range with their metadata spelt out.
 struct HandOn<'s, 'v> {
-    symbols: &'s Symbols,
+    chunk: &'s Chunk,
+    /// Decoded with the first entry handed on: a search without a hit needs none.
+    symbols: Option<&'s Symbols>,
     range: TimeRange,
     metadata: Vec<(&'s str, &'s str)>,
     handed: u64,
@@ -109,8 +103,14 @@ impl<'s> HandOn<'s, '_> {
             return Ok(ControlFlow::Continue(()));
         }
         self.metadata.clear();
-        for pair in raw.metadata.resolve(self.symbols) {
-            self.metadata.push(pair?);
+        if !raw.metadata.is_empty() {
+            let symbols = match self.symbols {
+                Some(symbols) => symbols,
+                None => self.symbols.insert(self.chunk.symbols()?),
+            };
+            for pair in raw.metadata.resolve(symbols) {
+                self.metadata.push(pair?);
+            }
         }
         self.handed += 1;
         Ok((self.visit)(Entry { ts: raw.ts, line: raw.line, metadata: &self.metadata }))
@@ -138,7 +138,6 @@ impl Source for ChunkSource {
     ) -> Result<(), SourceError> {
         budget.check()?;
         let corrupt = |error: ChunkError| self.corrupt(&error);
-        let symbols = self.chunk.symbols().map_err(corrupt)?;
         let buffer = scratch.slot::<BlockBuffer>();
         let held = buffer.0.capacity() as u64;
         let block = self.chunk.decode_block(at, &mut buffer.0).map_err(corrupt)?;
@@ -151,7 +150,7 @@ impl Source for ChunkSource {
             }
             visit(entry)
         };
-        let mut hand_on = HandOn { symbols, range, metadata: Vec::new(), handed: 0, visit: &mut spared };
+        let mut hand_on = HandOn { chunk: &self.chunk, symbols: None, range, metadata: Vec::new(), handed: 0, visit: &mut spared };
         let mut same: SameTime<'_> = SameTime::default();
         match finder {
             Some(finder) => {

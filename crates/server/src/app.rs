@@ -12,7 +12,7 @@ use loptr_model::{Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{Disk, Ports, TaskHandle};
 use loptr_query::{QueryEngine, Recent, RecentChunk, RecentSizes, RecentStream};
 use loptr_regex::LabelMatcher;
-use loptr_storage::{Bucket, ChunkNames, DiskStore, IndexStore, IndexedStream};
+use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{App, TenantLimits, router};
@@ -123,14 +123,14 @@ impl Process {
     ) -> Result<Self, StartError> {
         let store_error = |source| StartError::Store { dir: settings.chunks_dir.display().to_string(), source };
         let store = DiskStore::open(ports.disk.clone(), ports.spawner.clone(), settings.chunks_dir.clone());
-        let store = Arc::new(store.map_err(store_error)?);
+        let store = store.map_err(store_error)?;
         let name = uploader_name(&*ports.disk, &settings.active_index_dir, host, ports.clock.now());
         settings.ingest.uploader =
             name.map_err(|source| StartError::Store { dir: settings.active_index_dir.display().to_string(), source })?;
         let schema = Arc::new(settings.schema.clone());
-        let bucket = Arc::new(Bucket::new(store.clone(), schema.clone(), ChunkNames::Filesystem));
+        let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone()));
         let index =
-            Arc::new(IndexStore::new(store, schema, ports.clock.clone(), ports.cpu.clone(), settings.index_cache));
+            Arc::new(IndexStore::new(Arc::new(store), schema, ports.clock.clone(), ports.cpu.clone(), settings.index_cache));
         let ingester = Ingester::start(ports.clone(), settings.ingest.clone(), bucket.clone(), index.clone()).await?;
         let recent = Arc::new(RecentIngester(ingester.clone()));
         let engine = Arc::new(QueryEngine::new(ports.clone(), bucket, index.clone(), recent, settings.query.clone()));

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use loptr_chunk::{Object, external_key, filesystem_name};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use loptr_chunk::{Chunk, Object, external_key, filesystem_name};
 use loptr_index::tables::{FileName, IndexPath};
 use loptr_model::{ChunkRef, TenantId};
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 
+use crate::disk_store::DiskStore;
 use crate::error::StorageError;
 use crate::index_store::path;
 use crate::schema::{Schema, TableId};
@@ -27,12 +29,19 @@ pub struct Bucket {
     store: Arc<dyn ObjectStore>,
     schema: Arc<Schema>,
     names: ChunkNames,
+    /// `store` again, when it is the filesystem's.
+    local: Option<DiskStore>,
 }
 
 impl Bucket {
     /// The bucket in `store`.
     pub fn new(store: Arc<dyn ObjectStore>, schema: Arc<Schema>, names: ChunkNames) -> Self {
-        Self { store, schema, names }
+        Self { store, schema, names, local: None }
+    }
+
+    /// The bucket in the filesystem store.
+    pub fn on_disk(store: DiskStore, schema: Arc<Schema>) -> Self {
+        Self { local: Some(store.clone()), ..Self::new(Arc::new(store), schema, ChunkNames::Filesystem) }
     }
 
     /// Its schema.
@@ -64,10 +73,28 @@ impl Bucket {
         got.bytes().await.map_err(|source| StorageError::store(name, source))
     }
 
+    /// Fetches several chunk objects, `parallel` at once; from a file system all in one go, since the hop to a thread
+    /// costs more than the read.
+    pub async fn get_chunks(
+        &self,
+        tenant: &TenantId,
+        chunks: &[ChunkRef],
+        parallel: usize,
+    ) -> Result<Vec<Bytes>, StorageError> {
+        if let Some(local) = &self.local {
+            let names: Vec<String> = chunks.iter().map(|chunk| self.chunk_name(tenant, chunk)).collect();
+            let paths = names.iter().map(|name| path(name)).collect::<Result<Vec<_>, _>>()?;
+            return local.read_all(paths).await.map_err(|(at, source)| StorageError::store(&*names[at], source));
+        }
+        let fetches: Vec<_> = chunks.iter().map(|chunk| self.get_chunk(tenant, chunk)).collect();
+        stream::iter(fetches).buffered(parallel.max(1)).try_collect().await
+    }
+
     /// Takes a fetched chunk object apart, checksum and all. CPU work.
-    pub fn open_chunk(&self, tenant: &TenantId, chunk: &ChunkRef, object: Bytes) -> Result<Object, StorageError> {
-        Object::decode_expected(object, tenant, chunk)
-            .map_err(|source| StorageError::Chunk { key: self.chunk_name(tenant, chunk), source })
+    pub fn open_chunk(&self, tenant: &TenantId, chunk: &ChunkRef, object: Bytes) -> Result<Chunk, StorageError> {
+        let opened = Object::decode_expected(object, tenant, chunk).and_then(|object| Chunk::parse(object.memchunk));
+        let chunk_error = |source| StorageError::Chunk { key: self.chunk_name(tenant, chunk), source };
+        opened.map(Chunk::verified).map_err(chunk_error)
     }
 
     /// Stores an index file of all tenants under a name; `false` if that name is taken.

@@ -207,6 +207,22 @@ impl DiskStore {
         Ok(Self { shared: Arc::new(shared), spawner })
     }
 
+    /// Reads whole objects with one hop to a blocking thread. An error names the position of the object.
+    pub(crate) async fn read_all(&self, locations: Vec<Path>) -> std::result::Result<Vec<Bytes>, (usize, Error)> {
+        let shared = self.shared.clone();
+        let read = move || {
+            let files = locations.iter().enumerate().map(|(at, location)| {
+                let bytes = shared.disk.read(&shared.file(location));
+                bytes.map(Bytes::from).map_err(|error| (at, failed(error, location)))
+            });
+            files.collect()
+        };
+        match self.spawner.run_blocking("filesystem object store", read).await {
+            Ok(result) => result,
+            Err(source) => Err((0, Error::Generic { store: STORE, source: Box::new(source) })),
+        }
+    }
+
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Shared) -> Result<T> + Send + 'static) -> Result<T> {
         let shared = self.shared.clone();
         match self.spawner.run_blocking("filesystem object store", move || work(&shared)).await {

@@ -58,6 +58,14 @@ struct Added {
     end: usize,
 }
 
+/// Names that are no labels but the error state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Special {
+    No,
+    Error,
+    Details,
+}
+
 /// What is known of a name before any line is read.
 #[derive(Clone, Debug)]
 pub(crate) struct NameInfo {
@@ -72,6 +80,7 @@ pub(crate) struct NameInfo {
     pub(crate) early_filter: Option<usize>,
     /// The name with [`DUPLICATE_SUFFIX`], once asked for.
     suffixed: Option<NameId>,
+    special: Special,
     /// Line on which it was written as a parsed label last.
     written_on: u64,
 }
@@ -196,6 +205,11 @@ impl LineLabels {
             wanted: self.hints.wants(text),
             early_filter: self.hints.early_filter(text),
             suffixed: None,
+            special: match text {
+                ERROR => Special::Error,
+                ERROR_DETAILS => Special::Details,
+                _ => Special::No,
+            },
             written_on: 0,
         });
         self.by_text.insert(text.into(), id);
@@ -248,10 +262,10 @@ impl LineLabels {
                 }
             };
             let id = if self.in_stream(id) { self.suffixed(id) } else { id };
-            match &*self.names[id.0 as usize].text {
-                ERROR => replace(&mut self.error, value.as_bytes()),
-                ERROR_DETAILS => replace(&mut self.details, value.as_bytes()),
-                _ => self.set_metadata(id, value.as_bytes()),
+            match self.names[id.0 as usize].special {
+                Special::Error => replace(&mut self.error, value.as_bytes()),
+                Special::Details => replace(&mut self.details, value.as_bytes()),
+                Special::No => self.set_metadata(id, value.as_bytes()),
             }
         }
     }

@@ -112,8 +112,7 @@ proptest! {
         let mut ordered = samples.clone();
         ordered.sort_by_key(|sample| (sample.0, sample.1));
         for stream in 0..3u8 {
-            for at in 0..folds.len() {
-                let fold = &mut folds[at];
+            for (at, fold) in folds.iter_mut().enumerate() {
                 fold.begin_stream(Fingerprint(u64::from(stream)));
                 let series = fold.series(LabelsId(0), || Labels::from_pairs([("a", "b")]));
                 let mine = |sample: &&Sample| sample.1 == stream && (sample.0 as usize + usize::from(stream)) % usize::from(split + 1) == at;

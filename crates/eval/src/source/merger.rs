@@ -6,15 +6,16 @@
 //! What is held is what the visitor made of an entry, not the entry: filters and parsers run before the merge, once per
 //! copy, and a sample is a few words.
 //!
-//! Two entries are the same if time, line and metadata are (compared by a 128-bit hash).
+//! Two entries are the same if time, line and metadata are (compared by a 64-bit hash, as upstream compares samples).
 
+use std::cmp::Ordering;
 use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, Hasher};
 use std::ops::ControlFlow;
 
-use foldhash::fast::FixedState;
+use foldhash::quality::FixedState;
 use loptr_model::{Entry, Nanos, TimeRange};
 use loptr_ports::{Budget, Reservation};
-use xxhash_rust::xxh3::Xxh3;
 
 use super::{BlockSpan, Scratch, Source, SourceError, Tombstones};
 use crate::pipeline::Finder;
@@ -78,7 +79,7 @@ struct Place {
 
 struct Item<K> {
     ts: Nanos,
-    digest: u128,
+    digest: u64,
     kept: K,
 }
 
@@ -199,30 +200,54 @@ impl<'a> Merger<'a> {
             .drain(..)
             .map(|places| Run { places, items: VecDeque::new(), at: Place::nowhere(), bytes: 0 })
             .collect();
-        loop {
-            for head in 0..heads.len() {
-                while heads[head].items.is_empty() && !heads[head].places.is_empty() {
-                    self.fill(&mut heads[head], finder, scratch, visitor)?;
-                    grow(&mut held, &heads)?;
-                }
-            }
-            let Some(next) = self.next(&heads) else { return Ok(ControlFlow::Continue(())) };
-            let Some(item) = heads[next].items.pop_front() else { return Ok(ControlFlow::Continue(())) };
+        for at in 0..heads.len() {
+            self.refill(&mut heads, at, finder, scratch, visitor, &mut held)?;
+        }
+        while let Some(next) = self.next(&heads) {
+            let Some(item) = heads[next].items.pop_front() else { break };
             if border.is_new(item.ts, item.digest) && visitor.emit(item.ts, item.kept).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
+            if heads[next].items.is_empty() {
+                self.refill(&mut heads, next, finder, scratch, visitor, &mut held)?;
+            }
         }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Reads blocks of a run until it has something to give or has ended.
+    fn refill<V: Visitor>(
+        &self,
+        heads: &mut [Run<V::Kept>],
+        at: usize,
+        finder: &mut Option<&mut dyn Finder>,
+        scratch: &mut Scratch,
+        visitor: &mut V,
+        held: &mut Reservation,
+    ) -> Result<(), SourceError> {
+        while heads[at].items.is_empty() && !heads[at].places.is_empty() {
+            self.fill(&mut heads[at], finder, scratch, visitor)?;
+            grow(held, heads)?;
+        }
+        Ok(())
     }
 
     /// The run whose head comes next.
+    #[inline]
     fn next<K>(&self, heads: &[Run<K>]) -> Option<usize> {
-        let key = |run: &Run<K>| run.items.front().map(|item| (item.ts, run.at.source, run.at.block));
-        let heads = heads.iter().enumerate().filter_map(|(at, run)| Some((key(run)?, at)));
-        match self.direction {
-            Direction::Forward => heads.min(),
-            Direction::Backward => heads.max(),
+        let mut best: Option<(usize, Nanos)> = None;
+        for (at, run) in heads.iter().enumerate() {
+            let Some(item) = run.items.front() else { continue };
+            let better = best.is_none_or(|(best, ts)| {
+                // Equal times go by arrival.
+                let order = item.ts.cmp(&ts).then_with(|| run.at.arrival().cmp(&heads[best].at.arrival()));
+                order == if self.direction == Direction::Forward { Ordering::Less } else { Ordering::Greater }
+            });
+            if better {
+                best = Some((at, item.ts));
+            }
         }
-        .map(|(_, at)| at)
+        best.map(|(at, _)| at)
     }
 
     fn fill<V: Visitor>(
@@ -259,6 +284,10 @@ impl<'a> Merger<'a> {
 }
 
 impl Place {
+    fn arrival(&self) -> (usize, usize) {
+        (self.source, self.block)
+    }
+
     fn nowhere() -> Self {
         Self { source: 0, block: 0, min: Nanos(0), max: Nanos(0), repeats: false }
     }
@@ -315,15 +344,15 @@ fn runs(cluster: &[Place], direction: Direction) -> Vec<VecDeque<Place>> {
 #[derive(Default)]
 struct Border {
     ts: Option<Nanos>,
-    few: Vec<u128>,
-    many: HashSet<u128, FixedState>,
+    few: Vec<u64>,
+    many: HashSet<u64, FixedState>,
 }
 
 /// Entries of one time compared one by one before a table is worth it.
 const FEW: usize = 16;
 
 impl Border {
-    fn is_new(&mut self, ts: Nanos, digest: u128) -> bool {
+    fn is_new(&mut self, ts: Nanos, digest: u64) -> bool {
         if self.ts != Some(ts) {
             self.ts = Some(ts);
             self.few.clear();
@@ -342,21 +371,18 @@ impl Border {
     }
 }
 
-/// Identity of an entry among those of its time.
-fn digest(entry: &Entry<'_>) -> u128 {
-    if entry.metadata.is_empty() {
-        return xxhash_rust::xxh3::xxh3_128(entry.line);
-    }
-    let mut hash = Xxh3::new();
-    hash.update(entry.line);
+/// Identity of an entry among those of its time: line and metadata.
+fn digest(entry: &Entry<'_>) -> u64 {
+    let mut hash = FixedState::default().build_hasher();
+    hash.write(entry.line);
+    // Lengths keep the parts apart.
+    hash.write_usize(entry.line.len());
     for (name, value) in entry.metadata {
-        hash.update(&(name.len() as u64).to_le_bytes());
-        hash.update(name.as_bytes());
-        hash.update(&(value.len() as u64).to_le_bytes());
-        hash.update(value.as_bytes());
+        hash.write(name.as_bytes());
+        hash.write(value.as_bytes());
+        hash.write_u64((name.len() as u64) << 32 | value.len() as u64);
     }
-    hash.update(&(entry.line.len() as u64).to_le_bytes());
-    hash.digest128()
+    hash.finish()
 }
 
 struct Owned<K, F> {

@@ -75,6 +75,8 @@ fn expr(input: Tokens<'_>) -> Step<'_, Node> {
         done.push(right);
         rest = next;
     }
+    // One operator stands for all.
+    rest.expected(Kind::Pow);
     while !operators.is_empty() {
         reduce(input, &mut done, &mut operators)?;
     }
@@ -172,23 +174,17 @@ fn operand(input: Tokens<'_>) -> Step<'_, Node> {
 fn in_parentheses(input: Tokens<'_>) -> Step<'_, Node> {
     let (rest, node) = preceded(tok(Kind::OpenParen), cut(expr)).parse(input)?;
     if matches!(node.kind, NodeKind::Variants(_)) {
-        return misfit_here(rest);
+        return misfit();
     }
     cut(tok(Kind::CloseParen)).map(|_| ()).parse(rest).map(|(rest, ())| (rest, node))
 }
 
-/// What a log query or variants must be followed by where a number is wanted: an operator. None follows.
-fn misfit_here<'a, T>(rest: Tokens<'a>) -> Step<'a, T> {
-    [Kind::Add, Kind::Sub, Kind::Mul, Kind::Div].iter().for_each(|&kind| rest.expected(kind));
-    misfit()
-}
-
-/// An expression that yields numbers.
+/// An expression that yields numbers: a log query does not, an operator would have to follow.
 fn metric(input: Tokens<'_>) -> Step<'_, Metric> {
     let (rest, node) = expr(input)?;
     match node.kind {
         NodeKind::Metric(expr) => Ok((rest, Metric { expr, fault: node.fault, height: node.height })),
-        NodeKind::Log(_) | NodeKind::Variants(_) => misfit_here(rest),
+        NodeKind::Log(_) | NodeKind::Variants(_) => misfit(),
     }
 }
 

@@ -31,13 +31,37 @@ pub(super) fn next_token(data: &[u8], from: usize) -> Option<usize> {
 pub(super) fn string_end(data: &[u8], from: usize) -> Option<(usize, bool)> {
     let (mut at, mut escaped) = (from, false);
     loop {
-        at += memchr::memchr2(b'"', b'\\', data.get(at..)?)?;
+        at = quote_or_backslash(data, at)?;
         if data[at] == b'"' {
             return Some((at + 1, escaped));
         }
         escaped = true;
         at += 2;
     }
+}
+
+/// Strings this long are left to vector instructions, which take a while to get going.
+const SHORT_WORDS: usize = 6;
+
+/// Position of the first quote or backslash, eight bytes at a time: most strings are short.
+#[inline]
+fn quote_or_backslash(data: &[u8], from: usize) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    /// High bit of each byte that is zero; above the lowest one it may err.
+    fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word & (ONES << 7)
+    }
+    let mut at = from;
+    for _ in 0..SHORT_WORDS {
+        let Some(word) = data.get(at..).and_then(<[u8]>::first_chunk) else { break };
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    Some(at + memchr::memchr2(b'"', b'\\', data.get(at..)?)?)
 }
 
 /// Position after the bracket that closes the one at `from`; only that kind of bracket is counted.
@@ -225,6 +249,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn words_find_what_bytes_find(data in prop::collection::vec(prop::sample::select(b"ab\"\\\x80\xa2\xdc#!".to_vec()), 0..80)) {
+            prop_assert_eq!(quote_or_backslash(&data, 0), data.iter().position(|b| matches!(b, b'"' | b'\\')));
+        }
+
         #[test]
         fn no_bytes_make_it_panic(data in prop::collection::vec(prop::sample::select(b"{}[]\"\\:,ntf1 u\xffd8".to_vec()), 0..40)) {
             let _ = each_member::<()>(&data, |_, _| Ok(()));

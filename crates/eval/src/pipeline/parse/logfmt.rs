@@ -24,7 +24,9 @@ impl Logfmt {
             return Ok(());
         }
         self.keys.start(labels);
-        for pair in Pairs::new(line) {
+        let pairs = Pairs::new(line);
+        let ascii = pairs.ascii;
+        for pair in pairs {
             let pair = match pair {
                 Ok(pair) => pair,
                 Err(fault) if self.strict => {
@@ -42,7 +44,7 @@ impl Logfmt {
             if pair.value.is_empty() && !self.keep_empty {
                 continue;
             }
-            if pair.escaped || has_replacement(pair.value) {
+            if pair.escaped || (!ascii && has_replacement(pair.value)) {
                 self.scratch.clear();
                 // Checked by the reader.
                 unquote(pair.value, &mut self.scratch);

@@ -29,15 +29,40 @@ pub(super) struct Pair<'a> {
 pub(super) struct Pairs<'a> {
     line: &'a [u8],
     at: usize,
+    /// Nothing but ASCII: no key or value can be broken text.
+    pub(super) ascii: bool,
 }
 
 fn is_blank(b: u8) -> bool {
     b <= b' '
 }
 
+/// Position of the first `=`, `"` or blank, eight bytes at a time.
+#[inline]
+fn end_of_word(line: &[u8], from: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    /// High bit of each byte below `limit`; above the lowest one it may err.
+    fn below(word: u64, limit: u8) -> u64 {
+        word.wrapping_sub(ONES * u64::from(limit)) & !word & HIGH
+    }
+    let mut at = from;
+    while let Some(word) = line.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*word);
+        let equal = |b: u8| below(word ^ (ONES * u64::from(b)), 1);
+        let found = below(word, b' ' + 1) | equal(b'=') | equal(b'"');
+        if found != 0 {
+            return at + found.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    let rest = &line[at..];
+    at + rest.iter().position(|&b| b == b'=' || b == b'"' || is_blank(b)).unwrap_or(rest.len())
+}
+
 impl<'a> Pairs<'a> {
     pub(super) fn new(line: &'a [u8]) -> Self {
-        Self { line, at: 0 }
+        Self { line, at: 0, ascii: line.is_ascii() }
     }
 
     /// Goes to the next blank.
@@ -52,8 +77,7 @@ impl<'a> Pairs<'a> {
 
     fn pair(&mut self) -> Result<Pair<'a>, Fault> {
         let (line, start) = (self.line, self.at);
-        let rest = &line[start..];
-        self.at += rest.iter().position(|&b| b == b'=' || b == b'"' || is_blank(b)).unwrap_or(rest.len());
+        self.at = end_of_word(line, start);
         let key = &line[start..self.at];
         let stop = line.get(self.at).copied();
         if stop == Some(b'"') || stop == Some(b'=') && key.is_empty() {
@@ -62,7 +86,7 @@ impl<'a> Pairs<'a> {
             self.skip();
             return Err(fault);
         }
-        if has_replacement(key) {
+        if !self.ascii && has_replacement(key) {
             let fault = self.fault("invalid key");
             if stop == Some(b'=') {
                 self.skip();
@@ -78,8 +102,7 @@ impl<'a> Pairs<'a> {
             return self.quoted(pair);
         }
         let start = self.at;
-        let rest = &line[start..];
-        self.at += rest.iter().position(|&b| b == b'=' || b == b'"' || is_blank(b)).unwrap_or(rest.len());
+        self.at = end_of_word(line, start);
         match line.get(self.at) {
             Some(b'=') if self.at > start || line[start] == b'=' => {
                 let fault = self.fault("unexpected '='");
@@ -229,6 +252,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn words_end_where_bytes_say(data in prop::collection::vec(any::<u8>(), 0..40)) {
+            let want = data.iter().position(|&b| b == b'=' || b == b'"' || is_blank(b)).unwrap_or(data.len());
+            prop_assert_eq!(end_of_word(&data, 0), want);
+        }
+
         #[test]
         fn no_bytes_make_it_panic_or_loop(data in prop::collection::vec(prop::sample::select(b"a=\" \\u\xff1\n".to_vec()), 0..40)) {
             prop_assert!(Pairs::new(&data).count() <= data.len() + 1);
