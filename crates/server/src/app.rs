@@ -129,8 +129,13 @@ impl Process {
             name.map_err(|source| StartError::Store { dir: settings.active_index_dir.display().to_string(), source })?;
         let schema = Arc::new(settings.schema.clone());
         let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone()));
-        let index =
-            Arc::new(IndexStore::new(Arc::new(store), schema, ports.clock.clone(), ports.cpu.clone(), settings.index_cache));
+        let index = Arc::new(IndexStore::new(
+            Arc::new(store),
+            schema,
+            ports.clock.clone(),
+            ports.cpu.clone(),
+            settings.index_cache,
+        ));
         let ingester = Ingester::start(ports.clone(), settings.ingest.clone(), bucket.clone(), index.clone()).await?;
         let recent = Arc::new(RecentIngester(ingester.clone()));
         let engine = Arc::new(QueryEngine::new(ports.clone(), bucket, index.clone(), recent, settings.query.clone()));
