@@ -111,8 +111,7 @@ fn check_lines(api: &Api, shared: &Shared, at: usize, acknowledged: std::collect
         direction: if forward { Direction::Forward } else { Direction::Backward },
         limit: 10_000_000,
     };
-    let found: Vec<String> =
-        ask(api, query).into_iter().flat_map(|(_, lines)| lines).map(|line| line.line).collect();
+    let found: Vec<String> = ask(api, query).into_iter().flat_map(|(_, lines)| lines).map(|line| line.line).collect();
     let ledger = Ledger { sent: shared.ledgers[at].lock().sent.clone(), acknowledged };
     if let Err(wrong) = ledger.check(found.iter().map(String::as_str)) {
         panic!("{query:?}: {wrong}");
@@ -132,8 +131,10 @@ fn read_counts(api: &Api, shared: &Shared) -> u64 {
 fn check_counts(api: &Api, shared: &Shared) {
     let acknowledged = shared.ledgers.each_ref().map(|ledger| ledger.lock().acknowledged.len());
     let query = "sum by (stream) (count_over_time({job=\"journey\"}[29d]))";
-    let counts: BTreeMap<String, f64> =
-        ask_vector(api, query, now() + HOUR).into_iter().map(|(labels, count)| (labels["stream"].clone(), count)).collect();
+    let counts: BTreeMap<String, f64> = ask_vector(api, query, now() + HOUR)
+        .into_iter()
+        .map(|(labels, count)| (labels["stream"].clone(), count))
+        .collect();
     for (at, ledger) in shared.ledgers.iter().enumerate() {
         let count = counts.get(&at.to_string()).copied().unwrap_or(0.0);
         let sent = ledger.lock().sent.len();

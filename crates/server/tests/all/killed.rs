@@ -145,7 +145,9 @@ fn while_pushes_and_flushes_go_on() {
             ledger.merge(part);
         }
         let (sent, acknowledged) = (ledger.sent.len(), ledger.acknowledged.len());
-        eprintln!("round {round}: killed after {life:?}, {flushes} flushes, {acknowledged} of {sent} lines acknowledged");
+        eprintln!(
+            "round {round}: killed after {life:?}, {flushes} flushes, {acknowledged} of {sent} lines acknowledged"
+        );
     }
     assert!(!ledger.acknowledged.is_empty());
     let loptr = home.start();

@@ -33,14 +33,26 @@ const HOUR: i64 = 3_600_000_000_000;
 /// Real time a life may take.
 const LIFE: Duration = Duration::from_secs(50);
 
-/// What a disk does not do although it says so.
+/// What a disk does not do although it says so: sync some files or folders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lie {
     None,
-    /// Files are not synced.
-    Files,
-    /// Folders are not synced.
-    Folders,
+    LogFiles,
+    LogFolder,
+    ObjectFiles,
+    ObjectFolders,
+}
+
+impl Lie {
+    fn about_file(self, path: &Path) -> bool {
+        let is_log = path.extension().is_some_and(|extension| extension == "wal");
+        (self == Self::LogFiles && is_log) || (self == Self::ObjectFiles && !is_log)
+    }
+
+    fn about_folder(self, path: &Path) -> bool {
+        let is_log = !path.starts_with("/loptr/chunks");
+        (self == Self::LogFolder && is_log) || (self == Self::ObjectFolders && !is_log)
+    }
 }
 
 /// A disk whose power is cut at a given change.
@@ -123,7 +135,7 @@ impl DiskFile for DoomedFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        let lies = self.disk.0.lie == Lie::Files;
+        let lies = self.disk.0.lie.about_file(&self.path);
         self.disk.changing("sync", &self.path, || if lies { Ok(()) } else { self.file.sync() })
     }
 }
@@ -171,7 +183,7 @@ impl Disk for Doomed {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let lies = self.0.lie == Lie::Folders;
+        let lies = self.0.lie.about_folder(dir);
         self.changing("sync folder", dir, || if lies { Ok(()) } else { self.0.disk.sync_dir(dir) })
     }
 
@@ -272,7 +284,7 @@ impl Run {
     /// Several lives, then a last one without an accident.
     fn run(&mut self) -> Result<(), Failure> {
         for _ in 0..self.draws.between(2, 7) {
-            let left = (!self.draws.one_in(4)).then(|| self.draws.between(1, 250));
+            let left = (!self.draws.one_in(4)).then(|| self.draws.between(1, 150));
             self.life(left)?;
         }
         self.life(None)?;
@@ -403,7 +415,8 @@ impl Run {
         let query = LogQuery { query: "{job=\"sim\"}", start, end, direction, limit: 1_000_000 };
         let logs = send(&self.world, "GET", &query.target(), &[CATEGORIZE], b"").await;
         let time = end.to_string();
-        let counted = crate::support::http::form(&[("query", "sum(count_over_time({job=\"sim\"}[30d]))"), ("time", &time)]);
+        let counted =
+            crate::support::http::form(&[("query", "sum(count_over_time({job=\"sim\"}[30d]))"), ("time", &time)]);
         let counted = send(&self.world, "GET", &format!("/loki/api/v1/query?{counted}"), &[], b"").await;
         if disk.is_dead() {
             return Ok(());
@@ -453,30 +466,54 @@ fn power_cuts_lose_nothing_acknowledged() {
     eprintln!("power cut at: {cuts:?}");
     if count >= 20 {
         for kind in ["log", "object", "index"] {
-            assert!(cuts.keys().any(|at| at.ends_with(kind)), "no seed cut the power at a write to the {kind}: {cuts:?}");
+            assert!(
+                cuts.keys().any(|at| at.ends_with(kind)),
+                "no seed cut the power at a write to the {kind}: {cuts:?}"
+            );
         }
     }
 }
 
-/// Seeds that see a lie, of so many.
-fn seeds_that_see(lie: Lie, count: u64) -> u64 {
-    let sees = |seed: &u64| match Run::new(*seed, lie).run() {
-        Err(Failure::Wrong { wrong, .. }) => !wrong.missing.is_empty(),
-        _ => false,
-    };
-    (1..=count).filter(sees).count() as u64
+/// The test above must fail on a disk that lies.
+fn finds_out(lie: Lie, is_seen: impl Fn(&Failure) -> bool) {
+    const SEEDS: u64 = 10;
+    let (mut seen, mut example) = (0, None);
+    for seed in 1..=SEEDS {
+        if let Err(failure) = Run::new(seed, lie).run()
+            && is_seen(&failure)
+        {
+            seen += 1;
+            example.get_or_insert(failure);
+        }
+    }
+    assert!(seen > 0, "{lie:?}: none of {SEEDS} seeds saw it");
+    let example = example.expect("one was seen");
+    eprintln!("{lie:?}: {seen} of {SEEDS} seeds saw it, as in: {example}");
+}
+
+fn loses_lines(failure: &Failure) -> bool {
+    matches!(failure, Failure::Wrong { wrong, .. } if !wrong.missing.is_empty())
 }
 
 #[test]
-fn a_disk_that_does_not_sync_files_is_found_out() {
-    let seen = seeds_that_see(Lie::Files, 10);
-    eprintln!("{seen} of 10 seeds lost an acknowledged line");
-    assert!(seen > 0);
+fn a_log_that_is_not_synced_is_found_out() {
+    finds_out(Lie::LogFiles, loses_lines);
 }
 
 #[test]
-fn a_disk_that_does_not_sync_folders_is_found_out() {
-    let seen = seeds_that_see(Lie::Folders, 10);
-    eprintln!("{seen} of 10 seeds lost an acknowledged line");
-    assert!(seen > 0);
+fn a_log_whose_names_are_not_synced_is_found_out() {
+    finds_out(Lie::LogFolder, loses_lines);
+}
+
+/// Here a query fails instead, naming the object.
+#[test]
+fn objects_that_are_not_synced_are_found_out() {
+    let damaged = |failure: &Failure| matches!(failure, Failure::Broken(why) if why.contains(" is damaged: "));
+    finds_out(Lie::ObjectFiles, damaged);
+}
+
+#[test]
+fn objects_whose_names_are_not_synced_are_found_out() {
+    let missing = |failure: &Failure| matches!(failure, Failure::Broken(why) if why.contains(" is missing "));
+    finds_out(Lie::ObjectFolders, |failure| missing(failure) || loses_lines(failure));
 }

@@ -8,12 +8,18 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// An answer.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     /// Names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?}", self.status, self.text())
+    }
 }
 
 impl Reply {
@@ -124,13 +130,7 @@ impl Api {
     }
 
     /// Sends a request and reads the answer.
-    pub(crate) fn send(
-        &self,
-        method: &str,
-        target: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> io::Result<Reply> {
+    pub(crate) fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Reply> {
         let mut headers = headers.to_vec();
         if let Some(tenant) = &self.tenant {
             headers.push(("x-scope-orgid", tenant));

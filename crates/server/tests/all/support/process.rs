@@ -220,6 +220,8 @@ impl Loptr {
         });
         let address: Option<Option<SocketAddr>> = address.recv_timeout(WATCHDOG).ok();
         let Some(Some(address)) = address else {
+            drop(guarded);
+            log_reader.join().expect("the reader did not panic");
             panic!("it did not start:\n{}", log.lock().expect("no holder panics").join("\n"));
         };
         let api = Api { address, tenant: None };
