@@ -18,6 +18,8 @@ use crate::serve::ServeSettings;
 pub const HONOURED: &[&str] = &[
     "target=all",
     "auth_enabled",
+    "schema_config.configs[].schema=v11",
+    "schema_config.configs[].schema=v12",
     "server.http_listen_address",
     "server.http_listen_port",
     "server.http_listen_conn_limit",
