@@ -55,12 +55,14 @@
 #![warn(missing_docs)]
 
 mod error;
+mod go_sort;
 mod log_result;
 mod pipeline;
 mod range;
 mod regex;
 pub mod source;
 mod template;
+mod tie_order;
 mod vector;
 
 pub use error::{ErrorKind, EvalError};

@@ -1,16 +1,21 @@
 //! The answer of a log query: the best `limit` entries of all tasks, grouped by label set (specification 6.10).
 //!
-//! Order: time in the query's direction, then the stream's fingerprint, then the order in which the stream was fed.
-//! Feed a stream in the query's direction: then equal times come out in order of arrival, newest last or first.
+//! Which entries are best: time in the query's direction, then the stream's fingerprint, then the order in which the
+//! stream was fed. Feed a stream in the query's direction: then equal times rank by arrival, newest last or first.
+//!
+//! Entries of equal time then come out as upstream leaves them ([`crate::tie_order`]): for most answers that is by rank.
+//! Where the limit cuts an answer inside a split, upstream's order depends on entries beyond the cut. Without equal times
+//! that changes nothing; with them [`LogCollector::beyond_cut`] says what else to read.
 
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use loptr_model::{Entry, Fingerprint, Nanos};
+use loptr_model::{Entry, Fingerprint, Nanos, TimeRange};
 
 use crate::pipeline::{LabelsId, ResultLabels, StreamPipeline};
 use crate::source::{Direction, Visitor};
+use crate::tie_order;
 
 /// One entry of a log answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -65,8 +70,11 @@ pub struct LogCollector {
     limit: usize,
     direction: Direction,
     interval_ns: i64,
+    split_ns: i64,
     /// The worst on top.
     kept: BinaryHeap<Kept>,
+    /// The best time that was refused or dropped, as ranked.
+    refused: Option<i64>,
     sequence: u64,
     stream: u64,
     of_stream: Vec<Option<Arc<ResultLabels>>>,
@@ -81,7 +89,9 @@ impl LogCollector {
             limit,
             direction,
             interval_ns,
+            split_ns: 0,
             kept: BinaryHeap::new(),
+            refused: None,
             sequence: 0,
             stream: 0,
             of_stream: Vec::new(),
@@ -89,9 +99,21 @@ impl LogCollector {
         }
     }
 
+    /// Spans of time, aligned to multiples of their length, in which upstream answers such a query one by one: the order
+    /// of equal times depends on them. 0, as at first: there is but one.
+    pub fn split_by(mut self, split_ns: i64) -> Self {
+        self.split_ns = split_ns;
+        self
+    }
+
     /// The direction asked for.
     pub fn direction(&self) -> Direction {
         self.direction
+    }
+
+    /// Entries at most.
+    pub fn limit(&self) -> usize {
+        self.limit
     }
 
     /// What follows belongs to this stream.
@@ -122,10 +144,24 @@ impl LogCollector {
         self.kept.peek().is_some_and(|worst| (self.rank_of(ts), self.stream) < (worst.rank.0, worst.rank.1))
     }
 
+    /// Whether an entry at `ts` of the stream at hand tells nothing: it would not be kept, and if it ties with the worst
+    /// kept, another one is known that does.
+    fn is_beyond(&self, ts: Nanos) -> bool {
+        let rank = self.rank_of(ts);
+        let beyond_worst = || self.kept.peek().is_none_or(|worst| rank > worst.rank.0);
+        !self.accepts(ts) && (self.refused == Some(rank) || beyond_worst())
+    }
+
+    /// Remembers that an entry at `ts` was not kept.
+    fn refuse(&mut self, ts: Nanos) {
+        let rank = self.rank_of(ts);
+        self.refused = Some(self.refused.map_or(rank, |refused| refused.min(rank)));
+    }
+
     /// Adds an entry of the stream at hand; `labels` is asked for once per label set.
     pub fn add(&mut self, ts: Nanos, line: Box<[u8]>, id: LabelsId, labels: impl FnOnce() -> ResultLabels) {
         if !self.accepts(ts) {
-            return;
+            return self.refuse(ts);
         }
         let at = id.0 as usize;
         if self.of_stream.len() <= at {
@@ -141,8 +177,10 @@ impl LogCollector {
         self.held_bytes += kept.entry.line.len() + size_of::<Kept>();
         self.kept.push(kept);
         if self.bounded() && self.kept.len() > self.limit {
-            let dropped = self.kept.pop();
-            self.held_bytes -= dropped.map_or(0, |old| old.entry.line.len() + size_of::<Kept>());
+            if let Some(dropped) = self.kept.pop() {
+                self.held_bytes -= dropped.entry.line.len() + size_of::<Kept>();
+                self.refuse(dropped.entry.ts);
+            }
         }
     }
 
@@ -173,7 +211,54 @@ impl LogCollector {
         for kept in other.kept {
             self.push(kept);
         }
+        if let Some(rank) = other.refused {
+            self.refused = Some(self.refused.map_or(rank, |refused| refused.min(rank)));
+        }
         self.of_stream.clear();
+        self
+    }
+
+    /// Of an answer to `range` that the limit cut where equal times are: what to read for their order, and the collector
+    /// to read it into, which is then handed to [`LogCollector::with_beyond`]. It lies in the split of the cut.
+    pub fn beyond_cut(&mut self, range: TimeRange) -> Option<(TimeRange, Self)> {
+        if !self.bounded() || self.kept.len() < self.limit {
+            return None;
+        }
+        let (cut, cut_ts) = self.kept.peek().map(|worst| (worst.rank.0, worst.entry.ts))?;
+        let split = tie_order::split_of(cut_ts.0, self.split_ns);
+        let in_split = |kept: &&Kept| tie_order::split_of(kept.entry.ts.0, self.split_ns) == split;
+        let mut places: Vec<(i64, u64)> =
+            self.kept.iter().filter(in_split).map(|kept| (kept.rank.0, kept.rank.1)).collect();
+        places.sort_unstable();
+        let whole = places.len() == self.limit;
+        let ties = self.refused == Some(cut) || places.windows(2).any(|pair| pair[0] == pair[1]);
+        if whole || !ties {
+            return None;
+        }
+        // All at the time of the cut is read again.
+        let before_cut = places.iter().filter(|place| place.0 < cut).count();
+        while self.kept.peek().is_some_and(|worst| worst.rank.0 == cut) {
+            self.kept.pop();
+        }
+        let rest = match self.direction {
+            Direction::Forward if self.split_ns > 0 => {
+                let end = split.saturating_add(1).saturating_mul(self.split_ns);
+                TimeRange::new(cut_ts, range.end.min(Nanos(end)))
+            }
+            Direction::Forward => TimeRange::new(cut_ts, range.end),
+            Direction::Backward => {
+                let start = if self.split_ns > 0 { split.saturating_mul(self.split_ns) } else { i64::MIN };
+                TimeRange::new(range.start.max(Nanos(start)), cut_ts.saturating_add(1))
+            }
+        };
+        let collector = Self::new(self.limit - before_cut, self.direction, 0).split_by(self.split_ns);
+        Some((rest, collector))
+    }
+
+    /// Puts back what [`LogCollector::beyond_cut`] asked for.
+    pub fn with_beyond(mut self, beyond: Self) -> Self {
+        self.held_bytes += beyond.held_bytes;
+        self.kept.extend(beyond.kept);
         self
     }
 
@@ -188,7 +273,7 @@ impl LogCollector {
     }
 
     fn grouped(self, key: impl Fn(&ResultLabels) -> String) -> Vec<LogStream> {
-        let (interval, limit, direction) = (self.interval_ns, self.limit, self.direction);
+        let (interval, limit, direction, split_ns) = (self.interval_ns, self.limit, self.direction, self.split_ns);
         let mut streams: BTreeMap<String, LogStream> = BTreeMap::new();
         let (mut last, mut count): (Option<i64>, usize) = (None, 0);
         for kept in self.kept.into_sorted_vec() {
@@ -197,7 +282,8 @@ impl LogCollector {
                 Direction::Forward => entry.ts.0.saturating_sub(last),
                 Direction::Backward => last.saturating_sub(entry.ts.0),
             });
-            if count >= limit || interval > 0 && distance.is_some_and(|distance| distance < interval) {
+            let left_out = interval > 0 && (count >= limit || distance.is_some_and(|distance| distance < interval));
+            if left_out {
                 continue;
             }
             last = Some(entry.ts.0);
@@ -207,7 +293,12 @@ impl LogCollector {
                 .or_insert_with(|| LogStream { labels: entry.labels.clone(), entries: Vec::new() });
             stream.entries.push(entry);
         }
-        streams.into_values().collect()
+        let mut streams: Vec<LogStream> = streams.into_values().collect();
+        for stream in &mut streams {
+            tie_order::shuffle(&mut stream.entries, direction, split_ns);
+        }
+        tie_order::cut(&mut streams, direction, limit);
+        streams
     }
 }
 
@@ -230,15 +321,20 @@ impl Visitor for LogVisitor<'_> {
     type Kept = (LabelsId, Box<[u8]>);
 
     fn take(&mut self, entry: Entry<'_>) -> Option<Self::Kept> {
-        if !self.collector.accepts(entry.ts) {
+        if self.collector.is_beyond(entry.ts) {
             return None;
         }
         let mut processed = self.pipeline.process(&entry)?;
+        if !self.collector.accepts(entry.ts) {
+            self.collector.refuse(entry.ts);
+            return None;
+        }
         Some((processed.labels_id(), processed.line.into()))
     }
 
     fn emit(&mut self, ts: Nanos, (id, line): Self::Kept) -> ControlFlow<()> {
         if !self.collector.accepts(ts) && self.collector.bounded() {
+            self.collector.refuse(ts);
             // Fed in the query's direction, what follows is no better.
             return ControlFlow::Break(());
         }
@@ -248,8 +344,8 @@ impl Visitor for LogVisitor<'_> {
 
     fn skips(&self, min: Nanos, max: Nanos) -> bool {
         match self.collector.direction {
-            Direction::Forward => !self.collector.accepts(min),
-            Direction::Backward => !self.collector.accepts(max),
+            Direction::Forward => self.collector.is_beyond(min),
+            Direction::Backward => self.collector.is_beyond(max),
         }
     }
 

@@ -179,6 +179,7 @@ impl Ingester {
                     .map(|(stream, _)| stream.replay(entry, seq, &self.settings, Moment { now, segment }));
                 failed += u64::from(!matches!(appended, Ok(Ok(()))));
             })?;
+        self.pending.continue_after(recovered.last_ordinal);
         for (flushed, segment) in &recovered.unshipped {
             self.pending.insert(flushed, *segment);
         }

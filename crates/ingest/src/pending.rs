@@ -44,6 +44,12 @@ pub(crate) struct Unshipped {
 }
 
 impl Pending {
+    /// Ordinals given out from now on are higher than `last`.
+    pub(crate) fn continue_after(&self, last: u64) {
+        let mut ordinals = self.ordinals.lock();
+        ordinals.next = ordinals.next.max(last);
+    }
+
     /// The ordinal of the next flushed chunk; hand it back with [`Pending::insert`] or [`Pending::give_up`].
     pub(crate) fn take_ordinal(&self) -> u64 {
         let mut ordinals = self.ordinals.lock();

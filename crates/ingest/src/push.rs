@@ -13,7 +13,6 @@ use loptr_model::{Entry, Labels, Nanos, TenantId};
 use loptr_ports::Priority;
 use loptr_wal::PushWriter;
 use loptr_wire::enrich::{self, DETECTED_LEVEL, Detected, LevelDetector, SERVICE_NAME};
-use loptr_wire::go::human_bytes;
 use loptr_wire::labels::{LabelsError, parse_labels};
 use loptr_wire::push::{DecodedPush, PushFormat, PushStream};
 use parking_lot::RwLock;
@@ -272,6 +271,8 @@ impl Ingester {
         let newest = now.saturating_add(nanos(rules.creation_grace));
         let name = || known.labels.to_string();
         let mut entries: Vec<(Nanos, Cow<'a, [u8]>, std::ops::Range<usize>)> = Vec::with_capacity(stream.len());
+        // The time from which entries are being moved on.
+        let mut crowded = stream.entries().next().map(|entry| entry.ts);
         let mut scratch: Vec<Pair<'a>> = Vec::new();
         for entry in stream.entries() {
             let mut line = Cow::Borrowed(entry.line);
@@ -321,10 +322,12 @@ impl Ingester {
             let mut ts = entry.ts;
             if rules.increment_duplicate_timestamps
                 && let Some((before, before_line, _)) = entries.last()
-                && ts == *before
-                && line != *before_line
             {
-                ts = before.saturating_add(1);
+                if line != *before_line && (Some(ts) == crowded || ts == *before) {
+                    ts = before.saturating_add(1);
+                } else {
+                    crowded = Some(ts);
+                }
             }
             entries.push((ts, line, start..pairs.len()));
         }
@@ -486,7 +489,7 @@ impl Ingester {
                 Refusal::OutOfOrder => ("out_of_order", "entry out of order".to_owned()),
                 Refusal::RateLimited { entry_bytes } => {
                     rate_limited = true;
-                    let (limit, size) = (human_bytes(rules.stream_rate_bytes as u64), human_bytes(*entry_bytes as u64));
+                    let (limit, size) = (byte_size(rules.stream_rate_bytes as u64), byte_size(*entry_bytes as u64));
                     (
                         "per_stream_rate_limit",
                         format!(
@@ -582,6 +585,13 @@ fn static_level<'a>(level: &str) -> Cow<'a, str> {
     }
 }
 
+/// In the largest unit that divides it, powers of 1024, as upstream prints limits: `3MB`, `1537B`.
+fn byte_size(bytes: u64) -> String {
+    const UNITS: [&str; 7] = ["B", "KB", "MB", "GB", "TB", "PB", "EB"];
+    let unit = if bytes == 0 { 0 } else { (bytes.trailing_zeros() / 10) as usize };
+    format!("{}{}", bytes >> (10 * unit), UNITS[unit])
+}
+
 /// Whole seconds, UTC.
 fn rfc3339(ts: Nanos) -> String {
     let secs = ts.0.div_euclid(Nanos::PER_SEC);
@@ -596,4 +606,15 @@ fn go_time(ts: Nanos) -> String {
     let mut text = String::new();
     loptr_wire::go::format_rfc3339_nanos(ts.0, &mut text);
     text.replace('T', " ").replace('Z', " +0000 UTC")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::byte_size;
+
+    #[test]
+    fn sizes_are_printed_whole() {
+        let texts = [0, 1, 421, 1024, 1537, 3 << 20, 1 << 60, u64::MAX].map(byte_size);
+        assert_eq!(texts, ["0B", "1B", "421B", "1KB", "1537B", "3MB", "1EB", "18446744073709551615B"]);
+    }
 }

@@ -24,6 +24,9 @@ pub(crate) struct Recovered {
     pub(crate) next_segment: u64,
     /// Number the next entry gets.
     pub(crate) next_seq: u64,
+    /// The highest ordinal of a flushed chunk that the log knows. Higher ones must follow: what an older `Shipped`
+    /// record covers would count as shipped.
+    pub(crate) last_ordinal: u64,
     /// Entries appended.
     pub(crate) entries: u64,
     /// Damaged places met.
@@ -77,6 +80,7 @@ pub(crate) fn replay(
             Record::Push(_) => {}
         })?;
     }
+    recovered.last_ordinal = flushed.iter().map(|(chunk, _)| chunk.ordinal).fold(shipped_through, u64::max);
     flushed.retain(|(chunk, _)| chunk.ordinal > shipped_through);
     recovered.unshipped = flushed;
     let (mut next_seq, mut entries) = (0, 0);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use loptr_chunk::{Chunk, ChunkError, ChunkOptions, MemChunk};
 use loptr_model::{Entry, Fingerprint, Labels, Nanos, OwnedEntry, TimeRange};
+use loptr_wire::enrich::DETECTED_LEVEL;
 use parking_lot::Mutex;
 
 use crate::rate::TokenBucket;
@@ -332,7 +333,9 @@ fn same(last: &OwnedEntry, entry: &Entry<'_>) -> bool {
         && last.metadata.iter().zip(entry.metadata).all(|((name, value), pair)| name == pair.0 && value == pair.1)
 }
 
-/// What an entry counts in every limit: its line and its metadata, bytes.
+/// What an entry counts in every limit: its line and its metadata, bytes. The level that was added is free, as upstream
+/// has it.
 pub(crate) fn entry_bytes(entry: &Entry<'_>) -> usize {
-    entry.line.len() + entry.metadata.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+    let charged = entry.metadata.iter().filter(|(name, _)| *name != DETECTED_LEVEL);
+    entry.line.len() + charged.map(|(name, value)| name.len() + value.len()).sum::<usize>()
 }

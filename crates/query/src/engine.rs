@@ -27,7 +27,7 @@ use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, IndexStore, IndexedStream};
 
 use crate::error::QueryError;
-use crate::limits::QueryLimits;
+use crate::limits::{QueryLimits, nanos};
 use crate::plan::{Piece, PlannedStream, Windows, plan};
 use crate::recent::Recent;
 use crate::source::{ChunkSource, ScanCounters};
@@ -201,16 +201,35 @@ impl QueryEngine {
             return Ok((Answer::Streams(Vec::new()), QueryFigures::default()));
         };
         let streams = self.streams(&running, &request.query.matchers, range).await?;
-        let (direction, limit) = (request.direction, request.limit);
-        let mut collected = LogCollector::new(limit, direction, request.interval_ns);
-        let mut windows = Windows::new(&streams, range, direction == Direction::Backward, limit);
+        let collector = LogCollector::new(request.limit, request.direction, request.interval_ns);
+        let collector = collector.split_by(nanos(limits.split));
+        let mut collected = self.collect(&running, &pipeline, &streams, range, collector).await?;
+        if let Some((range, collector)) = collected.beyond_cut(range) {
+            let beyond = self.collect(&running, &pipeline, &streams, range, collector).await?;
+            collected = collected.with_beyond(beyond);
+        }
+        let figures = self.figures(&running, &streams);
+        let streams = if request.categorize { collected.finish_categorized() } else { collected.finish() };
+        Ok((Answer::Streams(streams), figures))
+    }
+
+    /// Reads `range` into an empty collector, window by window, until it is full.
+    async fn collect(
+        &self,
+        running: &Running,
+        pipeline: &Pipeline,
+        streams: &[Arc<PlannedStream>],
+        range: TimeRange,
+        empty: LogCollector,
+    ) -> Result<LogCollector, QueryError> {
+        let direction = empty.direction();
+        let mut collected = empty.clone();
+        let mut windows = Windows::new(streams, range, direction == Direction::Backward, empty.limit());
         while let Some(window) = windows.next(collected.len()) {
             let pieces: Vec<Piece> = streams.iter().filter_map(|stream| stream.piece(window)).collect();
-            let interval_ns = request.interval_ns;
             let job = |piece: Piece| {
-                let (pipeline, budget) = (pipeline.clone(), running.budget.clone());
+                let (pipeline, budget, mut part) = (pipeline.clone(), running.budget.clone(), empty.clone());
                 move |sources: &[Arc<ChunkSource>]| {
-                    let mut part = LogCollector::new(limit, direction, interval_ns);
                     let mut stream = pipeline.for_stream(&piece.stream.labels);
                     let required = sources_that_may_hold(sources, || pipeline.required_metadata(&piece.stream.labels));
                     let mut visitor = LogVisitor::new(&mut stream, &mut part);
@@ -220,16 +239,14 @@ impl QueryEngine {
                 }
             };
             collected = self
-                .run_pieces(&running, pieces, job)
+                .run_pieces(running, pieces, job)
                 .try_fold(collected, |all, part| std::future::ready(Ok(all.merge(part))))
                 .await?;
             if collected.worst_kept_ts().is_some() {
                 break;
             }
         }
-        let figures = self.figures(&running, &streams);
-        let streams = if request.categorize { collected.finish_categorized() } else { collected.finish() };
-        Ok((Answer::Streams(streams), figures))
+        Ok(collected)
     }
 
     /// Answers a metric query at `steps`.

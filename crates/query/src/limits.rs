@@ -26,6 +26,9 @@ pub struct QueryLimits {
     pub max_matchers: usize,
     /// Time a query may take.
     pub timeout: Duration,
+    /// Spans of time in which upstream answers a log query one by one. Here they only tell in which order equal times
+    /// come.
+    pub split: Duration,
 }
 
 impl Default for QueryLimits {
@@ -38,11 +41,12 @@ impl Default for QueryLimits {
             max_series: 500,
             max_matchers: 1000,
             timeout: Duration::from_secs(60),
+            split: Duration::from_secs(3600),
         }
     }
 }
 
-fn nanos(duration: Duration) -> i64 {
+pub(crate) fn nanos(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 

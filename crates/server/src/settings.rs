@@ -18,6 +18,8 @@ use crate::serve::ServeSettings;
 pub const HONOURED: &[&str] = &[
     "target=all",
     "auth_enabled",
+    "schema_config.configs[].schema=v11",
+    "schema_config.configs[].schema=v12",
     "server.http_listen_address",
     "server.http_listen_port",
     "server.http_listen_conn_limit",
@@ -298,6 +300,7 @@ fn query_limits(limits: &Limits) -> QueryLimits {
         max_series: limits.max_query_series,
         max_matchers: limits.max_streams_matchers_per_query,
         timeout: limits.query_timeout,
+        split: limits.split_queries_by_interval,
     }
 }
 

@@ -1,0 +1,225 @@
+//! SIGKILL at any moment: what was acknowledged is there once, what was not at most once.
+//!
+//! A kill loses what the process held in memory and nothing the kernel has; power cuts are `simulated`'s.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::http::Api;
+use crate::support::ledger::Ledger;
+use crate::support::lines::{Direction, LogQuery, ask};
+use crate::support::process::{Home, Loptr};
+use crate::support::random::Draws;
+use crate::support::{env_or, now};
+
+const LIMITS: &str = "limits_config:
+  max_entries_limit_per_query: 10000000
+  ingestion_rate_mb: 1000
+  ingestion_burst_size_mb: 1000
+  per_stream_rate_limit: 1GB
+  per_stream_rate_limit_burst: 1GB
+";
+const WRITERS: u64 = 4;
+
+fn rounds() -> u64 {
+    env_or("LOPTR_KILL_ROUNDS", 3)
+}
+
+/// The draws of a test, and the seed told so that they can be repeated.
+fn draws(test: &str) -> Draws {
+    let seed = env_or("LOPTR_KILL_SEED", now().unsigned_abs());
+    eprintln!("{test}: LOPTR_KILL_SEED={seed}");
+    Draws::new(seed)
+}
+
+/// All lines the process has, asked at once.
+fn all_lines(api: &Api) -> Vec<String> {
+    let query = LogQuery {
+        query: "{job=\"killed\"}",
+        start: now() - 86_400_000_000_000,
+        end: now() + 3_600_000_000_000,
+        direction: Direction::Forward,
+        limit: 10_000_000,
+    };
+    ask(api, query).into_iter().flat_map(|(_, lines)| lines).map(|line| line.line).collect()
+}
+
+#[track_caller]
+fn check(loptr: &Loptr, ledger: &Ledger, when: &str) {
+    let lines = all_lines(loptr.api());
+    if let Err(wrong) = ledger.check(lines.iter().map(String::as_str)) {
+        panic!("{when}: {wrong}");
+    }
+}
+
+/// Asks for a flush and waits until memory is empty.
+fn flush_all(loptr: &Loptr) {
+    let until = Instant::now() + Duration::from_secs(30);
+    loptr.api().flush();
+    while loptr.api().metric("loki_ingester_memory_chunks") > 0.0 {
+        assert!(Instant::now() < until, "not flushed after half a minute");
+        std::thread::sleep(Duration::from_millis(20));
+        loptr.api().flush();
+    }
+}
+
+/// Pushes until the connection breaks: some lines to a stream of its own, some to one that all writers share.
+fn write_until_dead(api: &Api, writer: u64, round: u64, mut draws: Draws, ready: &AtomicBool) -> Ledger {
+    let mut ledger = Ledger::default();
+    for push in 0.. {
+        let mut streams = Vec::new();
+        let mut sent = Vec::new();
+        for stream in [format!("own-{writer}"), "shared".to_owned()] {
+            let values = (0..draws.between(1, 20)).map(|at| {
+                let padding = "x".repeat(draws.between(0, 500) as usize);
+                let line = format!("{stream} writer={writer} round={round} push={push} at={at} {padding}");
+                sent.push(line.clone());
+                let mut value = vec![Value::from(now().to_string()), Value::from(line)];
+                if draws.one_in(3) {
+                    value.push(json!({"push": push.to_string()}));
+                }
+                Value::from(value)
+            });
+            let values = values.collect();
+            streams.push((json!({"job": "killed", "stream": stream}), values));
+        }
+        ledger.sent.extend(sent.iter().cloned());
+        match api.push(&streams) {
+            Ok(reply) => {
+                reply.expect(204);
+                ledger.acknowledged.extend(sent);
+                ready.store(true, Ordering::Relaxed);
+            }
+            Err(_) => break,
+        }
+    }
+    ledger
+}
+
+/// Flushes without a pause until the connection breaks.
+fn flush_until_dead(api: &Api) -> u64 {
+    let mut flushes = 0;
+    while api.send("POST", "/flush", &[], &[]).is_ok() {
+        flushes += 1;
+    }
+    flushes
+}
+
+#[test]
+fn while_pushes_and_flushes_go_on() {
+    let mut draws = draws("while_pushes_and_flushes_go_on");
+    let home = Home::new(LIMITS);
+    let mut ledger = Ledger::default();
+    for round in 0..rounds() {
+        let loptr = home.start();
+        check(&loptr, &ledger, "after the kill");
+        if draws.one_in(2) {
+            flush_all(&loptr);
+            check(&loptr, &ledger, "flushed after the kill");
+        }
+        let flushing = round % 2 == 1;
+        let life = Duration::from_millis(draws.between(50, 800));
+        let api = loptr.api().clone();
+        let ready = AtomicBool::new(false);
+        let (written, flushes) = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|writer| {
+                    let (api, draws, ready) = (&api, Draws::new(draws.next()), &ready);
+                    scope.spawn(move || write_until_dead(api, writer, round, draws, ready))
+                })
+                .collect();
+            let flusher = flushing.then(|| scope.spawn(|| flush_until_dead(&api)));
+            while !ready.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(life);
+            loptr.kill();
+            let written: Vec<Ledger> =
+                writers.into_iter().map(|writer| writer.join().expect("no answer but 204 comes")).collect();
+            (written, flusher.map_or(0, |flusher| flusher.join().expect("it does not panic")))
+        });
+        for part in written {
+            ledger.merge(part);
+        }
+        let (sent, acknowledged) = (ledger.sent.len(), ledger.acknowledged.len());
+        eprintln!(
+            "round {round}: killed after {life:?}, {flushes} flushes, {acknowledged} of {sent} lines acknowledged"
+        );
+    }
+    assert!(!ledger.acknowledged.is_empty());
+    let loptr = home.start();
+    check(&loptr, &ledger, "after the last kill");
+    flush_all(&loptr);
+    check(&loptr, &ledger, "flushed after the last kill");
+    assert!(loptr.stop().0.success());
+    check(&home.start(), &ledger, "after a stop in order");
+}
+
+/// Pushes `streams` streams of a few lines each, in one request, and notes them.
+fn push_streams(api: &Api, ledger: &mut Ledger, round: u64, streams: u64) {
+    let lines: Vec<String> =
+        (0..streams * 3).map(|at| format!("round={round} stream={} at={at}", at % streams)).collect();
+    let bodies = (0..streams).map(|stream| {
+        let own = lines.iter().enumerate().filter(|(at, _)| *at as u64 % streams == stream);
+        let values = own.map(|(_, line)| json!([now().to_string(), line])).collect();
+        (json!({"job": "killed", "stream": stream.to_string()}), values)
+    });
+    ledger.sent.extend(lines.iter().cloned());
+    api.push(&bodies.collect::<Vec<_>>()).expect("it runs").expect(204);
+    ledger.acknowledged.extend(lines);
+}
+
+/// A flush of many streams cut at a drawn moment, now and then with a whole flush before it, so that the log has
+/// records of uploads that are done.
+#[test]
+fn right_after_a_flush_and_in_the_middle_of_one() {
+    let mut draws = draws("right_after_a_flush_and_in_the_middle_of_one");
+    let home = Home::new(LIMITS);
+    let mut ledger = Ledger::default();
+    let mut loptr = home.start();
+    for round in 0..rounds() * 4 {
+        let streams = draws.between(1, 60);
+        push_streams(loptr.api(), &mut ledger, 2 * round, streams);
+        if draws.one_in(2) {
+            flush_all(&loptr);
+            push_streams(loptr.api(), &mut ledger, 2 * round + 1, streams);
+        }
+        loptr.api().flush();
+        let micros = if draws.one_in(4) { 0 } else { draws.between(0, 60_000) };
+        std::thread::sleep(Duration::from_micros(micros));
+        loptr.kill();
+        eprintln!("round {round}: {streams} streams, killed {micros} us after the flush was asked for");
+        loptr = home.start();
+        check(&loptr, &ledger, &format!("round {round}, after the kill"));
+        if draws.one_in(2) {
+            flush_all(&loptr);
+            check(&loptr, &ledger, &format!("round {round}, flushed after the kill"));
+        }
+    }
+    loptr.kill();
+    check(&home.start(), &ledger, "after the last kill");
+}
+
+/// One stream flushed and shipped, another flushed after a restart and killed before its index is uploaded: what the
+/// log remembers of the first upload must not be taken for the second.
+#[test]
+fn a_second_life_numbers_its_flushes_after_the_first() {
+    let home = Home::new(LIMITS);
+    let mut ledger = Ledger::default();
+    for round in 0..4 {
+        let loptr = home.start();
+        check(&loptr, &ledger, "after the kill");
+        push_streams(loptr.api(), &mut ledger, 100 + round, 40);
+        loptr.api().flush();
+        let until = Instant::now() + Duration::from_secs(30);
+        while loptr.api().metric("loptr_ingester_pending_chunks") < 1.0 && Instant::now() < until {}
+        loptr.kill();
+    }
+    let loptr = home.start();
+    check(&loptr, &ledger, "after the last kill");
+    let texts: BTreeSet<String> = all_lines(loptr.api()).into_iter().collect();
+    assert_eq!(texts, ledger.acknowledged);
+}

@@ -1,0 +1,27 @@
+//! The whole process, seen from outside: the binary over HTTP, killed and started again, and the same process on a
+//! simulated world whose disk forgets.
+//!
+//! | module | question |
+//! |---|---|
+//! | `buckets` | does it read what upstream wrote, to the last entry? |
+//! | `command_line` | does it start, refuse and stop as operators know it? |
+//! | `http` | statuses and texts of pushes; tenants; shutdown |
+//! | `journey` | from push to query without a gap or a double while everything is being flushed |
+//! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
+//! | `simulated` | power cut at any write of a seeded run: the same |
+//!
+//! One binary, so that it is linked once. `LOPTR_KILL_ROUNDS` and `LOPTR_SIM_SEEDS` ask for longer runs.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stderr,
+    reason = "these tests are the outside: they start processes, write files, and measure real time"
+)]
+
+mod buckets;
+mod command_line;
+mod http;
+mod journey;
+mod killed;
+mod simulated;
+mod support;

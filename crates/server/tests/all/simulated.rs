@@ -1,0 +1,519 @@
+//! Power cuts on a simulated world: the process lives, pushes and flushes go on, and at a drawn write the disk loses
+//! what was not synced. Then it lives again on what is left. One seed decides everything; a failing one is told.
+//!
+//! The cut falls on any call that changes the disk: it is done or not, whatever was appended since a sync survives as
+//! a prefix, and from then on the old life's calls fail. The old life's tasks end with its runtime.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use loptr_config::{Command, Host, Outside, load, parse_args};
+use loptr_model::Nanos;
+use loptr_ports::sim::{SimDisk, SimRandom, World};
+use loptr_ports::{Disk, DiskFile, DiskUsage, Ports};
+use loptr_server::{Process, Settings};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
+
+use crate::support::env_or;
+use crate::support::http::{JSON, Reply, parse_reply, push_body, request_bytes};
+use crate::support::ledger::{Ledger, Wrong};
+use crate::support::lines::{CATEGORIZE, Direction, LogQuery, streams_of, vector_of};
+use crate::support::random::Draws;
+
+const PORT: u16 = 3100;
+/// 2026-11-19 10:00 UTC.
+const NOW: Nanos = Nanos(1_795_082_400_000_000_000);
+const HOUR: i64 = 3_600_000_000_000;
+/// Real time a life may take.
+const LIFE: Duration = Duration::from_secs(50);
+
+/// What a disk does not do although it says so: sync some files or folders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lie {
+    None,
+    LogFiles,
+    LogFolder,
+    ObjectFiles,
+    ObjectFolders,
+}
+
+impl Lie {
+    fn about_file(self, path: &Path) -> bool {
+        let is_log = path.extension().is_some_and(|extension| extension == "wal");
+        (self == Self::LogFiles && is_log) || (self == Self::ObjectFiles && !is_log)
+    }
+
+    fn about_folder(self, path: &Path) -> bool {
+        let is_log = !path.starts_with("/loptr/chunks");
+        (self == Self::LogFolder && is_log) || (self == Self::ObjectFolders && !is_log)
+    }
+}
+
+/// A disk whose power is cut at a given change.
+#[derive(Clone)]
+struct Doomed(Arc<Inner>);
+
+struct Inner {
+    disk: Arc<SimDisk>,
+    random: Arc<SimRandom>,
+    lie: Lie,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// Changes until the cut; none: no cut.
+    left: Option<u64>,
+    dead: bool,
+    /// What was being done to which file at the cut.
+    cut_at: Option<(&'static str, PathBuf)>,
+}
+
+impl Doomed {
+    fn new(world: &World, lie: Lie, left: Option<u64>) -> Self {
+        let state = Mutex::new(State { left, dead: false, cut_at: None });
+        Self(Arc::new(Inner { disk: world.disk.clone(), random: world.random.clone(), lie, state }))
+    }
+
+    fn is_dead(&self) -> bool {
+        self.0.state.lock().dead
+    }
+
+    fn dead() -> io::Error {
+        io::Error::other("the power is cut")
+    }
+
+    /// Cuts the power now.
+    fn cut(&self, at: (&'static str, PathBuf)) {
+        let mut state = self.0.state.lock();
+        if !state.dead {
+            state.dead = true;
+            state.cut_at = Some(at);
+            self.0.disk.crash(&self.0.random);
+        }
+    }
+
+    fn reading<T>(&self, read: impl FnOnce(&SimDisk) -> io::Result<T>) -> io::Result<T> {
+        if self.is_dead() { Err(Self::dead()) } else { read(&self.0.disk) }
+    }
+
+    fn changing<T>(&self, what: &'static str, path: &Path, change: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let due = {
+            let mut state = self.0.state.lock();
+            if state.dead {
+                return Err(Self::dead());
+            }
+            state.left = state.left.map(|left| left.saturating_sub(1));
+            state.left == Some(0)
+        };
+        if !due {
+            return change();
+        }
+        // Cut just before it, or just after.
+        if self.0.random.below(2) == 0 {
+            let _ = change();
+        }
+        self.cut((what, path.to_owned()));
+        Err(Self::dead())
+    }
+}
+
+struct DoomedFile {
+    disk: Doomed,
+    file: Box<dyn DiskFile>,
+    path: PathBuf,
+}
+
+impl DiskFile for DoomedFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.disk.changing("append", &self.path, || self.file.append(bytes))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let lies = self.disk.0.lie.about_file(&self.path);
+        self.disk.changing("sync", &self.path, || if lies { Ok(()) } else { self.file.sync() })
+    }
+}
+
+impl Disk for Doomed {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        let file = self.changing("create", path, || self.0.disk.create(path))?;
+        Ok(Box::new(DoomedFile { disk: self.clone(), file, path: path.to_owned() }))
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.reading(|disk| disk.read(path))
+    }
+
+    fn read_range(&self, path: &Path, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+        self.reading(|disk| disk.read_range(path, offset, len))
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<(u64, i64)> {
+        self.reading(|disk| disk.stat(path))
+    }
+
+    fn truncate(&self, path: &Path, len: u64) -> io::Result<()> {
+        self.changing("truncate", path, || self.0.disk.truncate(path, len))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.changing("rename", to, || self.0.disk.rename(from, to))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.changing("remove", path, || self.0.disk.remove(path))
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.changing("remove folder", path, || self.0.disk.remove_dir(path))
+    }
+
+    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        self.reading(|disk| disk.create_dir_all(path))
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
+        self.reading(|disk| disk.list(dir))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        let lies = self.0.lie.about_folder(dir);
+        self.changing("sync folder", dir, || if lies { Ok(()) } else { self.0.disk.sync_dir(dir) })
+    }
+
+    fn usage(&self, path: &Path) -> io::Result<DiskUsage> {
+        self.reading(|disk| disk.usage(path))
+    }
+}
+
+/// Settings of a small process: segments and chunks so short that all of them turn over.
+fn settings() -> Settings {
+    const CONFIG: &str = "
+auth_enabled: false
+server: {http_listen_address: 127.0.0.1, http_listen_port: 3100}
+common:
+  path_prefix: /loptr
+  replication_factor: 1
+  ring: {kvstore: {store: inmemory}}
+  storage: {filesystem: {chunks_directory: /loptr/chunks, rules_directory: /loptr/rules}}
+limits_config: {max_entries_limit_per_query: 1000000, per_stream_rate_limit: 1GB, per_stream_rate_limit_burst: 1GB}
+schema_config:
+  configs: [{from: 2020-10-24, store: tsdb, object_store: filesystem, schema: v13, index: {prefix: index_, period: 24h}}]
+";
+    let Ok(Command::Run(invocation)) = parse_args(["-config.file=/loptr.yaml".to_owned()]) else {
+        panic!("a file is named")
+    };
+    let outside = Outside {
+        read: &|_| Ok(CONFIG.as_bytes().to_vec()),
+        env: &|_| None,
+        host: Host::default(),
+        now_secs: NOW.0 / 1_000_000_000,
+    };
+    let config = load(&invocation, &outside).expect("the configuration is good");
+    let mut settings = Settings::from_config(&config, 1 << 30).expect("and understood");
+    settings.ingest.log.as_mut().expect("the log is on by default").segment_bytes = 3000;
+    settings.ingest.block_bytes = 300;
+    settings.ingest.target_bytes = 900;
+    settings
+}
+
+/// Why a seed failed.
+#[derive(Debug)]
+enum Failure {
+    /// An answer disagreed with what was acknowledged.
+    Wrong { when: &'static str, wrong: Wrong },
+    /// Something else that must not happen.
+    Broken(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Wrong { when, wrong } => write!(f, "{when}: {wrong}"),
+            Self::Broken(why) => f.write_str(why),
+        }
+    }
+}
+
+/// One seed's run.
+struct Run {
+    world: World,
+    settings: Settings,
+    lie: Lie,
+    draws: Draws,
+    ledger: Arc<Mutex<Ledger>>,
+    next_line: u64,
+    /// What the power was cut at, and how often.
+    cuts: BTreeMap<String, u64>,
+}
+
+async fn send(world: &World, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Reply> {
+    let mut stream = world.network.dial(PORT).await?;
+    stream.write_all(&request_bytes(method, target, headers, body)).await?;
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await?;
+    parse_reply(&bytes)
+}
+
+/// Lets the process's tasks go on for a while.
+async fn turns(count: u64) {
+    for _ in 0..count {
+        tokio::task::yield_now().await;
+    }
+}
+
+impl Run {
+    fn new(seed: u64, lie: Lie) -> Self {
+        Self {
+            world: World::new(seed, NOW),
+            settings: settings(),
+            lie,
+            draws: Draws::new(!seed),
+            ledger: Arc::default(),
+            next_line: 0,
+            cuts: BTreeMap::new(),
+        }
+    }
+
+    /// Several lives, then a last one without an accident.
+    fn run(&mut self) -> Result<(), Failure> {
+        for _ in 0..self.draws.between(2, 7) {
+            let left = (!self.draws.one_in(4)).then(|| self.draws.between(1, 150));
+            self.life(left)?;
+        }
+        self.life(None)?;
+        self.last_life()
+    }
+
+    fn on_a_runtime(
+        &mut self,
+        left: Option<u64>,
+        life: impl AsyncFnOnce(&mut Self, Process, &Doomed) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let disk = Doomed::new(&self.world, self.lie, left);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(|error| Failure::Broken(format!("no runtime: {error}")))?;
+        let lived = runtime.block_on(async {
+            let ports = Ports { disk: Arc::new(disk.clone()), ..self.world.ports() };
+            let started = Process::start(ports, self.settings.clone(), None, "sim").await;
+            let lived = async {
+                match started {
+                    Ok(process) => life(self, process, &disk).await,
+                    Err(_) if disk.is_dead() => Ok(()),
+                    Err(error) => Err(Failure::Broken(format!("it did not start: {error}"))),
+                }
+            };
+            let late = Failure::Broken(format!("a life took longer than {LIFE:?}"));
+            tokio::time::timeout(LIFE, lived).await.unwrap_or(Err(late))
+        });
+        drop(runtime);
+        if let Some((what, path)) = &disk.0.state.lock().cut_at {
+            *self.cuts.entry(format!("{what} {}", kind_of(path))).or_default() += 1;
+        }
+        lived
+    }
+
+    /// A life that ends with a power cut, at a drawn change or when its work is done, or in order.
+    fn life(&mut self, left: Option<u64>) -> Result<(), Failure> {
+        self.on_a_runtime(left, async |run, process, disk| {
+            run.check("after the start", disk).await?;
+            let mut pushes = JoinSet::new();
+            for _ in 0..run.draws.between(5, 60) {
+                if disk.is_dead() {
+                    break;
+                }
+                run.step(&mut pushes, disk).await?;
+                while pushes.try_join_next().is_some() {}
+                turns(run.draws.between(0, 20)).await;
+            }
+            if disk.is_dead() {
+                // Answers that are on their way arrive.
+                turns(200).await;
+            } else if run.draws.one_in(3) {
+                while pushes.join_next().await.is_some() {}
+                process.stop().await;
+            } else {
+                disk.cut(("idle", PathBuf::new()));
+            }
+            Ok(())
+        })
+    }
+
+    /// Nothing happens to this one: all of it is read, flushed, and read again.
+    fn last_life(&mut self) -> Result<(), Failure> {
+        self.on_a_runtime(None, async |run, process, disk| {
+            run.check("in the last life", disk).await?;
+            let _ = send(&run.world, "POST", "/flush", &[], b"").await;
+            turns(500).await;
+            run.check("flushed in the last life", disk).await?;
+            process.stop().await;
+            Ok(())
+        })?;
+        self.on_a_runtime(None, async |run, process, disk| {
+            run.check("at the end", disk).await?;
+            process.stop().await;
+            Ok(())
+        })
+    }
+
+    async fn step(&mut self, pushes: &mut JoinSet<()>, disk: &Doomed) -> Result<(), Failure> {
+        match self.draws.between(0, 20) {
+            0..=11 => self.push(pushes),
+            12..=14 => {
+                // Cut off by the accident, it has no answer.
+                let _ = send(&self.world, "POST", "/flush", &[], b"").await;
+            }
+            15 => self.world.clock.advance(Duration::from_secs(31)),
+            16 => self.world.clock.advance(Duration::from_secs(self.draws.between(1, 2400))),
+            17 => turns(100).await,
+            _ => self.check("while it runs", disk).await?,
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, pushes: &mut JoinSet<()>) {
+        use loptr_ports::Clock;
+        let now = self.world.clock.now().0;
+        let mut streams = Vec::new();
+        let mut sent = Vec::new();
+        for _ in 0..self.draws.between(1, 4) {
+            let stream = self.draws.between(0, 5).to_string();
+            let values = (0..self.draws.between(1, 5)).map(|_| {
+                self.next_line += 1;
+                let line = format!("line-{} {}", self.next_line, "x".repeat(self.draws.between(0, 80) as usize));
+                // Within the hour a stream allows, mostly near now; equal times happen.
+                let ago = if self.draws.one_in(3) { self.draws.next() as i64 & 0xff_ffff_ffff } else { 0 };
+                sent.push(line.clone());
+                json!([(now - ago).to_string(), line, {"n": self.next_line.to_string()}])
+            });
+            let values: Vec<Value> = values.collect();
+            streams.push((json!({"job": "sim", "stream": stream}), values));
+        }
+        self.ledger.lock().sent.extend(sent.iter().cloned());
+        let (world, ledger) = (self.world.clone(), self.ledger.clone());
+        pushes.spawn(async move {
+            let reply = send(&world, "POST", "/loki/api/v1/push", &[JSON], &push_body(&streams)).await;
+            if reply.is_ok_and(|reply| reply.status == 204) {
+                ledger.lock().acknowledged.extend(sent);
+            }
+        });
+    }
+
+    /// Asks for everything; the answer must hold what was acknowledged before it was asked.
+    async fn check(&mut self, when: &'static str, disk: &Doomed) -> Result<(), Failure> {
+        use loptr_ports::Clock;
+        let acknowledged = self.ledger.lock().acknowledged.clone();
+        let now = self.world.clock.now().0;
+        let direction = if self.draws.one_in(2) { Direction::Forward } else { Direction::Backward };
+        let (start, end) = (NOW.0 - 2 * HOUR, now + HOUR);
+        let query = LogQuery { query: "{job=\"sim\"}", start, end, direction, limit: 1_000_000 };
+        let logs = send(&self.world, "GET", &query.target(), &[CATEGORIZE], b"").await;
+        let time = end.to_string();
+        let counted =
+            crate::support::http::form(&[("query", "sum(count_over_time({job=\"sim\"}[30d]))"), ("time", &time)]);
+        let counted = send(&self.world, "GET", &format!("/loki/api/v1/query?{counted}"), &[], b"").await;
+        if disk.is_dead() {
+            return Ok(());
+        }
+        let read = |reply: io::Result<Reply>| match reply {
+            Ok(reply) if reply.status == 200 => Ok(reply.json()),
+            other => Err(Failure::Broken(format!("{when}: {other:?}"))),
+        };
+        let logs = streams_of(&read(logs)?);
+        let ledger = Ledger { sent: self.ledger.lock().sent.clone(), acknowledged };
+        let lines = logs.iter().flat_map(|(_, lines)| lines).map(|line| line.line.as_str());
+        ledger.check(lines).map_err(|wrong| Failure::Wrong { when, wrong })?;
+        let count = vector_of(&read(counted)?).first().map_or(0.0, |(_, count)| *count);
+        let (least, most) = (ledger.acknowledged.len() as f64, ledger.sent.len() as f64);
+        if !(least..=most).contains(&count) {
+            return Err(Failure::Broken(format!("{when}: counted {count}, not in {least}..={most}")));
+        }
+        Ok(())
+    }
+}
+
+fn kind_of(path: &Path) -> &'static str {
+    let path = path.to_string_lossy();
+    let kinds = [("tmp", "object"), ("/index", "index"), ("wal", "log"), ("chunks", "object"), ("uploader", "name")];
+    kinds.iter().find(|(part, _)| path.contains(part)).map_or("nothing", |(_, kind)| kind)
+}
+
+/// Runs seeds `from..from + count`; returns what the power was cut at.
+fn run_seeds(from: u64, count: u64) -> BTreeMap<String, u64> {
+    let mut cuts: BTreeMap<String, u64> = BTreeMap::new();
+    for seed in from..from + count {
+        let mut run = Run::new(seed, Lie::None);
+        if let Err(failure) = run.run() {
+            panic!("LOPTR_SIM_FROM={seed} LOPTR_SIM_SEEDS=1: {failure}");
+        }
+        for (at, count) in run.cuts {
+            *cuts.entry(at).or_default() += count;
+        }
+    }
+    cuts
+}
+
+#[test]
+fn power_cuts_lose_nothing_acknowledged() {
+    let (from, count) = (env_or("LOPTR_SIM_FROM", 1), env_or("LOPTR_SIM_SEEDS", 20));
+    let cuts = run_seeds(from, count);
+    eprintln!("power cut at: {cuts:?}");
+    if count >= 20 {
+        for kind in ["log", "object", "index"] {
+            assert!(
+                cuts.keys().any(|at| at.ends_with(kind)),
+                "no seed cut the power at a write to the {kind}: {cuts:?}"
+            );
+        }
+    }
+}
+
+/// The test above must fail on a disk that lies.
+fn finds_out(lie: Lie, is_seen: impl Fn(&Failure) -> bool) {
+    const SEEDS: u64 = 10;
+    let (mut seen, mut example) = (0, None);
+    for seed in 1..=SEEDS {
+        if let Err(failure) = Run::new(seed, lie).run()
+            && is_seen(&failure)
+        {
+            seen += 1;
+            example.get_or_insert(failure);
+        }
+    }
+    assert!(seen > 0, "{lie:?}: none of {SEEDS} seeds saw it");
+    let example = example.expect("one was seen");
+    eprintln!("{lie:?}: {seen} of {SEEDS} seeds saw it, as in: {example}");
+}
+
+fn loses_lines(failure: &Failure) -> bool {
+    matches!(failure, Failure::Wrong { wrong, .. } if !wrong.missing.is_empty())
+}
+
+#[test]
+fn a_log_that_is_not_synced_is_found_out() {
+    finds_out(Lie::LogFiles, loses_lines);
+}
+
+#[test]
+fn a_log_whose_names_are_not_synced_is_found_out() {
+    finds_out(Lie::LogFolder, loses_lines);
+}
+
+/// Here a query fails instead, naming the object.
+#[test]
+fn objects_that_are_not_synced_are_found_out() {
+    let damaged = |failure: &Failure| matches!(failure, Failure::Broken(why) if why.contains(" is damaged: "));
+    finds_out(Lie::ObjectFiles, damaged);
+}
+
+#[test]
+fn objects_whose_names_are_not_synced_are_found_out() {
+    let missing = |failure: &Failure| matches!(failure, Failure::Broken(why) if why.contains(" is missing "));
+    finds_out(Lie::ObjectFolders, |failure| missing(failure) || loses_lines(failure));
+}
