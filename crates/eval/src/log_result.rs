@@ -176,11 +176,12 @@ impl LogCollector {
     fn push(&mut self, kept: Kept) {
         self.held_bytes += kept.entry.line.len() + size_of::<Kept>();
         self.kept.push(kept);
-        if self.bounded() && self.kept.len() > self.limit {
-            if let Some(dropped) = self.kept.pop() {
-                self.held_bytes -= dropped.entry.line.len() + size_of::<Kept>();
-                self.refuse(dropped.entry.ts);
-            }
+        if self.bounded()
+            && self.kept.len() > self.limit
+            && let Some(dropped) = self.kept.pop()
+        {
+            self.held_bytes -= dropped.entry.line.len() + size_of::<Kept>();
+            self.refuse(dropped.entry.ts);
         }
     }
 

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use loptr_chunk::{ChunkError, ChunkOptions};
 use loptr_model::{Millis, Nanos, TenantId};
-use loptr_ports::{PoolError, Ports, TaskHandle};
+use loptr_ports::{PoolError, Ports, TaskError, TaskHandle};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, IndexStore, IndexedStream, StorageError};
 use parking_lot::{Mutex, RwLock};
@@ -74,6 +74,9 @@ pub enum IngestError {
     /// The log could not be replayed.
     #[error(transparent)]
     Replay(#[from] ReplayError),
+    /// A task did not end well.
+    #[error(transparent)]
+    Task(#[from] TaskError),
     /// The disk failed at start.
     #[error("the write-ahead log cannot be begun: {0}")]
     Begin(std::io::Error),
@@ -115,7 +118,9 @@ pub struct Ingester {
     /// What is counted.
     pub metrics: IngestMetrics,
     stop: CancellationToken,
-    tasks: Mutex<Vec<TaskHandle>>,
+    stop_log: CancellationToken,
+    flush_task: Mutex<Option<TaskHandle>>,
+    log_task: Mutex<Option<TaskHandle>>,
 }
 
 impl std::fmt::Debug for Ingester {
@@ -148,20 +153,27 @@ impl Ingester {
             flush_asked: Notify::new(),
             metrics: IngestMetrics::default(),
             stop: CancellationToken::new(),
-            tasks: Mutex::default(),
+            stop_log: CancellationToken::new(),
+            flush_task: Mutex::default(),
+            log_task: Mutex::default(),
         };
-        let mut tasks = Vec::new();
         if let Some(log) = settings.log {
-            let segment = ingester.replay(&log)?;
-            let opened = Log::open(log, ports.disk.clone(), ports.spawner.clone(), segment, next_seq);
-            let (log, task) = opened.map_err(IngestError::Begin)?;
-            ingester.log = Some(log);
-            tasks.push(task);
+            let opening = ports.clone();
+            let open = move || {
+                let segment = ingester.replay(&log)?;
+                let (disk, spawner) = (opening.disk.clone(), opening.spawner.clone());
+                let stop = ingester.stop_log.clone();
+                let opened = Log::open(log, disk, spawner, segment, next_seq, stop);
+                let (log, task) = opened.map_err(IngestError::Begin)?;
+                ingester.log = Some(log);
+                *ingester.log_task.lock() = Some(task);
+                Ok::<Self, IngestError>(ingester)
+            };
+            ingester = ports.spawner.run_blocking("write-ahead log replay", open).await??;
         }
         let ingester = Arc::new(ingester);
         let flushing = flush::flush_loop(ingester.clone(), ingester.stop.clone());
-        tasks.push(ports.spawner.spawn("flush loop", Box::pin(flushing)));
-        *ingester.tasks.lock() = tasks;
+        *ingester.flush_task.lock() = Some(ports.spawner.spawn("flush loop", Box::pin(flushing)));
         Ok(ingester)
     }
 
@@ -254,11 +266,16 @@ impl Ingester {
     /// must have ended.
     pub async fn stop(self: &Arc<Self>) {
         self.stop.cancel();
+        let flushing = self.flush_task.lock().take();
+        join(flushing).await;
         if self.settings.flush_on_shutdown || self.log.is_none() {
             self.flush_now().await;
         } else if let Err(error) = self.ship_index().await {
             tracing::warn!(%error, "index was not shipped at shutdown; the log keeps what it would have named");
         }
+        self.stop_log.cancel();
+        let logging = self.log_task.lock().take();
+        join(logging).await;
     }
 
     /// Figures for gauges.
@@ -277,5 +294,14 @@ impl Ingester {
             (figures.log_bytes, figures.log_syncs) = log.written();
         }
         figures
+    }
+}
+
+/// Waits for a task that was told to stop.
+async fn join(task: Option<TaskHandle>) {
+    if let Some(task) = task
+        && let Err(error) = task.await
+    {
+        tracing::error!(%error, "a task of the write path failed");
     }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use loptr_ports::{Disk, DiskFile, Spawner, TaskHandle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// Bytes handed in and not yet synced, at most: more makes pushes wait.
 const QUEUE_BYTES: usize = 256 << 20;
@@ -114,13 +115,15 @@ impl Shared {
 }
 
 impl Log {
-    /// Begins segment `segment` and the task that writes; `next_seq` tells the next entry's number. Blocks on the disk.
+    /// Begins segment `segment` and the task that writes until `stop`; `next_seq` tells the next entry's number. Blocks on
+    /// the disk.
     pub fn open(
         settings: LogSettings,
         disk: Arc<dyn Disk>,
         spawner: Arc<dyn Spawner>,
         segment: u64,
         next_seq: Arc<AtomicU64>,
+        stop: CancellationToken,
     ) -> io::Result<(Self, TaskHandle)> {
         disk.create_dir_all(&settings.dir)?;
         let shared = Arc::new(Shared {
@@ -134,7 +137,8 @@ impl Log {
         let open = shared.begin(segment, next_seq.load(Ordering::SeqCst))?;
         // Bounded by `places`, which counts bytes rather than records.
         let (queue, records) = mpsc::unbounded_channel();
-        let task = spawner.spawn("write-ahead log", Box::pin(write_loop(shared.clone(), open, records, next_seq)));
+        let task =
+            spawner.spawn("write-ahead log", Box::pin(write_loop(shared.clone(), open, records, next_seq, stop)));
         Ok((Self { queue, places: Arc::new(Semaphore::new(QUEUE_BYTES)), shared }, task))
     }
 
@@ -181,16 +185,25 @@ impl Log {
     }
 }
 
-/// Writes groups until every [`Log`] is gone.
+/// Writes groups until `stop`, and then what was handed in before.
 async fn write_loop(
     shared: Arc<Shared>,
     open: Open,
     mut records: mpsc::UnboundedReceiver<Group>,
     next_seq: Arc<AtomicU64>,
+    stop: CancellationToken,
 ) {
     let mut open = Some(open);
     let mut failure: Option<LogError> = None;
-    while let Some(first) = records.recv().await {
+    loop {
+        let next = tokio::select! {
+            next = records.recv() => next,
+            () = stop.cancelled(), if !records.is_closed() => {
+                records.close();
+                continue;
+            }
+        };
+        let Some(first) = next else { return };
         let mut bytes = first.bytes;
         let mut waiting = vec![(first.done, first._place)];
         while bytes.len() < GROUP_BYTES {

@@ -1,6 +1,7 @@
 //! The process: services put together, started in order, stopped in the opposite one.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use loptr_chunk::Chunk;
 use loptr_config::Config;
 use loptr_ingest::{IngestError, Ingester};
 use loptr_model::{Millis, Nanos, TenantId, TimeRange};
-use loptr_ports::{Disk, Ports, TaskHandle};
+use loptr_ports::{Disk, Ports, TaskError, TaskHandle};
 use loptr_query::{QueryEngine, Recent, RecentChunk, RecentSizes, RecentStream};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream};
@@ -31,6 +32,9 @@ pub enum StartError {
         /// The disk's words.
         source: std::io::Error,
     },
+    /// A task did not end well.
+    #[error(transparent)]
+    Task(#[from] TaskError),
     /// The write path did not start.
     #[error(transparent)]
     Ingest(#[from] IngestError),
@@ -98,7 +102,7 @@ impl Recent for RecentIngester {
 }
 
 /// The name under which this process uploads index files: kept in the folder, made once.
-fn uploader_name(disk: &dyn Disk, dir: &std::path::Path, host: &str, now: Nanos) -> std::io::Result<String> {
+fn uploader_name(disk: &dyn Disk, dir: &Path, host: &str, now: Nanos) -> std::io::Result<String> {
     let folder = dir.join("uploader");
     let file = folder.join("name");
     if let Ok(bytes) = disk.read(&file)
@@ -121,12 +125,18 @@ impl Process {
         config: Option<Config>,
         host: &str,
     ) -> Result<Self, StartError> {
-        let store_error = |source| StartError::Store { dir: settings.chunks_dir.display().to_string(), source };
-        let store = DiskStore::open(ports.disk.clone(), ports.spawner.clone(), settings.chunks_dir.clone());
-        let store = store.map_err(store_error)?;
-        let name = uploader_name(&*ports.disk, &settings.active_index_dir, host, ports.clock.now());
-        settings.ingest.uploader =
-            name.map_err(|source| StartError::Store { dir: settings.active_index_dir.display().to_string(), source })?;
+        let (disk, spawner) = (ports.disk.clone(), ports.spawner.clone());
+        let (chunks_dir, index_dir) = (settings.chunks_dir.clone(), settings.active_index_dir.clone());
+        let (host, now) = (host.to_owned(), ports.clock.now());
+        let failed = |dir: &Path, source| StartError::Store { dir: dir.display().to_string(), source };
+        let open = move || {
+            let store = DiskStore::open(disk.clone(), spawner, chunks_dir.clone());
+            let store = store.map_err(|source| failed(&chunks_dir, source))?;
+            let name = uploader_name(&*disk, &index_dir, &host, now);
+            Ok::<_, StartError>((store, name.map_err(|source| failed(&index_dir, source))?))
+        };
+        let (store, uploader) = ports.spawner.run_blocking("open folders", open).await??;
+        settings.ingest.uploader = uploader;
         let schema = Arc::new(settings.schema.clone());
         let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone()));
         let index = Arc::new(IndexStore::new(
