@@ -21,16 +21,21 @@ fn main() -> ExitCode {
     };
     match command {
         Command::Version => {
-            print!("{}", build::version_text());
+            print(&build::version_text());
             ExitCode::SUCCESS
         }
         Command::Help(text) => {
-            print!("{text}");
+            print(&text);
             ExitCode::from(USAGE)
         }
         Command::Health { url } => health(&url),
         Command::Run(invocation) => run(&invocation),
     }
+}
+
+/// Prints to a reader that may go away early, as `head` does.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
 fn run(invocation: &Invocation) -> ExitCode {

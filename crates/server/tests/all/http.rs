@@ -1,7 +1,8 @@
 //! Pushes over HTTP: every status and text that clients match on, what is stored beside a refusal, every encoding of a
 //! body; tenants apart; a full disk.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use serde_json::{Value, json};
 
-use crate::support::http::{Api, JSON, Reply, push_body};
+use crate::support::http::{Api, JSON, Reply, parse_reply, push_body, request_bytes};
 use crate::support::lines::{Direction, Labels, Line, LogQuery, ask};
 use crate::support::now;
 use crate::support::process::{Home, Loptr};
@@ -583,13 +584,13 @@ fn a_log_that_cannot_be_written_is_503_until_the_next_start() {
 
 #[test]
 fn a_stop_in_order_keeps_everything() {
-    let home = Home::new("shutdown_delay: 1s\n");
+    let home = Home::new("shutdown_delay: 2s\n");
     let mut loptr = home.start();
     eprintln!("ready after {:?}", loptr.started_in);
     assert_eq!(loptr.api().get("/ready", &[]).expect(200).text(), "ready\n");
     push(loptr.api(), json!({"app": "a"}), vec![line(1, "before the stop")]).expect(204);
     loptr.terminate();
-    let until = Instant::now() + Duration::from_millis(900);
+    let until = Instant::now() + Duration::from_millis(1900);
     let not_ready = loop {
         let reply = loptr.api().get("/ready", &[]);
         if reply.status != 200 || Instant::now() > until {
@@ -604,6 +605,32 @@ fn a_stop_in_order_keeps_everything() {
     assert!(log.last().is_some_and(|line| line.contains("Loptr stopped")), "{log:?}");
     let loptr = home.start();
     assert_eq!(texts(loptr.api(), "{app=\"a\"}"), ["before the stop", "while stopping"]);
+}
+
+#[test]
+fn a_push_under_way_is_finished_before_the_end() {
+    let home = Home::new("");
+    let mut loptr = home.start();
+    let body = push_body(&[(json!({"app": "a"}), vec![line(1, "slow")])]);
+    let request = request_bytes("POST", "/loki/api/v1/push", &[JSON], &body);
+    let (first, second) = request.split_at(request.len() - 10);
+    let mut stream = TcpStream::connect(loptr.api().address).expect("it listens");
+    stream.write_all(first).expect("it reads");
+    // The request is under way once its head was read.
+    let until = Instant::now() + Duration::from_secs(5);
+    while loptr.api().metric("loki_inflight_requests") < 2.0 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    loptr.terminate();
+    while TcpStream::connect(loptr.api().address).is_ok() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    stream.write_all(second).expect("it reads");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("it answers");
+    assert_eq!(parse_reply(&bytes).expect("a whole answer").status, 204);
+    assert!(loptr.wait().0.success());
+    assert_eq!(texts(home.start().api(), "{app=\"a\"}"), ["slow"]);
 }
 
 fn snappy(bytes: &[u8]) -> Vec<u8> {

@@ -123,9 +123,33 @@ fn read_counts(api: &Api, shared: &Shared) -> u64 {
     let mut asked = 0;
     while !shared.stop.load(Ordering::Relaxed) {
         check_counts(api, shared);
+        check_series(api, shared);
         asked += 1;
     }
     asked
+}
+
+/// Every stream that has an acknowledged line is a series, once.
+fn check_series(api: &Api, shared: &Shared) {
+    let written = shared.ledgers.each_ref().map(|ledger| !ledger.lock().acknowledged.is_empty());
+    let (start, end) = ((now() - 29 * DAY).to_string(), (now() + HOUR).to_string());
+    let params = [("match[]", "{job=\"journey\"}"), ("start", &*start), ("end", &*end)];
+    let series = api.get("/loki/api/v1/series", &params).expect(200).json();
+    let values = api.get("/loki/api/v1/label/stream/values", &params[1..]).expect(200).json();
+    let series: Vec<&str> = series["data"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|labels| labels["stream"].as_str().expect("text"))
+        .collect();
+    let values: Vec<&str> =
+        values["data"].as_array().into_iter().flatten().map(|value| value.as_str().expect("text")).collect();
+    for (at, written) in written.into_iter().enumerate() {
+        for (what, names) in [("series", &series), ("values", &values)] {
+            let times = names.iter().filter(|name| **name == at.to_string()).count();
+            assert!(times == 1 || (times == 0 && !written), "stream {at} is {times} times among the {what}");
+        }
+    }
 }
 
 fn check_counts(api: &Api, shared: &Shared) {

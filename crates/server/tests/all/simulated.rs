@@ -2,7 +2,8 @@
 //! what was not synced. Then it lives again on what is left. One seed decides everything; a failing one is told.
 //!
 //! The cut falls on any call that changes the disk: it is done or not, whatever was appended since a sync survives as
-//! a prefix, and from then on the old life's calls fail. The old life's tasks end with its runtime.
+//! a prefix, and from then on the old life's calls fail. The old life's tasks end with its runtime. In some lives the
+//! disk is short of space, in some a call fails now and then, done or not: neither may turn into a loss.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,8 +28,8 @@ use crate::support::lines::{CATEGORIZE, Direction, LogQuery, streams_of, vector_
 use crate::support::random::Draws;
 
 const PORT: u16 = 3100;
-/// 2026-11-19 10:00 UTC.
-const NOW: Nanos = Nanos(1_795_082_400_000_000_000);
+/// 2026-11-19 22:30 UTC: runs cross midnight, where another index table begins.
+const NOW: Nanos = Nanos(1_795_127_400_000_000_000);
 const HOUR: i64 = 3_600_000_000_000;
 /// Real time a life may take.
 const LIFE: Duration = Duration::from_secs(50);
@@ -66,22 +67,41 @@ struct Inner {
     state: Mutex<State>,
 }
 
+/// What goes wrong in one life.
+#[derive(Clone, Copy, Debug, Default)]
+struct Accidents {
+    /// Changes until the power is cut; none: it is not.
+    cut_after: Option<u64>,
+    /// One change in so many fails; none: all are done.
+    fails_one_in: Option<u64>,
+    /// Bytes the disk still takes.
+    free_bytes: Option<u64>,
+}
+
 struct State {
-    /// Changes until the cut; none: no cut.
-    left: Option<u64>,
+    accidents: Accidents,
+    /// Whether a change has failed.
+    failed: bool,
     dead: bool,
     /// What was being done to which file at the cut.
     cut_at: Option<(&'static str, PathBuf)>,
 }
 
 impl Doomed {
-    fn new(world: &World, lie: Lie, left: Option<u64>) -> Self {
-        let state = Mutex::new(State { left, dead: false, cut_at: None });
+    fn new(world: &World, lie: Lie, accidents: Accidents) -> Self {
+        world.disk.set_free_bytes(accidents.free_bytes);
+        let state = Mutex::new(State { accidents, failed: false, dead: false, cut_at: None });
         Self(Arc::new(Inner { disk: world.disk.clone(), random: world.random.clone(), lie, state }))
     }
 
     fn is_dead(&self) -> bool {
         self.0.state.lock().dead
+    }
+
+    /// Whether anything but success is to be expected.
+    fn is_troubled(&self) -> bool {
+        let state = self.0.state.lock();
+        state.dead || state.failed || state.accidents.free_bytes.is_some()
     }
 
     fn dead() -> io::Error {
@@ -103,20 +123,26 @@ impl Doomed {
     }
 
     fn changing<T>(&self, what: &'static str, path: &Path, change: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let due = {
+        let is_cut = {
             let mut state = self.0.state.lock();
             if state.dead {
                 return Err(Self::dead());
             }
-            state.left = state.left.map(|left| left.saturating_sub(1));
-            state.left == Some(0)
+            state.accidents.cut_after = state.accidents.cut_after.map(|left| left.saturating_sub(1));
+            let is_cut = state.accidents.cut_after == Some(0);
+            if !is_cut && state.accidents.fails_one_in.is_none_or(|n| self.0.random.below(n) > 0) {
+                drop(state);
+                return change();
+            }
+            state.failed = true;
+            is_cut
         };
-        if !due {
-            return change();
-        }
-        // Cut just before it, or just after.
+        // The accident comes just before it, or just after.
         if self.0.random.below(2) == 0 {
             let _ = change();
+        }
+        if !is_cut {
+            return Err(io::Error::other("the disk fails now and then"));
         }
         self.cut((what, path.to_owned()));
         Err(Self::dead())
@@ -193,7 +219,7 @@ impl Disk for Doomed {
 }
 
 /// Settings of a small process: segments and chunks so short that all of them turn over.
-fn settings() -> Settings {
+fn settings(draws: &mut Draws) -> Settings {
     const CONFIG: &str = "
 auth_enabled: false
 server: {http_listen_address: 127.0.0.1, http_listen_port: 3100}
@@ -217,9 +243,12 @@ schema_config:
     };
     let config = load(&invocation, &outside).expect("the configuration is good");
     let mut settings = Settings::from_config(&config, 1 << 30).expect("and understood");
-    settings.ingest.log.as_mut().expect("the log is on by default").segment_bytes = 3000;
-    settings.ingest.block_bytes = 300;
-    settings.ingest.target_bytes = 900;
+    settings.ingest.log.as_mut().expect("the log is on by default").segment_bytes = draws.between(500, 8000);
+    settings.ingest.block_bytes = draws.between(100, 500) as usize;
+    settings.ingest.target_bytes = draws.between(200, 2000) as usize;
+    settings.ingest.concurrent_flushes = draws.between(1, 8) as usize;
+    settings.ingest.ship_every = Duration::from_secs(draws.between(1, 900));
+    settings.ingest.flush_on_shutdown = draws.one_in(2);
     settings
 }
 
@@ -270,11 +299,12 @@ async fn turns(count: u64) {
 
 impl Run {
     fn new(seed: u64, lie: Lie) -> Self {
+        let mut draws = Draws::new(!seed);
         Self {
             world: World::new(seed, NOW),
-            settings: settings(),
+            settings: settings(&mut draws),
             lie,
-            draws: Draws::new(!seed),
+            draws,
             ledger: Arc::default(),
             next_line: 0,
             cuts: BTreeMap::new(),
@@ -283,20 +313,24 @@ impl Run {
 
     /// Several lives, then a last one without an accident.
     fn run(&mut self) -> Result<(), Failure> {
-        for _ in 0..self.draws.between(2, 7) {
-            let left = (!self.draws.one_in(4)).then(|| self.draws.between(1, 150));
-            self.life(left)?;
+        for _ in 0..self.draws.between(4, 12) {
+            let accidents = Accidents {
+                cut_after: (!self.draws.one_in(5)).then(|| self.draws.between(1, 100)),
+                fails_one_in: self.draws.one_in(4).then(|| self.draws.between(10, 200)),
+                free_bytes: self.draws.one_in(6).then(|| self.draws.between(100, 20_000)),
+            };
+            self.life(accidents)?;
         }
-        self.life(None)?;
+        self.life(Accidents::default())?;
         self.last_life()
     }
 
     fn on_a_runtime(
         &mut self,
-        left: Option<u64>,
+        accidents: Accidents,
         life: impl AsyncFnOnce(&mut Self, Process, &Doomed) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let disk = Doomed::new(&self.world, self.lie, left);
+        let disk = Doomed::new(&self.world, self.lie, accidents);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|error| Failure::Broken(format!("no runtime: {error}")))?;
         let lived = runtime.block_on(async {
@@ -305,7 +339,10 @@ impl Run {
             let lived = async {
                 match started {
                     Ok(process) => life(self, process, &disk).await,
-                    Err(_) if disk.is_dead() => Ok(()),
+                    Err(_) if disk.is_troubled() => {
+                        disk.cut(("start", PathBuf::new()));
+                        Ok(())
+                    }
                     Err(error) => Err(Failure::Broken(format!("it did not start: {error}"))),
                 }
             };
@@ -320,11 +357,11 @@ impl Run {
     }
 
     /// A life that ends with a power cut, at a drawn change or when its work is done, or in order.
-    fn life(&mut self, left: Option<u64>) -> Result<(), Failure> {
-        self.on_a_runtime(left, async |run, process, disk| {
+    fn life(&mut self, accidents: Accidents) -> Result<(), Failure> {
+        self.on_a_runtime(accidents, async |run, process, disk| {
             run.check("after the start", disk).await?;
             let mut pushes = JoinSet::new();
-            for _ in 0..run.draws.between(5, 60) {
+            for _ in 0..run.draws.between(10, 80) {
                 if disk.is_dead() {
                     break;
                 }
@@ -347,7 +384,7 @@ impl Run {
 
     /// Nothing happens to this one: all of it is read, flushed, and read again.
     fn last_life(&mut self) -> Result<(), Failure> {
-        self.on_a_runtime(None, async |run, process, disk| {
+        self.on_a_runtime(Accidents::default(), async |run, process, disk| {
             run.check("in the last life", disk).await?;
             let _ = send(&run.world, "POST", "/flush", &[], b"").await;
             turns(500).await;
@@ -355,7 +392,7 @@ impl Run {
             process.stop().await;
             Ok(())
         })?;
-        self.on_a_runtime(None, async |run, process, disk| {
+        self.on_a_runtime(Accidents::default(), async |run, process, disk| {
             run.check("at the end", disk).await?;
             process.stop().await;
             Ok(())
