@@ -124,7 +124,7 @@ fn run(name: &str, sources: &[&dyn Source], bytes: usize, query: &str) {
         let began = spent();
         answer = match loptr_logql::parse(query).expect("valid query") {
             Expr::Log(log) => {
-                let pipeline = Pipeline::compile(&log).expect("valid stages");
+                let pipeline = Pipeline::compile(&log, Nanos(0)).expect("valid stages");
                 let mut collector = LogCollector::new(1000, Direction::Forward, 0);
                 let (mut stream, mut finder) = (pipeline.for_stream(&labels), pipeline.block_finder());
                 Merger::new(sources, TimeRange::ALL, Direction::Forward, &tombstones, &budget)
@@ -140,7 +140,7 @@ fn run(name: &str, sources: &[&dyn Source], bytes: usize, query: &str) {
                 let steps = Steps::range(Nanos(0), Nanos(86_400_000_000_000), 300_000_000_000);
                 let mut series = Vec::new();
                 for leaf in leaves(&metric) {
-                    let plan = leaf.plan(steps).expect("valid operation");
+                    let plan = leaf.plan(steps, Nanos(0)).expect("valid operation");
                     let (mut stream, mut fold) = (plan.extractor().for_stream(&labels), plan.fold());
                     let mut finder = plan.extractor().block_finder();
                     Merger::new(sources, plan.time_range(), Direction::Forward, &tombstones, &budget)

@@ -30,7 +30,7 @@
 //! let (tombstones, budget) = (Tombstones::default(), loptr_ports::Budget::unlimited());
 //!
 //! let Expr::Log(log) = parse(r#"{app="a"} | logfmt | level="error""#)? else { unreachable!() };
-//! let pipeline = Pipeline::compile(&log)?;
+//! let pipeline = Pipeline::compile(&log, Nanos(0))?;
 //! let mut collector = LogCollector::new(100, Direction::Backward, 0);
 //! let mut stream = pipeline.for_stream(&labels);
 //! Merger::new(&sources, TimeRange::ALL, Direction::Backward, &tombstones, &budget)
@@ -42,7 +42,7 @@
 //! let steps = Steps::instant(Nanos(60_000_000_000));
 //! let mut results = Vec::new();
 //! for leaf in leaves(&metric) {
-//!     let plan = leaf.plan(steps)?;
+//!     let plan = leaf.plan(steps, Nanos(0))?;
 //!     let (mut extractor, mut fold) = (plan.extractor().for_stream(&labels), plan.fold());
 //!     Merger::new(&sources, plan.time_range(), Direction::Forward, &tombstones, &budget)
 //!         .run(None, &mut Scratch::default(), &mut SampleVisitor::new(&mut extractor, &mut fold))?;
@@ -61,7 +61,6 @@ mod pipeline;
 mod range;
 mod regex;
 pub mod source;
-mod template;
 mod tie_order;
 mod vector;
 
@@ -72,5 +71,4 @@ pub use pipeline::{
     SampleExtractor, StreamExtractor, StreamPipeline,
 };
 pub use range::{RangeFold, RangePlan, SampleVisitor, SeriesId, SeriesSteps, Steps};
-pub use template::{Fields, Template};
 pub use vector::{LeafPlan, MatrixSeries, QueryValue, VectorSample, evaluate, leaves, pushdown};

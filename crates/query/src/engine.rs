@@ -196,7 +196,7 @@ impl QueryEngine {
         limits.check_log(&request)?;
         let running = self.begin(tenant, limits);
         let _cancel = CancelOnDrop(running.budget.clone());
-        let pipeline = Pipeline::compile(&request.query)?;
+        let pipeline = Pipeline::compile(&request.query, self.ports.clock.now())?;
         let Some(range) = limits.look_back(request.range, self.ports.clock.now()) else {
             return Ok((Answer::Streams(Vec::new()), QueryFigures::default()));
         };
@@ -263,7 +263,7 @@ impl QueryEngine {
         let mut results = Vec::new();
         let mut planned = Vec::new();
         for leaf in leaves(&query) {
-            let range_plan = leaf.plan(steps)?;
+            let range_plan = leaf.plan(steps, self.ports.clock.now())?;
             let (series, streams) =
                 self.leaf(&running, limits, &leaf.aggregation.range.log.matchers, &range_plan).await?;
             if limits.max_series > 0 && series.len() > limits.max_series {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use loptr_logql::ast::{self, Grouping, LogRange, RangeOp, StageKind, UnwrapConversion};
-use loptr_model::{Entry, Fingerprint, Labels};
+use loptr_model::{Entry, Fingerprint, Labels, Nanos};
 
 use super::label_filter::LabelFilter;
 use super::labels::{ERROR, GroupBy, LabelsId, NameId, ResultLabels};
@@ -48,7 +48,12 @@ enum Value {
 impl SampleExtractor {
     /// Compiles what a range operation runs over. `grouping` is its own or that of a `sum` around it
     /// ([`crate::pushdown`]).
-    pub(crate) fn compile(op: RangeOp, range: &LogRange, grouping: Option<&Grouping>) -> Result<Self, EvalError> {
+    pub(crate) fn compile(
+        op: RangeOp,
+        range: &LogRange,
+        grouping: Option<&Grouping>,
+        now: Nanos,
+    ) -> Result<Self, EvalError> {
         let bytes = matches!(op, RangeOp::Bytes | RangeOp::BytesRate);
         let no_labels = op == RangeOp::Absent || grouping.is_some_and(|g| !g.without && g.labels.is_empty());
         let mut without = grouping.is_some_and(|g| g.without);
@@ -68,7 +73,7 @@ impl SampleExtractor {
                 LabelFilter::names(filter, &mut reads);
             }
         }
-        let mut names = Names::default();
+        let mut names = Names { now, ..Names::default() };
         let group = GroupBy { names: groups.iter().map(|name| names.id(name)).collect(), without, none: no_labels };
         let value = match &range.unwrap {
             Some(unwrap) => {

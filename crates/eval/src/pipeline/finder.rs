@@ -155,7 +155,7 @@ mod tests {
 
     fn finder(query: &str) -> Option<BlockFinder> {
         let Expr::Log(log) = loptr_logql::parse(query).expect("valid query") else { panic!("a log query") };
-        crate::Pipeline::compile(&log).expect("valid stages").block_finder()
+        crate::Pipeline::compile(&log, loptr_model::Nanos(0)).expect("valid stages").block_finder()
     }
 
     fn hit(query: &str, hay: &str) -> bool {
@@ -187,6 +187,6 @@ mod tests {
         };
         let text = |text: &str| Needles::Text { text: text.into(), fold: false };
         let want = Needles::All(vec![text("one"), Needles::Any(vec![text("x"), text("y")]), text("two")]);
-        assert_eq!(crate::Pipeline::compile(&log).expect("valid").needles(), &want);
+        assert_eq!(crate::Pipeline::compile(&log, loptr_model::Nanos(0)).expect("valid").needles(), &want);
     }
 }

@@ -5,7 +5,8 @@ use loptr_model::Nanos;
 
 use super::label_filter::TextTest;
 use super::labels::{ERROR, ERROR_DETAILS, LineLabels, NameId, PRESERVE_ERROR};
-use crate::template::{Fields, Template};
+use loptr_template::{Fields, Template};
+use std::sync::Arc;
 
 const TEMPLATE_ERROR: &str = "TemplateFormatErr";
 
@@ -14,10 +15,11 @@ struct Live<'a> {
     labels: &'a LineLabels,
     line: &'a [u8],
     ts: Nanos,
+    now: Nanos,
 }
 
 impl Fields for Live<'_> {
-    fn value(&self, name: &str) -> Option<&[u8]> {
+    fn get(&self, name: &str) -> Option<&[u8]> {
         let state = match name {
             ERROR => self.labels.error(),
             ERROR_DETAILS if self.labels.has_changes() => self.labels.details(),
@@ -26,7 +28,7 @@ impl Fields for Live<'_> {
         if state.is_empty() { self.labels.get_by_text(name) } else { Some(state) }
     }
 
-    fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+    fn each<'f>(&'f self, visit: &mut dyn FnMut(&'f str, &'f [u8])) {
         self.labels.each(visit);
     }
 
@@ -34,15 +36,20 @@ impl Fields for Live<'_> {
         self.line
     }
 
-    fn ts(&self) -> Nanos {
+    fn timestamp(&self) -> Nanos {
         self.ts
+    }
+
+    fn now(&self) -> Nanos {
+        self.now
     }
 }
 
 /// `| line_format "…"`.
 #[derive(Clone, Debug)]
 pub(crate) struct LineFormat {
-    template: Template,
+    template: Arc<Template>,
+    now: Nanos,
     /// The template is this label and nothing else.
     copies: Option<NameId>,
 }
@@ -50,13 +57,14 @@ pub(crate) struct LineFormat {
 impl LineFormat {
     pub(crate) fn compile(
         text: &str,
+        now: Nanos,
         reads: &mut Vec<String>,
         mut name: impl FnMut(&str) -> NameId,
     ) -> Result<Self, String> {
         let template = Template::parse("line", text).map_err(|fault| format!("invalid line template: {fault}"))?;
-        reads.extend(template.fields());
-        let copies = template.simple_key().map(&mut name);
-        Ok(Self { template, copies })
+        reads.extend(template.referenced_fields());
+        let copies = template.is_single_field().map(&mut name);
+        Ok(Self { template: Arc::new(template), now, copies })
     }
 
     /// Writes the new line to `out`; `false` if the line stays because of an error.
@@ -66,7 +74,7 @@ impl LineFormat {
             out.extend_from_slice(labels.get(name).unwrap_or_default());
             return true;
         }
-        match self.template.render(&Live { labels, line, ts }, out) {
+        match self.template.render(&Live { labels, line, ts, now: self.now }, out) {
             Ok(()) => true,
             Err(details) => {
                 labels.set_error(TEMPLATE_ERROR, &details);
@@ -79,13 +87,14 @@ impl LineFormat {
 #[derive(Clone, Debug)]
 enum Format {
     Rename { to: NameId, from: NameId },
-    Template { to: NameId, template: Template },
+    Template { to: NameId, template: Arc<Template> },
 }
 
 /// `| label_format a=b, c="…"`.
 #[derive(Clone, Debug)]
 pub(crate) struct LabelFormat {
     items: Vec<Format>,
+    now: Nanos,
     /// Labels as they were before the first template; later templates see these.
     snapshot: Snapshot,
     scratch: Vec<u8>,
@@ -94,6 +103,7 @@ pub(crate) struct LabelFormat {
 impl LabelFormat {
     pub(crate) fn compile(
         items: &[Item],
+        now: Nanos,
         reads: &mut Vec<String>,
         mut name: impl FnMut(&str) -> NameId,
     ) -> Result<Self, String> {
@@ -119,12 +129,12 @@ impl LabelFormat {
                 Item::Template { to, template } => {
                     let template = Template::parse("label", template)
                         .map_err(|fault| format!("invalid template for label '{to}': {fault}"))?;
-                    reads.extend(template.fields());
-                    Format::Template { to: name(to), template }
+                    reads.extend(template.referenced_fields());
+                    Format::Template { to: name(to), template: Arc::new(template) }
                 }
             });
         }
-        Ok(Self { items: compiled, snapshot: Snapshot::default(), scratch: Vec::new() })
+        Ok(Self { items: compiled, now, snapshot: Snapshot::default(), scratch: Vec::new() })
     }
 
     pub(crate) fn run(&mut self, ts: Nanos, line: &[u8], labels: &mut LineLabels) {
@@ -144,7 +154,7 @@ impl LabelFormat {
                         taken = true;
                     }
                     self.scratch.clear();
-                    let seen = Seen { snapshot: &self.snapshot, line, ts };
+                    let seen = Seen { snapshot: &self.snapshot, line, ts, now: self.now };
                     match template.render(&seen, &mut self.scratch) {
                         Ok(()) => labels.set_parsed(*to, &self.scratch),
                         Err(details) => labels.set_error(TEMPLATE_ERROR, &details),
@@ -189,14 +199,15 @@ struct Seen<'a> {
     snapshot: &'a Snapshot,
     line: &'a [u8],
     ts: Nanos,
+    now: Nanos,
 }
 
 impl Fields for Seen<'_> {
-    fn value(&self, name: &str) -> Option<&[u8]> {
+    fn get(&self, name: &str) -> Option<&[u8]> {
         self.snapshot.iter().find(|(known, _)| *known == name.as_bytes()).map(|(_, value)| value)
     }
 
-    fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+    fn each<'f>(&'f self, visit: &mut dyn FnMut(&'f str, &'f [u8])) {
         for (name, value) in self.snapshot.iter() {
             if let Ok(name) = std::str::from_utf8(name) {
                 visit(name, value);
@@ -208,8 +219,12 @@ impl Fields for Seen<'_> {
         self.line
     }
 
-    fn ts(&self) -> Nanos {
+    fn timestamp(&self) -> Nanos {
         self.ts
+    }
+
+    fn now(&self) -> Nanos {
+        self.now
     }
 }
 
@@ -309,7 +324,8 @@ mod tests {
 
     fn format(items: &[Item]) -> String {
         let mut labels = labels();
-        let mut stage = LabelFormat::compile(items, &mut Vec::new(), |name| labels.name(name)).expect("valid");
+        let mut stage =
+            LabelFormat::compile(items, Nanos(0), &mut Vec::new(), |name| labels.name(name)).expect("valid");
         stage.run(Nanos(0), b"L", &mut labels);
         set(&mut labels)
     }
@@ -323,7 +339,9 @@ mod tests {
             format(&[template("x", "{{.s}}-{{.m}}"), template("y", "{{.x}}")]),
             r#"{m="3", s="1", t="2", x="1-3", y=""}"#
         );
-        let fault = |items: &[Item]| LabelFormat::compile(items, &mut Vec::new(), |_| NameId(0)).expect_err("invalid");
+        let fault = |items: &[Item]| {
+            LabelFormat::compile(items, Nanos(0), &mut Vec::new(), |_| NameId(0)).expect_err("invalid")
+        };
         assert_eq!(fault(&[rename(ERROR, "s")]), "__error__ cannot be formatted");
         assert_eq!(
             fault(&[rename("a", "s"), template("a", "x")]),

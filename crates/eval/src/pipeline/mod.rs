@@ -21,7 +21,7 @@ mod stage;
 use std::sync::Arc;
 
 use loptr_logql::ast::{self, LogExpr, StageKind};
-use loptr_model::{Entry, Fingerprint, Labels, MatchOp};
+use loptr_model::{Entry, Fingerprint, Labels, MatchOp, Nanos};
 use loptr_regex::Needles;
 
 pub use extract::{Sample, SampleExtractor, StreamExtractor};
@@ -51,13 +51,17 @@ struct Compiled {
 
 /// Numbers the names that stages know before any line is read.
 #[derive(Debug, Default)]
-struct Names(Vec<Box<str>>);
+struct Names {
+    list: Vec<Box<str>>,
+    /// What templates call `now`.
+    now: Nanos,
+}
 
 impl Names {
     fn id(&mut self, name: &str) -> NameId {
-        let at = self.0.iter().position(|known| **known == *name).unwrap_or_else(|| {
-            self.0.push(name.into());
-            self.0.len() - 1
+        let at = self.list.iter().position(|known| **known == *name).unwrap_or_else(|| {
+            self.list.push(name.into());
+            self.list.len() - 1
         });
         NameId(at as u32)
     }
@@ -75,10 +79,10 @@ struct Purpose<'a> {
 }
 
 impl Pipeline {
-    /// Compiles the stages of `log`. The selector's matchers are not looked at.
-    pub fn compile(log: &LogExpr) -> Result<Self, EvalError> {
+    /// Compiles the stages of `log`. The selector's matchers are not looked at. `now` is what templates call so.
+    pub fn compile(log: &LogExpr, now: Nanos) -> Result<Self, EvalError> {
         let stages: Vec<&ast::Stage> = log.stages.iter().collect();
-        Self::build(&stages, Names::default(), &Purpose::default())
+        Self::build(&stages, Names { now, ..Names::default() }, &Purpose::default())
     }
 
     fn build(stages: &[&ast::Stage], mut names: Names, purpose: &Purpose<'_>) -> Result<Self, EvalError> {
@@ -103,7 +107,7 @@ impl Pipeline {
             needles: finder::needles(leading()),
             required_metadata: required_metadata(&ordered),
             stages: compiled,
-            names: names.0,
+            names: names.list,
             hints,
             early: Arc::new(early),
         })))

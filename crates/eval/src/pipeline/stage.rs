@@ -70,10 +70,10 @@ impl Stage {
             StageKind::Pattern(text) => Self::Pattern(Pattern::compile(text, |name| names.id(name))?),
             StageKind::Unpack => Self::Unpack(Unpack::default()),
             StageKind::LineFormat(text) => {
-                Self::LineFormat(Arc::new(LineFormat::compile(text, reads, |name| names.id(name))?))
+                Self::LineFormat(Arc::new(LineFormat::compile(text, names.now, reads, |name| names.id(name))?))
             }
             StageKind::LabelFormat(items) => {
-                Self::LabelFormat(LabelFormat::compile(items, reads, |name| names.id(name))?)
+                Self::LabelFormat(LabelFormat::compile(items, names.now, reads, |name| names.id(name))?)
             }
             StageKind::Drop(items) => Self::Drop(Selection::compile(items, |name| names.id(name))?),
             StageKind::Keep(items) => Self::Keep(Selection::compile(items, |name| names.id(name))?),

@@ -14,7 +14,7 @@ mod visit;
 mod windows;
 
 use loptr_logql::ast::{Grouping, RangeAggregation, RangeOp};
-use loptr_model::{Labels, MatchOp, TimeRange};
+use loptr_model::{Labels, MatchOp, Nanos, TimeRange};
 
 pub use fold::{RangeFold, SeriesId, SeriesSteps};
 pub use visit::SampleVisitor;
@@ -67,8 +67,14 @@ pub struct RangePlan {
 }
 
 impl RangePlan {
-    /// `pushdown` is the grouping of a `sum` around the operation, as [`crate::leaves`] finds it.
-    pub fn new(aggregation: &RangeAggregation, pushdown: Option<&Grouping>, steps: Steps) -> Result<Self, EvalError> {
+    /// `pushdown` is the grouping of a `sum` around the operation, as [`crate::leaves`] finds it; `now` is what templates
+    /// call so.
+    pub fn new(
+        aggregation: &RangeAggregation,
+        pushdown: Option<&Grouping>,
+        steps: Steps,
+        now: Nanos,
+    ) -> Result<Self, EvalError> {
         check_steps(steps)?;
         let range = &aggregation.range;
         let kind = match aggregation.op {
@@ -96,7 +102,7 @@ impl RangePlan {
         }
         let grouping = pushdown.or(aggregation.grouping.as_ref());
         Ok(Self {
-            extractor: SampleExtractor::compile(aggregation.op, range, grouping)?,
+            extractor: SampleExtractor::compile(aggregation.op, range, grouping, now)?,
             windows: Windows::new(steps, range.range_ns, range.offset_ns),
             finish: Finish {
                 kind,

@@ -44,7 +44,7 @@ fn plan(op: &str, range: i64, offset: i64, steps: Steps) -> RangePlan {
     };
     aggregation.range.range_ns = range;
     aggregation.range.offset_ns = offset;
-    RangePlan::new(&aggregation, None, steps).expect("valid operation")
+    RangePlan::new(&aggregation, None, steps, Nanos(0)).expect("valid operation")
 }
 
 /// What `op` gives for the samples of one window, in order of time, stream and arrival.

@@ -9,7 +9,7 @@ mod label_replace;
 mod value;
 
 use loptr_logql::ast::{Grouping, MetricExpr, RangeAggregation, RangeOp, VectorAggregation, VectorOp};
-use loptr_model::Labels;
+use loptr_model::{Labels, Nanos};
 
 pub use value::{MatrixSeries, QueryValue, VectorSample};
 
@@ -26,9 +26,9 @@ pub struct LeafPlan<'a> {
 }
 
 impl LeafPlan<'_> {
-    /// The operation, ready to run; its time range says which entries it needs.
-    pub fn plan(&self, steps: Steps) -> Result<RangePlan, EvalError> {
-        RangePlan::new(self.aggregation, self.pushdown.as_ref(), steps)
+    /// The operation, ready to run; its time range says which entries it needs. `now` is what templates call so.
+    pub fn plan(&self, steps: Steps, now: Nanos) -> Result<RangePlan, EvalError> {
+        RangePlan::new(self.aggregation, self.pushdown.as_ref(), steps, now)
     }
 }
 

@@ -71,7 +71,7 @@ impl Reader<'_> {
 
     fn logs(&self, log: &LogExpr, ask: Ask) -> Result<Vec<LogStream>, String> {
         let Ask::Logs { range, direction, limit, interval_ns } = ask else { return Err("a log query".into()) };
-        let pipeline = Pipeline::compile(log).map_err(|error| error.to_string())?;
+        let pipeline = Pipeline::compile(log, Nanos(0)).map_err(|error| error.to_string())?;
         let (tombstones, budget) = (Tombstones::default(), Budget::unlimited());
         let mut all = LogCollector::new(limit, direction, interval_ns);
         self.each(&log.matchers, range, |labels, sources, task| {
@@ -94,7 +94,7 @@ impl Reader<'_> {
     fn metric(&self, expr: &MetricExpr, steps: Steps) -> Result<QueryValue, String> {
         let mut results = Vec::new();
         for leaf in leaves(expr) {
-            let plan = leaf.plan(steps).map_err(|error| error.to_string())?;
+            let plan = leaf.plan(steps, Nanos(0)).map_err(|error| error.to_string())?;
             let (tombstones, budget) = (Tombstones::default(), Budget::unlimited());
             let mut all = plan.fold();
             self.each(&leaf.aggregation.range.log.matchers, plan.time_range(), |labels, sources, task| {

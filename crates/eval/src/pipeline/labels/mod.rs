@@ -380,7 +380,7 @@ impl LineLabels {
     }
 
     /// Calls `visit` with every label, in no order, as templates see them: the error state hides labels of its names.
-    pub(crate) fn each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+    pub(crate) fn each<'f>(&'f self, visit: &mut dyn FnMut(&'f str, &'f [u8])) {
         let has_error = !self.error.is_empty();
         let has_details = !self.details.is_empty() && self.has_changes();
         if has_error {
