@@ -166,6 +166,7 @@ impl<'a> Exec<'a> {
             }
             Some(Operand { term: Term::Variable(names), .. }) if names.len() == 1 => {
                 self.at = Some(At::Pipe(pipe));
+                self.charge(self.variables.len() / 16)?;
                 let (found, limit) = (self.find(&names[0]), self.limit());
                 if let Some(value) = found {
                     let value = match value {
@@ -225,6 +226,7 @@ impl<'a> Exec<'a> {
         let Some(definition) = self.template.definition(&invoke.name) else {
             return self.error(format_args!("template {} not defined", crate::quote::quote(invoke.name.as_bytes())));
         };
+        self.charge(self.template.definitions.len() / 16)?;
         let dot = match &invoke.pipe {
             Some(pipe) => self.pipeline(dot, pipe)?,
             None => Value::Nil,
@@ -292,6 +294,7 @@ impl<'a> Exec<'a> {
             }
             Value::Labels => {
                 let labels = crate::fmt::sorted_labels(self.env.fields);
+                self.charge(labels.len())?;
                 for &(name, value) in &labels {
                     if !each(self, Value::text(name.as_bytes()), Value::text(value))? {
                         break;
@@ -365,7 +368,8 @@ impl<'a> Exec<'a> {
         Ok(())
     }
 
-    pub(crate) fn variable(&self, name: &str) -> Result<Value<'a>> {
+    pub(crate) fn variable(&mut self, name: &str) -> Result<Value<'a>> {
+        self.charge(self.variables.len() / 16)?;
         match self.find(name) {
             Some(Found::Variable(at)) => Ok(self.variables[at].1.clone()),
             Some(Found::Root) => Ok(self.root.clone()),
