@@ -3,7 +3,7 @@
 use crate::ast::{Command, Number, Operand, Pipe, Term};
 use crate::exec::{At, Exec, Result};
 use crate::funcs::methods::{Method, method};
-use crate::funcs::{Call, Func, MAX_OUTPUT, Prepared, too_long, truth};
+use crate::funcs::{Call, Func, Prepared, truth};
 use crate::value::{Kind, Text, Type, Value};
 
 static NOTHING: Prepared = Prepared::None;
@@ -276,16 +276,12 @@ impl<'a> Exec<'a> {
                 Some(out) => {
                     let start = out.len();
                     let done = write(&mut self.env, args.all(), out);
-                    if out.len() - start > MAX_OUTPUT { Err(too_long()) } else { done.map(|()| None) }
+                    self.env.made(out.len() - start).and(done).map(|()| None)
                 }
                 None => {
                     self.work.clear();
                     let done = write(&mut self.env, args.all(), &mut self.work);
-                    if self.work.len() > MAX_OUTPUT {
-                        Err(too_long())
-                    } else {
-                        done.map(|()| Some(Value::Text(Text::owned(&self.work))))
-                    }
+                    self.env.made(self.work.len()).and(done).map(|()| Some(Value::Text(Text::owned(&self.work))))
                 }
             },
             Call::Make(make) => make(&mut self.env, args.all()).map(Some),

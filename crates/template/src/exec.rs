@@ -6,7 +6,7 @@
 
 use std::fmt::Display;
 
-use crate::ast::{Branch, Command, Invoke, Node, Operand, Pipe};
+use crate::ast::{Branch, Command, Invoke, Node, Operand, Pipe, Term};
 use crate::fmt::Printer;
 use crate::funcs::{Env, FUEL, MAX_OUTPUT, Prepared, too_long, truth};
 use crate::value::{Kind, Value};
@@ -153,10 +153,32 @@ impl<'a> Exec<'a> {
 
     /// `{{pipe}}`
     fn action(&mut self, dot: &Value<'a>, pipe: &'a Pipe) -> Result<()> {
-        if let (Some(field), Value::Labels) = (pipe.single_field(), dot) {
-            self.charge(1)?;
-            let value = self.env.fields.get(field).unwrap_or_default();
-            return self.write(value);
+        // What is there already is printed without being copied.
+        match pipe.single_word() {
+            Some(Operand { term: Term::Field(names), .. }) if matches!(dot, Value::Labels) && names.len() == 1 => {
+                self.charge(1)?;
+                let value = self.env.fields.get(&names[0]).unwrap_or_default();
+                return self.write(value);
+            }
+            Some(Operand { term: Term::Dot, .. }) => {
+                self.at = Some(At::Pipe(pipe));
+                return self.print(dot);
+            }
+            Some(Operand { term: Term::Variable(names), .. }) if names.len() == 1 => {
+                self.at = Some(At::Pipe(pipe));
+                self.charge(self.variables.len() / 16)?;
+                let (found, limit) = (self.find(&names[0]), self.limit());
+                if let Some(value) = found {
+                    let value = match value {
+                        Found::Variable(at) => &self.variables[at].1,
+                        Found::Root => &self.root,
+                    };
+                    let printed = print(&mut self.out, limit, &self.env, value);
+                    self.env.charge(1).and(printed).or_else(|fault| self.error(fault))?;
+                    return self.check_length();
+                }
+            }
+            _ => {}
         }
         if !pipe.decl.is_empty() {
             self.pipeline(dot, pipe)?;
@@ -167,17 +189,21 @@ impl<'a> Exec<'a> {
         let value = self.pipeline_to(dot, pipe, Some(&mut out));
         self.out = out;
         match value? {
-            None => {}
-            Some(Value::Nil) => self.out.extend_from_slice(b"<no value>"),
-            Some(Value::Text(text)) => self.out.extend_from_slice(text.bytes()),
-            Some(value) => {
-                let limit = self.start.saturating_add(MAX_OUTPUT);
-                let printed = Printer::new(&mut self.out, self.env.fields, limit).verb(&value, 'v');
-                if printed.is_err() {
-                    return self.error(too_long());
-                }
-            }
+            None => self.check_length(),
+            Some(value) => self.print(&value),
         }
+    }
+
+    /// How long the output may become.
+    fn limit(&self) -> usize {
+        self.start.saturating_add(MAX_OUTPUT)
+    }
+
+    /// Writes a value as an action shows it.
+    fn print(&mut self, value: &Value<'a>) -> Result<()> {
+        let limit = self.limit();
+        let printed = print(&mut self.out, limit, &self.env, value);
+        self.env.charge(1).and(printed).or_else(|fault| self.error(fault))?;
         self.check_length()
     }
 
@@ -200,6 +226,7 @@ impl<'a> Exec<'a> {
         let Some(definition) = self.template.definition(&invoke.name) else {
             return self.error(format_args!("template {} not defined", crate::quote::quote(invoke.name.as_bytes())));
         };
+        self.charge(self.template.definitions.len() / 16)?;
         let dot = match &invoke.pipe {
             Some(pipe) => self.pipeline(dot, pipe)?,
             None => Value::Nil,
@@ -267,6 +294,7 @@ impl<'a> Exec<'a> {
             }
             Value::Labels => {
                 let labels = crate::fmt::sorted_labels(self.env.fields);
+                self.charge(labels.len())?;
                 for &(name, value) in &labels {
                     if !each(self, Value::text(name.as_bytes()), Value::text(value))? {
                         break;
@@ -332,20 +360,44 @@ impl<'a> Exec<'a> {
     }
 
     pub(crate) fn assign(&mut self, name: &str, value: Value<'a>) -> Result<()> {
-        let scope = &mut self.variables[self.scope..];
-        match scope.iter_mut().rev().find(|(known, _)| *known == name) {
-            Some((_, slot)) => *slot = value,
-            None if name == "$" => self.root = value,
+        match self.find(name) {
+            Some(Found::Variable(at)) => self.variables[at].1 = value,
+            Some(Found::Root) => self.root = value,
             None => return self.error(format_args!("undefined variable: {name}")),
         }
         Ok(())
     }
 
-    pub(crate) fn variable(&self, name: &str) -> Result<Value<'a>> {
-        match self.variables[self.scope..].iter().rev().find(|(known, _)| *known == name) {
-            Some((_, value)) => Ok(value.clone()),
-            None if name == "$" => Ok(self.root.clone()),
+    pub(crate) fn variable(&mut self, name: &str) -> Result<Value<'a>> {
+        self.charge(self.variables.len() / 16)?;
+        match self.find(name) {
+            Some(Found::Variable(at)) => Ok(self.variables[at].1.clone()),
+            Some(Found::Root) => Ok(self.root.clone()),
             None => self.error(format_args!("undefined variable: {name}")),
         }
     }
+
+    /// Where the latest variable of this name is.
+    fn find(&self, name: &str) -> Option<Found> {
+        let found = self.variables[self.scope..].iter().rposition(|(known, _)| *known == name);
+        let root = || (name == "$").then_some(Found::Root);
+        found.map(|at| Found::Variable(self.scope + at)).or_else(root)
+    }
+}
+
+/// A place where a variable's value is kept.
+enum Found {
+    Variable(usize),
+    /// `$`
+    Root,
+}
+
+/// Appends a value as an action shows it; `out` is to hold at most `limit` bytes.
+fn print(out: &mut Vec<u8>, limit: usize, env: &Env<'_>, value: &Value<'_>) -> Result<()> {
+    match value {
+        Value::Nil | Value::NilSlot => out.extend_from_slice(b"<no value>"),
+        Value::Text(text) => out.extend_from_slice(text.bytes()),
+        value => return Printer::new(out, env.fields, limit).verb(value, 'v').map_err(|_| too_long()),
+    }
+    Ok(())
 }

@@ -103,16 +103,22 @@ pub(crate) fn parse_float(text: &[u8]) -> Result<f64, NumberError> {
         }
         return if value.is_infinite() { Err(NumberError::Range) } else { Ok(sign * value) };
     }
-    // Decimal. Rust's parser takes more words (none left here) but fewer dots; underscores need a base prefix.
-    if !rest.iter().any(u8::is_ascii_digit)
-        || !rest.iter().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+    // Decimal, without sign here. Rust's parser knows no underscores.
+    let plain;
+    let mut digits = rest;
+    if rest.contains(&b'_') {
+        if !underscores_ok(rest) {
+            return Err(NumberError::Syntax);
+        }
+        plain = rest.iter().copied().filter(|&b| b != b'_').collect::<Vec<u8>>();
+        digits = &plain;
+    }
+    if !digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'))
+        || matches!(digits.first(), Some(b'+' | b'-'))
     {
         return Err(NumberError::Syntax);
     }
-    if matches!(rest.first(), Some(b'+' | b'-')) {
-        return Err(NumberError::Syntax);
-    }
-    let text = std::str::from_utf8(rest).map_err(|_| NumberError::Syntax)?;
+    let text = std::str::from_utf8(digits).map_err(|_| NumberError::Syntax)?;
     let value: f64 = text.parse().map_err(|_| NumberError::Syntax)?;
     if value.is_infinite() { Err(NumberError::Range) } else { Ok(sign * value) }
 }
@@ -213,9 +219,10 @@ mod tests {
         assert_eq!(parse_float(b"1e3"), Ok(1000.0));
         assert_eq!(parse_float(b".5"), Ok(0.5));
         assert_eq!(parse_float(b"5."), Ok(5.0));
+        assert_eq!(parse_float(b"-1_0.5e0_1"), Ok(-105.0));
         assert_eq!(parse_float(b"-Infinity"), Ok(f64::NEG_INFINITY));
         assert!(parse_float(b"nAn").is_ok_and(f64::is_nan));
-        for bad in ["", ".", "e5", "1e", "+nan", "--1", "1_0", "1 ", "infin", "0x1", "0xp1", "1.2.3"] {
+        for bad in ["", ".", "e5", "1e", "+nan", "--1", "1_", "_1", "1_.0", "1 ", "infin", "0x1", "0xp1", "1.2.3"] {
             assert_eq!(parse_float(bad.as_bytes()), Err(NumberError::Syntax), "{bad}");
         }
         assert_eq!(parse_float(b"1e400"), Err(NumberError::Range));

@@ -35,10 +35,10 @@ impl Template {
 }
 
 impl Pipe {
-    /// The field, if there is nothing else.
-    pub(crate) fn single_field(&self) -> Option<&str> {
+    /// The word, if there is nothing else.
+    pub(crate) fn single_word(&self) -> Option<&Operand> {
         match &*self.commands {
-            [command] if self.decl.is_empty() => command.single_field(),
+            [command] if self.decl.is_empty() && command.args.len() == 1 => command.args.first(),
             _ => None,
         }
     }

@@ -119,6 +119,29 @@ fn limits() {
     assert!(wide.ends_with("output is longer than 16777216 bytes"), "{wide}");
 }
 
+/// The deepest that limits allow fits into half of the stack a thread has, in a build without optimisation too.
+#[test]
+fn depth_fits_the_stack() {
+    let run = || {
+        let parens = |inner: &str, n: usize| format!("{}{inner}{}", "(print ".repeat(n), ")".repeat(n));
+        let blocks = |inner: &str, n: usize| format!("{}{inner}{}", "{{with .}}".repeat(n), "{{end}}".repeat(n));
+        let deepest = blocks(&format!("{{{{{}}}}}", parens("1", 200)), 199);
+        is(&deepest, "1");
+        let forever =
+            format!("{{{{define \"t\"}}}}{}{{{{end}}}}{{{{template \"t\" .}}}}", blocks("{{template \"t\" .}}", 150));
+        assert!(render(&forever).unwrap_err().ends_with("exceeded maximum depth (500)"));
+        let fields = ".a".repeat(20_000);
+        fails(
+            &format!("{{{{{fields}}}}}"),
+            &format!("template: line:1:4: executing \"line\" at <{fields}>: can't evaluate field a in type string"),
+        );
+        let json = format!("{}1{}", "[".repeat(500), "]".repeat(500));
+        is(&format!("{{{{fromJson \"{json}\"}}}}"), &json);
+    };
+    let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(run).expect("a thread");
+    thread.join().expect("no panic");
+}
+
 #[test]
 fn references() {
     let fields = |text: &str| Template::parse("line", text).unwrap().referenced_fields();

@@ -9,7 +9,7 @@ pub(crate) use float::format_float;
 
 use crate::Fields;
 use crate::quote::{can_backquote, quote_into, quote_rune_into};
-use crate::time::{MONTHS, WEEKDAYS, format_duration};
+use crate::time::{MONTHS, Time, WEEKDAYS, format_duration};
 use crate::unicode::{self, RUNE_ERROR};
 use crate::value::{Text, Value};
 
@@ -213,9 +213,9 @@ impl<'p> Printer<'p> {
             Value::Bool(v) if matches!(verb, 't' | 'v') => self.pad(if *v { b"true" } else { b"false" }),
             Value::Bool(_) => self.bad_verb(value, verb),
             Value::Int(v) | Value::Int64(v) | Value::Duration(v) | Value::Month(v) | Value::Weekday(v) => {
-                self.integer(value, *v as u64, true, verb);
+                self.integer(value.type_name(), *v as u64, true, verb);
             }
-            Value::Byte(v) => self.integer(value, u64::from(*v), false, verb),
+            Value::Byte(v) => self.integer(value.type_name(), u64::from(*v), false, verb),
             Value::Float(v) => self.float(value, *v, verb),
             Value::Text(text) => self.text(value, text.bytes(), verb),
             Value::Labels => {
@@ -237,18 +237,7 @@ impl<'p> Printer<'p> {
             }
             Value::Bytes(text) if matches!(verb, 's' | 'q' | 'x' | 'X') => self.bytes(value, text, verb, "[]uint8"),
             Value::Bytes(text) => self.list(value, text.bytes().iter().map(|&b| Value::Byte(b)), verb),
-            // The struct's own fields; no method gave a text.
-            Value::Time(time) => {
-                let names = if self.flags.plus_v { ["wall:", "ext:", "loc:"] } else { [""; 3] };
-                let parts = [i64::from(time.nanos), time.internal(), 0];
-                self.out.push(b'{');
-                for (at, (name, part)) in names.into_iter().zip(parts).enumerate() {
-                    self.out.extend_from_slice(if at > 0 { b" " } else { b"" });
-                    self.out.extend_from_slice(name.as_bytes());
-                    self.integer(&Value::Int64(part), part as u64, at != 0, verb);
-                }
-                self.out.push(b'}');
-            }
+            Value::Time(time) => self.fields_of(time, verb),
             Value::Location(_) => self.hex(0, !self.flags.sharp),
         }
     }
@@ -287,18 +276,50 @@ impl<'p> Printer<'p> {
         self.out.push(if sharp_v { b'}' } else { b']' });
     }
 
+    /// A time as the struct it is in Go: verbs that ask for no text show it so.
+    fn fields_of(&mut self, time: &Time, verb: char) {
+        let sharp_v = self.flags.sharp_v;
+        let names = if sharp_v || self.flags.plus_v { ["wall:", "ext:", "loc:"] } else { [""; 3] };
+        let between: &[u8] = if sharp_v { b", " } else { b" " };
+        self.out.extend_from_slice(if sharp_v { b"time.Time{" } else { b"{" });
+        self.out.extend_from_slice(names[0].as_bytes());
+        self.integer("uint64", u64::from(time.nanos), false, verb);
+        self.out.extend_from_slice(between);
+        self.out.extend_from_slice(names[1].as_bytes());
+        self.integer("int64", time.internal() as u64, true, verb);
+        self.out.extend_from_slice(between);
+        self.out.extend_from_slice(names[2].as_bytes());
+        // A pointer: nil for UTC, else an address, for which 0 stands.
+        match verb {
+            'v' if sharp_v => self.out.extend_from_slice(b"(*time.Location)(nil)"),
+            'v' => self.pad(b"<nil>"),
+            'd' | 'b' | 'o' | 'x' | 'X' => self.integer("", 0, false, verb),
+            _ => {
+                self.out.extend_from_slice(b"%!");
+                unicode::push(self.out, verb);
+                self.out.extend_from_slice(b"(*time.Location=");
+                self.pad(b"<nil>");
+                self.out.push(b')');
+            }
+        }
+        self.out.push(b'}');
+    }
+
     /// Prints through a method of the type, if one applies.
     fn methods(&mut self, value: &Value<'_>, verb: char) -> bool {
         let has = matches!(
             value,
             Value::Time(_) | Value::Duration(_) | Value::Month(_) | Value::Weekday(_) | Value::Location(_)
         );
-        if !has || self.erroring {
+        if self.erroring {
             return false;
         }
         if verb == 'w' {
             self.bad_verb(value, verb);
             return true;
+        }
+        if !has {
+            return false;
         }
         if self.flags.sharp_v {
             let Value::Time(time) = value else { return false };
@@ -423,7 +444,8 @@ impl<'p> Printer<'p> {
         self.flags.sharp = sharp;
     }
 
-    fn integer(&mut self, value: &Value<'_>, number: u64, signed: bool, verb: char) {
+    /// A whole number of the type `name`.
+    fn integer(&mut self, name: &str, number: u64, signed: bool, verb: char) {
         match verb {
             'v' if self.flags.sharp_v && !signed => self.hex(number, true),
             'v' | 'd' => self.digits(number, 10, signed, verb, LOWER),
@@ -447,7 +469,13 @@ impl<'p> Printer<'p> {
                 }
                 self.pad_spaces(text.as_bytes());
             }
-            _ => self.bad_verb(value, verb),
+            _ => {
+                self.out.extend_from_slice(b"%!");
+                unicode::push(self.out, verb);
+                self.out.extend_from_slice(format!("({name}=").as_bytes());
+                self.integer(name, number, signed, 'v');
+                self.out.push(b')');
+            }
         }
     }
 

@@ -8,7 +8,11 @@ use crate::value::{Type, Value};
 pub(super) static FUNCTIONS: &[Func] = &[
     make("int", &[Type::Any], |_, args| Ok(Value::Int(to_int(&args[0])))),
     make("float64", &[Type::Any], |_, args| Ok(Value::Float(to_float(&args[0])))),
-    make("fromJson", &[Type::String], |_, args| Ok(Json::parse(text(args, 0)).map_or(Value::Nil, Value::of_json))),
+    make("fromJson", &[Type::String], |env, args| {
+        // A document takes up to eighteen times the memory of its text.
+        env.charge(text(args, 0).len() / 16)?;
+        Ok(Json::parse(text(args, 0)).map_or(Value::Nil, Value::of_json))
+    }),
     make("default", &[Type::Any, Type::Any], |env, args| {
         Ok(match args.get(1) {
             Some(given) if !is_zero(given, env.fields) => given.clone(),

@@ -57,19 +57,19 @@ fn equal(env: &Env<'_>, a: &Value<'_>, b: &Value<'_>) -> Result<bool, Fault> {
             (Some(a), Some(b)) => a == b,
             _ if basic(a.kind()) || basic(b.kind()) => return Err(incompatible(&a, &b)),
             _ if a.kind() != b.kind() => {
-                let (shown_a, shown_b) = (shown(env, &a), shown(env, &b));
+                let (shown_a, shown_b) = (shown(env, &a, 's'), shown(env, &b, 'v'));
                 let (type_a, type_b) = (a.type_name(), b.type_name());
                 return Err(format!("non-comparable types {shown_a}: {type_a}, {type_b}: {shown_b}"));
             }
-            _ => return Err(format!("non-comparable type {}: {}", shown(env, &b), b.type_name())),
+            _ => return Err(format!("non-comparable type {}: {}", shown(env, &b, 's'), b.type_name())),
         },
     })
 }
 
-fn shown(env: &Env<'_>, value: &Value<'_>) -> String {
+fn shown(env: &Env<'_>, value: &Value<'_>, verb: char) -> String {
     let mut out = Vec::new();
     // What is too long is cut: an error text has room for less.
-    let _ = Printer::new(&mut out, env.fields, MAX_OUTPUT).verb(value, 's');
+    let _ = Printer::new(&mut out, env.fields, MAX_OUTPUT).verb(value, verb);
     String::from_utf8_lossy(&out).into_owned()
 }
 

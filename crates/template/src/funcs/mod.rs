@@ -56,6 +56,12 @@ impl Env<'_> {
         }
     }
 
+    /// Takes the cost of a string of `len` bytes that was made.
+    pub(crate) fn made(&mut self, len: usize) -> Result<(), Fault> {
+        self.fits(len)?;
+        self.charge(len / 64)
+    }
+
     /// Whether a string of `len` bytes may be made.
     pub(crate) fn fits(&self, len: usize) -> Result<(), Fault> {
         if len > MAX_OUTPUT { Err(too_long()) } else { Ok(()) }

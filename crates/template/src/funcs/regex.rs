@@ -11,7 +11,7 @@ pub(super) static FUNCTIONS: &[Func] = &[
     write("regexReplaceAll", &[Str, Str, Str], |env, args, out| replace(env, args, true, out)),
     write("regexReplaceAllLiteral", &[Str, Str, Str], |env, args, out| replace(env, args, false, out)),
     make("count", &[Str, Str], |env, args| {
-        let regex = regex(env, text(args, 0))?;
+        let regex = regex(env, text(args, 0), text(args, 1))?;
         Ok(Value::Int(regex.count(text(args, 1)) as i64))
     }),
 ];
@@ -19,8 +19,9 @@ pub(super) static FUNCTIONS: &[Func] = &[
 /// What compiling a pattern costs.
 const COMPILE: usize = 5_000;
 
-/// The regex that was made ready, or one for `pattern`.
-fn regex(env: &mut Env<'_>, pattern: &[u8]) -> Result<GoRegex, Fault> {
+/// The regex that was made ready, or one for `pattern`, to be used on `text`.
+fn regex(env: &mut Env<'_>, pattern: &[u8], text: &[u8]) -> Result<GoRegex, Fault> {
+    env.charge(text.len() / 8)?;
     match env.prepared {
         Prepared::Regex(regex) => regex.clone(),
         _ => {
@@ -33,7 +34,7 @@ fn regex(env: &mut Env<'_>, pattern: &[u8]) -> Result<GoRegex, Fault> {
 /// Pattern, text, replacement.
 fn replace(env: &mut Env<'_>, args: &[Value<'_>], expand: bool, out: &mut Vec<u8>) -> Result<(), Fault> {
     let (text, with) = (text(args, 1), text(args, 2));
-    let regex = regex(env, super::text(args, 0))?;
+    let regex = regex(env, super::text(args, 0), text)?;
     // The result holds the text, the replacement once for each match, and for each variable in it no more than the text.
     let variables = if expand { memchr::memchr_iter(b'$', with).count() } else { 0 };
     let longest = |matches: usize| {

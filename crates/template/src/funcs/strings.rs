@@ -59,7 +59,9 @@ pub(super) static FUNCTIONS: &[Func] = &[
 fn lower(_: &mut Env<'_>, args: &[Value<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
     let text = text(args, 0);
     if text.is_ascii() {
-        out.extend(text.iter().map(u8::to_ascii_lowercase));
+        let start = out.len();
+        out.extend_from_slice(text);
+        out[start..].make_ascii_lowercase();
     } else {
         runes(text).for_each(|(_, c, _)| unicode::push(out, unicode::lower(c)));
     }
@@ -69,7 +71,9 @@ fn lower(_: &mut Env<'_>, args: &[Value<'_>], out: &mut Vec<u8>) -> Result<(), F
 fn upper(_: &mut Env<'_>, args: &[Value<'_>], out: &mut Vec<u8>) -> Result<(), Fault> {
     let text = text(args, 0);
     if text.is_ascii() {
-        out.extend(text.iter().map(u8::to_ascii_uppercase));
+        let start = out.len();
+        out.extend_from_slice(text);
+        out[start..].make_ascii_uppercase();
     } else {
         runes(text).for_each(|(_, c, _)| unicode::push(out, unicode::upper(c)));
     }

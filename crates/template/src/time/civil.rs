@@ -100,7 +100,7 @@ pub(crate) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
     let day_of_year = (153 * from_march + 2) / 5;
     let days = era * ERA_DAYS + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
-    days as i64 + day - 1
+    (days as i64).wrapping_add(day).wrapping_sub(1)
 }
 
 #[cfg(test)]
