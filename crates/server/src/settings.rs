@@ -194,6 +194,7 @@ impl Settings {
                 max_returned_errors: config.count("ingester.max_returned_stream_errors"),
                 log,
                 flush_on_shutdown: config.bool("ingester.wal.flush_on_shutdown"),
+                keep_shipped: keep_shipped(config.duration("storage_config.tsdb_shipper.resync_interval")),
                 ..IngestSettings::default()
             },
             query: QuerySettings {
@@ -221,6 +222,12 @@ impl Settings {
             instrumentation: config.bool("server.register_instrumentation"),
         })
     }
+}
+
+/// How long memory goes on naming chunks whose index is uploaded: a listing made just before the upload is believed for
+/// `resync`, here and by readers elsewhere.
+fn keep_shipped(resync: Duration) -> Duration {
+    IngestSettings::default().keep_shipped.max(resync.saturating_mul(2))
 }
 
 fn schema(config: &Config) -> Result<Schema, SettingsError> {
@@ -307,6 +314,12 @@ fn query_limits(limits: &Limits) -> QueryLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shipped_chunks_stay_named_while_an_old_listing_is_believed() {
+        assert_eq!(keep_shipped(Duration::from_secs(300)), Duration::from_secs(20 * 60));
+        assert_eq!(keep_shipped(Duration::from_secs(3600)), Duration::from_secs(7200));
+    }
 
     #[test]
     fn every_honoured_path_is_a_key() {
