@@ -225,7 +225,6 @@ impl Settings {
     }
 }
 
-<<<<<<< HEAD
 /// Refuses a replication factor that was asked for and cannot be had. Upstream's default of 3, not asked for, means the
 /// one copy that one process can keep.
 fn one_replica(config: &Config) -> Result<(), SettingsError> {
@@ -238,12 +237,12 @@ fn one_replica(config: &Config) -> Result<(), SettingsError> {
         }
     }
     Ok(())
-=======
+}
+
 /// How long memory goes on naming chunks whose index is uploaded: a listing made just before the upload is believed for
 /// `resync`, here and by readers elsewhere.
 fn keep_shipped(resync: Duration) -> Duration {
     IngestSettings::default().keep_shipped.max(resync.saturating_mul(2))
->>>>>>> servertests
 }
 
 fn schema(config: &Config) -> Result<Schema, SettingsError> {
