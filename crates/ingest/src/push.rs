@@ -404,7 +404,7 @@ impl Ingester {
         if !writer.is_empty() && self.log.is_some() {
             writer.finish(&mut record);
         }
-        Accepted { record, failure: refused.failure().or(failure), _in_flight: in_flight }
+        Accepted { record, failure: join_failures(refused.failure(), failure), _in_flight: in_flight }
     }
 
     #[allow(clippy::too_many_arguments, reason = "the pieces of one push")]
@@ -529,6 +529,16 @@ impl Refused {
         let kind = if self.limited.is_empty() { PushFailureKind::Invalid } else { PushFailureKind::Limited };
         let message = [self.limited, self.invalid].concat().join("\n");
         (!message.is_empty()).then(|| PushFailure::new(kind, message))
+    }
+}
+
+/// What streams refused comes first and decides the kind; what was invalid before is told as well.
+fn join_failures(of_streams: Option<PushFailure>, invalid: Option<PushFailure>) -> Option<PushFailure> {
+    match (of_streams, invalid) {
+        (Some(first), Some(second)) => {
+            Some(PushFailure::new(first.kind, format!("{}; {}", first.message, second.message)))
+        }
+        (first, second) => first.or(second),
     }
 }
 
