@@ -427,7 +427,7 @@ impl Ingester {
             burst_bytes: rules.stream_burst_bytes,
         };
         let mut refusals: Vec<(usize, Refusal)> = Vec::new();
-        let (kept, first_seq, fingerprint) = loop {
+        let (logged, first_seq, fingerprint) = loop {
             let found = tenant.stream(&known.labels, None, rules.max_streams, || self.chunk_options(first));
             let Ok((stream, created)) = found else {
                 let bytes: usize = entries.iter().map(entry_bytes).sum();
@@ -442,15 +442,16 @@ impl Ingester {
             let number = |count| self.next_seq.fetch_add(count, Ordering::SeqCst);
             let note = |at, why| refusals.push((at, why));
             // A stream that was retired meanwhile takes nothing: look again.
-            if let Some((kept, first_seq)) = stream.push(entries, &self.settings, stream_limits, moment, number, note) {
-                break (kept, first_seq, stream.fingerprint);
+            if let Some((logged, first_seq)) = stream.push(entries, &self.settings, stream_limits, moment, number, note)
+            {
+                break (logged, first_seq, stream.fingerprint);
             }
         };
-        if self.log.is_some() && !kept.is_empty() {
-            if kept.len() == entries.len() {
+        if self.log.is_some() && !logged.is_empty() {
+            if logged.len() == entries.len() {
                 writer.stream(&known.labels, fingerprint, first_seq, entries);
             } else {
-                let stored: Vec<Entry<'_>> = kept.iter().map(|&at| entries[at]).collect();
+                let stored: Vec<Entry<'_>> = logged.iter().map(|&at| entries[at]).collect();
                 writer.stream(&known.labels, fingerprint, first_seq, &stored);
             }
         }

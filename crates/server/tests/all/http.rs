@@ -608,6 +608,31 @@ fn a_stop_in_order_keeps_everything() {
 }
 
 #[test]
+fn a_stop_can_leave_everything_in_the_bucket() {
+    let home = Home::new("ingester:\n  wal:\n    flush_on_shutdown: true\n");
+    let loptr = home.start();
+    push(loptr.api(), json!({"app": "a"}), vec![line(1, "flushed")]).expect(204);
+    assert!(loptr.stop().0.success());
+    let loptr = home.start();
+    assert_eq!(loptr.api().metric("loki_ingester_memory_chunks"), 0.0);
+    assert_eq!(texts(loptr.api(), "{app=\"a\"}"), ["flushed"]);
+}
+
+#[test]
+fn without_a_log_a_stop_keeps_everything_and_a_kill_what_was_flushed() {
+    let home = Home::new("ingester:\n  wal:\n    enabled: false\n");
+    let loptr = home.start();
+    push(loptr.api(), json!({"app": "a"}), vec![line(2, "stopped")]).expect(204);
+    assert!(loptr.stop().0.success());
+    let loptr = home.start();
+    assert_eq!(texts(loptr.api(), "{app=\"a\"}"), ["stopped"]);
+    push(loptr.api(), json!({"app": "a"}), vec![line(1, "killed")]).expect(204);
+    assert_eq!(texts(loptr.api(), "{app=\"a\"}"), ["stopped", "killed"]);
+    loptr.kill();
+    assert_eq!(texts(home.start().api(), "{app=\"a\"}"), ["stopped"]);
+}
+
+#[test]
 fn a_push_under_way_is_finished_before_the_end() {
     let home = Home::new("");
     let mut loptr = home.start();
