@@ -200,7 +200,7 @@ impl Ingester {
         }
     }
 
-    async fn log_record(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), LogError> {
+    pub(crate) async fn log_record(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), LogError> {
         let Some(log) = &self.log else { return Ok(()) };
         let mut bytes = Vec::new();
         write(&mut bytes);

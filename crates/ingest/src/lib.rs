@@ -24,7 +24,7 @@ mod settings;
 mod stream;
 mod tenant;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -34,6 +34,7 @@ use loptr_model::{Millis, Nanos, TenantId};
 use loptr_ports::{PoolError, Ports, TaskError, TaskHandle};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, IndexStore, IndexedStream, StorageError};
+use loptr_wal::{Flushed, flushed_record};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -48,6 +49,7 @@ pub use tenant::Tenant;
 
 use in_flight::PushesInFlight;
 use pending::Pending;
+use replay::Recovered;
 use stream::Moment;
 
 /// What went wrong inside the write path.
@@ -108,7 +110,7 @@ pub struct Ingester {
     bucket: Arc<Bucket>,
     index: Arc<IndexStore>,
     log: Option<Log>,
-    tenants: RwLock<HashMap<TenantId, Arc<Tenant>>>,
+    tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
     pending: Pending,
     pushes_in_flight: PushesInFlight,
     next_seq: Arc<AtomicU64>,
@@ -160,16 +162,18 @@ impl Ingester {
         if let Some(log) = settings.log {
             let opening = ports.clone();
             let open = move || {
-                let segment = ingester.replay(&log)?;
+                let recovered = ingester.replay(&log)?;
                 let (disk, spawner) = (opening.disk.clone(), opening.spawner.clone());
                 let stop = ingester.stop_log.clone();
-                let opened = Log::open(log, disk, spawner, segment, next_seq, stop);
+                let opened = Log::open(log, disk, spawner, recovered.next_segment, next_seq, stop);
                 let (log, task) = opened.map_err(IngestError::Begin)?;
                 ingester.log = Some(log);
                 *ingester.log_task.lock() = Some(task);
-                Ok::<Self, IngestError>(ingester)
+                Ok::<_, IngestError>((ingester, recovered.unshipped))
             };
-            ingester = ports.spawner.run_blocking("write-ahead log replay", open).await??;
+            let unshipped;
+            (ingester, unshipped) = ports.spawner.run_blocking("write-ahead log replay", open).await??;
+            ingester.remember(&unshipped).await?;
         }
         let ingester = Arc::new(ingester);
         let flushing = flush::flush_loop(ingester.clone(), ingester.stop.clone());
@@ -177,8 +181,22 @@ impl Ingester {
         Ok(ingester)
     }
 
-    /// Appends what the log has; returns the number of the next segment.
-    fn replay(&self, log: &LogSettings) -> Result<u64, IngestError> {
+    /// Names the chunks that no uploaded index names, and logs them anew. Their records were read, yet the life before
+    /// may have ended between writing and syncing them: what they let us forget must not hang on such a record.
+    async fn remember(&self, unshipped: &[Flushed]) -> Result<(), IngestError> {
+        if unshipped.is_empty() {
+            return Ok(());
+        }
+        let segment = self.segment();
+        self.log_record(|out| unshipped.iter().for_each(|flushed| flushed_record(flushed, out))).await?;
+        for flushed in unshipped {
+            self.pending.insert(flushed, segment);
+        }
+        Ok(())
+    }
+
+    /// Appends what the log has.
+    fn replay(&self, log: &LogSettings) -> Result<Recovered, IngestError> {
         let now = self.ports.clock.monotonic();
         let started = now;
         let mut failed = 0u64;
@@ -192,9 +210,6 @@ impl Ingester {
                 failed += u64::from(!matches!(appended, Ok(Ok(()))));
             })?;
         self.pending.continue_after(recovered.last_ordinal);
-        for (flushed, segment) in &recovered.unshipped {
-            self.pending.insert(flushed, *segment);
-        }
         self.next_seq.store(recovered.next_seq, Ordering::SeqCst);
         self.metrics.wal_replayed_entries.inc_by(recovered.entries);
         self.metrics.wal_corruptions.inc_by(recovered.corruptions);
@@ -207,7 +222,7 @@ impl Ingester {
             ?took,
             "write-ahead log replayed"
         );
-        Ok(recovered.next_segment)
+        Ok(recovered)
     }
 
     /// Options of a chunk whose first entry is at `ts`.

@@ -4,12 +4,12 @@
 //! torn tail ends a segment quietly; damage with whole records behind it is told with its place, and the records behind
 //! it are used.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use loptr_model::{Fingerprint, Labels, TenantId};
+use loptr_model::{ChunkRef, Fingerprint, Labels, TenantId};
 use loptr_ports::Disk;
 use loptr_wal::{End, Flushed, Record, SegmentReader, WalError};
 
@@ -18,8 +18,8 @@ use crate::log::segments;
 /// What was found.
 #[derive(Debug, Default)]
 pub(crate) struct Recovered {
-    /// Chunks in the bucket that no uploaded index names yet, with the segment of their record.
-    pub(crate) unshipped: Vec<(Flushed, u64)>,
+    /// Chunks in the bucket that no uploaded index names yet.
+    pub(crate) unshipped: Vec<Flushed>,
     /// Number the next segment gets.
     pub(crate) next_segment: u64,
     /// Number the next entry gets.
@@ -65,7 +65,8 @@ pub(crate) fn replay(
     let found = segments(&**disk, dir).map_err(|source| ReplayError::Disk { path: dir.to_owned(), source })?;
     let mut recovered = Recovered::default();
     let mut flushed_through: HashMap<StreamKey, u64> = HashMap::new();
-    let mut flushed: Vec<(Flushed, u64)> = Vec::new();
+    // By ordinal: each start logs the unshipped ones anew.
+    let mut flushed: BTreeMap<(u64, ChunkRef), Flushed> = BTreeMap::new();
     let mut shipped_through = 0;
     for (segment, path) in &found {
         recovered.next_segment = recovered.next_segment.max(segment + 1);
@@ -74,15 +75,14 @@ pub(crate) fn replay(
                 let key = (chunk.tenant.clone(), chunk.chunk.fingerprint, chunk.labels.clone());
                 let through = flushed_through.entry(key).or_default();
                 *through = (*through).max(chunk.seq_through);
-                flushed.push((chunk, *segment));
+                flushed.insert((chunk.ordinal, chunk.chunk), chunk);
             }
             Record::Shipped { ordinal_through } => shipped_through = shipped_through.max(ordinal_through),
             Record::Push(_) => {}
         })?;
     }
-    recovered.last_ordinal = flushed.iter().map(|(chunk, _)| chunk.ordinal).fold(shipped_through, u64::max);
-    flushed.retain(|(chunk, _)| chunk.ordinal > shipped_through);
-    recovered.unshipped = flushed;
+    recovered.last_ordinal = flushed.keys().map(|(ordinal, _)| *ordinal).fold(shipped_through, u64::max);
+    recovered.unshipped = flushed.into_values().filter(|chunk| chunk.ordinal > shipped_through).collect();
     let (mut next_seq, mut entries) = (0, 0);
     for (segment, path) in &found {
         let last = read(disk, path, &mut recovered, false, |record| {

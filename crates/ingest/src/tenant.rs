@@ -92,9 +92,12 @@ impl Tenant {
         true
     }
 
-    /// All streams.
+    /// All streams, in the order of their numbers: a seeded run does the same each time.
     pub fn all(&self) -> Vec<Arc<Stream>> {
-        self.streams.read().all.values().cloned().collect()
+        let mut all: Vec<(u32, Arc<Stream>)> =
+            self.streams.read().all.iter().map(|(id, stream)| (*id, stream.clone())).collect();
+        all.sort_unstable_by_key(|(id, _)| *id);
+        all.into_iter().map(|(_, stream)| stream).collect()
     }
 
     /// How many streams there are.
