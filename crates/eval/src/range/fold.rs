@@ -89,7 +89,10 @@ impl RangeFold {
     }
 
     #[cold]
-    fn new_series(&mut self, id: LabelsId, labels: Labels) -> SeriesId {
+    fn new_series(&mut self, id: LabelsId, mut labels: Labels) -> SeriesId {
+        if self.finish.drops_empty {
+            labels = crate::vector::without_empty(labels);
+        }
         let at = self.series_of(labels);
         if self.of_stream.len() <= id.0 as usize {
             self.of_stream.resize(id.0 as usize + 1, UNKNOWN);
