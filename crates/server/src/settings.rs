@@ -195,6 +195,7 @@ impl Settings {
                 max_returned_errors: config.count("ingester.max_returned_stream_errors"),
                 log,
                 flush_on_shutdown: config.bool("ingester.wal.flush_on_shutdown"),
+                keep_shipped: keep_shipped(config.duration("storage_config.tsdb_shipper.resync_interval")),
                 ..IngestSettings::default()
             },
             query: QuerySettings {
@@ -236,6 +237,12 @@ fn one_replica(config: &Config) -> Result<(), SettingsError> {
         }
     }
     Ok(())
+}
+
+/// How long memory goes on naming chunks whose index is uploaded: a listing made just before the upload is believed for
+/// `resync`, here and by readers elsewhere.
+fn keep_shipped(resync: Duration) -> Duration {
+    IngestSettings::default().keep_shipped.max(resync.saturating_mul(2))
 }
 
 fn schema(config: &Config) -> Result<Schema, SettingsError> {
@@ -368,6 +375,12 @@ mod tests {
     #[allow(clippy::disallowed_methods, reason = "writes a page of the repository")]
     fn write_the_configuration_page() {
         std::fs::write(PAGE, loptr_config::reference_page(HONOURED)).expect("the repository can be written");
+    }
+
+    #[test]
+    fn shipped_chunks_stay_named_while_an_old_listing_is_believed() {
+        assert_eq!(keep_shipped(Duration::from_secs(300)), Duration::from_secs(20 * 60));
+        assert_eq!(keep_shipped(Duration::from_secs(3600)), Duration::from_secs(7200));
     }
 
     #[test]

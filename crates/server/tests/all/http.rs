@@ -633,6 +633,28 @@ fn a_push_under_way_is_finished_before_the_end() {
     assert_eq!(texts(home.start().api(), "{app=\"a\"}"), ["slow"]);
 }
 
+/// Clients keep their connections for the next request.
+#[test]
+fn idle_connections_do_not_delay_the_end() {
+    let home = Home::new("");
+    let loptr = home.start();
+    let mut stream = TcpStream::connect(loptr.api().address).expect("it listens");
+    for _ in 0..2 {
+        stream.write_all(b"GET /ready HTTP/1.1\r\nhost: test\r\n\r\n").expect("it reads");
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"ready\n") {
+            let mut part = [0; 1024];
+            let len = stream.read(&mut part).expect("it answers");
+            assert!(len > 0, "the connection stays open");
+            bytes.extend_from_slice(&part[..len]);
+        }
+    }
+    let begun = Instant::now();
+    assert!(loptr.stop().0.success());
+    // Far below the grace that requests under way have.
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+}
+
 fn snappy(bytes: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(bytes).expect("a Vec takes everything")
 }
