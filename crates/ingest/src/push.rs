@@ -404,7 +404,7 @@ impl Ingester {
         if !writer.is_empty() && self.log.is_some() {
             writer.finish(&mut record);
         }
-        Accepted { record, failure: refused.failure().or(failure), _in_flight: in_flight }
+        Accepted { record, failure: join_failures(refused.failure(), failure), _in_flight: in_flight }
     }
 
     #[allow(clippy::too_many_arguments, reason = "the pieces of one push")]
@@ -427,7 +427,7 @@ impl Ingester {
             burst_bytes: rules.stream_burst_bytes,
         };
         let mut refusals: Vec<(usize, Refusal)> = Vec::new();
-        let (kept, first_seq, fingerprint) = loop {
+        let (logged, first_seq, fingerprint) = loop {
             let found = tenant.stream(&known.labels, None, rules.max_streams, || self.chunk_options(first));
             let Ok((stream, created)) = found else {
                 let bytes: usize = entries.iter().map(entry_bytes).sum();
@@ -442,15 +442,16 @@ impl Ingester {
             let number = |count| self.next_seq.fetch_add(count, Ordering::SeqCst);
             let note = |at, why| refusals.push((at, why));
             // A stream that was retired meanwhile takes nothing: look again.
-            if let Some((kept, first_seq)) = stream.push(entries, &self.settings, stream_limits, moment, number, note) {
-                break (kept, first_seq, stream.fingerprint);
+            if let Some((logged, first_seq)) = stream.push(entries, &self.settings, stream_limits, moment, number, note)
+            {
+                break (logged, first_seq, stream.fingerprint);
             }
         };
-        if self.log.is_some() && !kept.is_empty() {
-            if kept.len() == entries.len() {
+        if self.log.is_some() && !logged.is_empty() {
+            if logged.len() == entries.len() {
                 writer.stream(&known.labels, fingerprint, first_seq, entries);
             } else {
-                let stored: Vec<Entry<'_>> = kept.iter().map(|&at| entries[at]).collect();
+                let stored: Vec<Entry<'_>> = logged.iter().map(|&at| entries[at]).collect();
                 writer.stream(&known.labels, fingerprint, first_seq, &stored);
             }
         }
@@ -529,6 +530,16 @@ impl Refused {
         let kind = if self.limited.is_empty() { PushFailureKind::Invalid } else { PushFailureKind::Limited };
         let message = [self.limited, self.invalid].concat().join("\n");
         (!message.is_empty()).then(|| PushFailure::new(kind, message))
+    }
+}
+
+/// What streams refused comes first and decides the kind; what was invalid before is told as well.
+fn join_failures(of_streams: Option<PushFailure>, invalid: Option<PushFailure>) -> Option<PushFailure> {
+    match (of_streams, invalid) {
+        (Some(first), Some(second)) => {
+            Some(PushFailure::new(first.kind, format!("{}; {}", first.message, second.message)))
+        }
+        (first, second) => first.or(second),
     }
 }
 

@@ -115,8 +115,11 @@ impl Stream {
     }
 
     /// Appends what is acceptable of `entries`; tells `refused` of the rest by position. `number` hands out sequence
-    /// numbers for so many entries and returns the first. Returns the accepted entries' positions and first number, or
-    /// `None` when the stream is gone and the caller has to look it up anew.
+    /// numbers for so many entries and returns the first. Returns the positions of the entries to log and the first one's
+    /// number, or `None` when the stream is gone and the caller has to look it up anew.
+    ///
+    /// An entry equal to the last one accepted is logged again though not appended: the record of the first may not be
+    /// durable yet, or never become so, and whoever is answered relies on a record of his own.
     pub(crate) fn push(
         &self,
         entries: &[Entry<'_>],
@@ -130,16 +133,24 @@ impl Stream {
         if state.gone {
             return None;
         }
-        let accepted = state.validate(entries, settings, limits, moment.now, &mut refused);
-        let first_seq = number(accepted.len() as u64);
-        let mut kept = Vec::with_capacity(accepted.len());
-        for (at, seq) in accepted.into_iter().zip(first_seq..) {
+        let Accepted { repeated, new } = state.validate(entries, settings, limits, moment.now, &mut refused);
+        let first_seq = number(new.len() as u64 + u64::from(repeated.is_some()));
+        let mut logged = Vec::with_capacity(new.len() + 1);
+        if let Some(at) = repeated {
+            logged.push(at);
+            if let Some(open) = &mut state.open {
+                open.last_seq = first_seq;
+            }
+        }
+        for at in new {
+            // The log numbers its entries one by one.
+            let seq = first_seq + logged.len() as u64;
             match self.append(&mut state, entries[at], seq, settings, moment) {
-                Ok(()) => kept.push(at),
+                Ok(()) => logged.push(at),
                 Err(error) => refused(at, Refusal::Damaged(error.to_string())),
             }
         }
-        Some((kept, first_seq))
+        Some((logged, first_seq))
     }
 
     /// Appends entries read from the log. Limits do not apply: they were accepted.
@@ -270,6 +281,14 @@ impl Stream {
     }
 }
 
+/// Positions of acceptable entries.
+struct Accepted {
+    /// One that equals the last entry accepted before.
+    repeated: Option<usize>,
+    /// The others.
+    new: Vec<usize>,
+}
+
 impl StreamState {
     fn close(&mut self, reason: CloseReason) {
         if let Some(OpenChunk { chunk, first_segment, last_seq, .. }) = self.open.take()
@@ -279,7 +298,7 @@ impl StreamState {
         }
     }
 
-    /// Positions of the entries to append. An entry equal to the one accepted before it is passed over in silence.
+    /// Which entries to append. An entry equal to the one accepted before it is passed over in silence.
     fn validate(
         &mut self,
         entries: &[Entry<'_>],
@@ -287,16 +306,20 @@ impl StreamState {
         limits: StreamLimits,
         now: Nanos,
         refused: &mut impl FnMut(usize, Refusal),
-    ) -> Vec<usize> {
+    ) -> Accepted {
         let window = i64::try_from(settings.max_age.as_nanos() / 2).unwrap_or(i64::MAX);
         let mut newest = self.newest;
+        let mut repeated = None;
         let mut accepted = Vec::with_capacity(entries.len());
         let mut bytes = 0;
         for (at, entry) in entries.iter().enumerate() {
-            let before = accepted.last().map(|&before: &usize| &entries[before]);
-            if before.map_or_else(|| self.last.as_ref().is_some_and(|last| same(last, entry)), |before| before == entry)
-            {
-                continue;
+            match accepted.last().map(|&before: &usize| &entries[before]) {
+                Some(before) if before == entry => continue,
+                None if self.last.as_ref().is_some_and(|last| same(last, entry)) => {
+                    repeated = Some(at);
+                    continue;
+                }
+                _ => {}
             }
             if let Some(newest) = newest {
                 let oldest = Nanos(newest.0.saturating_sub(window));
@@ -322,7 +345,7 @@ impl StreamState {
         if let Some(&last) = accepted.last() {
             self.last = Some(OwnedEntry::from(entries[last]));
         }
-        accepted
+        Accepted { repeated, new: accepted }
     }
 }
 

@@ -149,6 +149,7 @@ pub struct Settings {
 impl Settings {
     /// Maps the configuration. `memory_bytes` is what the process may use, for the bounds that follow from it.
     pub fn from_config(config: &Config, memory_bytes: u64) -> Result<Self, SettingsError> {
+        one_replica(config)?;
         let limits = config.limits();
         let encoding_name = config.str("ingester.chunk_encoding");
         // Upstream's default is gzip; unset means snappy here.
@@ -194,6 +195,7 @@ impl Settings {
                 max_returned_errors: config.count("ingester.max_returned_stream_errors"),
                 log,
                 flush_on_shutdown: config.bool("ingester.wal.flush_on_shutdown"),
+                keep_shipped: keep_shipped(config.duration("storage_config.tsdb_shipper.resync_interval")),
                 ..IngestSettings::default()
             },
             query: QuerySettings {
@@ -221,6 +223,26 @@ impl Settings {
             instrumentation: config.bool("server.register_instrumentation"),
         })
     }
+}
+
+/// Refuses a replication factor that was asked for and cannot be had. Upstream's default of 3, not asked for, means the
+/// one copy that one process can keep.
+fn one_replica(config: &Config) -> Result<(), SettingsError> {
+    for path in ["common.replication_factor", "ingester.lifecycler.ring.replication_factor"] {
+        let asked = !matches!(config.provenance(path).as_str(), "default" | "derived");
+        let wanted = config.int(path);
+        if asked && wanted != 1 {
+            let reason = format!("{wanted} copies cannot be kept by one process, and clusters are not supported yet");
+            return Err(SettingsError::Value { path, reason });
+        }
+    }
+    Ok(())
+}
+
+/// How long memory goes on naming chunks whose index is uploaded: a listing made just before the upload is believed for
+/// `resync`, here and by readers elsewhere.
+fn keep_shipped(resync: Duration) -> Duration {
+    IngestSettings::default().keep_shipped.max(resync.saturating_mul(2))
 }
 
 fn schema(config: &Config) -> Result<Schema, SettingsError> {
@@ -307,6 +329,59 @@ fn query_limits(limits: &Limits) -> QueryLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn settings(yaml: &str) -> Result<Settings, String> {
+        use loptr_config::{Command, Host, Outside, load, parse_args};
+        let Ok(Command::Run(invocation)) = parse_args(["-config.file=a.yaml"]) else { panic!("a run") };
+        let schema = "schema_config: {configs: [{from: 2020-10-24, store: tsdb, object_store: filesystem, schema: v13, index: {prefix: i_, period: 24h}}]}";
+        let file = format!(
+            "{yaml}\n{schema}\ncommon: {{path_prefix: /d, storage: {{filesystem: {{chunks_directory: /d/c}}}}}}\n"
+        );
+        let read = |_: &std::path::Path| Ok(file.clone().into_bytes());
+        let outside = Outside { read: &read, env: &|_| None, host: Host::default(), now_secs: 1_800_000_000 };
+        let config = load(&invocation, &outside).map_err(|error| error.to_string())?;
+        Settings::from_config(&config, 1 << 30).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn copies_that_cannot_be_kept_are_refused_when_asked_for() {
+        assert!(settings("").is_ok(), "upstream's default is not a request");
+        let asked = settings("ingester: {lifecycler: {ring: {replication_factor: 3}}}").expect_err("refused");
+        assert!(asked.starts_with("ingester.lifecycler.ring.replication_factor: 3 copies"), "{asked}");
+        assert!(settings("ingester: {lifecycler: {ring: {replication_factor: 1}}}").is_ok());
+    }
+
+    #[test]
+    fn unset_chunk_encoding_means_snappy() {
+        let encoding = |yaml| settings(yaml).expect("valid").ingest.encoding;
+        assert_eq!(encoding(""), Encoding::Snappy);
+        assert_eq!(encoding("ingester: {chunk_encoding: gzip}"), Encoding::Gzip);
+    }
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+
+    #[test]
+    fn the_configuration_page_is_in_step() {
+        let page = crate::real::read(PAGE.as_ref()).expect("the page is in the repository");
+        let wanted = loptr_config::reference_page(HONOURED);
+        assert!(
+            page == wanted.as_bytes(),
+            "docs/configuration.md is out of step: run `cargo test -p loptr-server --lib -- --ignored configuration_page`"
+        );
+    }
+
+    #[test]
+    #[ignore = "writes docs/configuration.md"]
+    #[allow(clippy::disallowed_methods, reason = "writes a page of the repository")]
+    fn write_the_configuration_page() {
+        std::fs::write(PAGE, loptr_config::reference_page(HONOURED)).expect("the repository can be written");
+    }
+
+    #[test]
+    fn shipped_chunks_stay_named_while_an_old_listing_is_believed() {
+        assert_eq!(keep_shipped(Duration::from_secs(300)), Duration::from_secs(20 * 60));
+        assert_eq!(keep_shipped(Duration::from_secs(3600)), Duration::from_secs(7200));
+    }
 
     #[test]
     fn every_honoured_path_is_a_key() {

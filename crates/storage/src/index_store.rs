@@ -1,7 +1,9 @@
 //! Which index files a query reads: table listings and opened files, cached within a bound.
 //!
 //! A listing is used for `resync` and fetched again after; [`IndexStore::forget`] drops one at once, which the ingester
-//! of the same process does when it has shipped a file. Files are immutable by name. The bytes of opened files are
+//! of the same process does when it has shipped a file. Files are immutable by name. A listed file that is gone was
+//! compacted, perhaps by another process: its table is listed again at once, since an answer without it would lack lines
+//! and not say so. The bytes of opened files are
 //! bounded; the least recently used go first, and a query that still holds one keeps it alive.
 
 use std::collections::{BTreeSet, HashMap};
@@ -23,6 +25,8 @@ use crate::snapshot::IndexSnapshot;
 
 /// Files fetched at once.
 const PARALLEL_FETCHES: usize = 16;
+/// Times a table is listed for one query while its files vanish.
+const LISTINGS: usize = 4;
 
 /// Bounds of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,21 +117,32 @@ impl IndexStore {
         from: Millis,
         through: Millis,
     ) -> Result<IndexSnapshot, StorageError> {
-        let mut wanted: Vec<(ListedFile, bool)> = Vec::new();
-        for path_prefix in self.schema.path_prefixes() {
-            for name in self.tables(&path_prefix).await?.iter() {
-                if !self.schema.table_covers(&path_prefix, name, from, through) {
-                    continue;
+        let mut gone = String::new();
+        for _ in 0..LISTINGS {
+            let mut wanted: Vec<(TableId, ListedFile, bool)> = Vec::new();
+            for path_prefix in self.schema.path_prefixes() {
+                for name in self.tables(&path_prefix).await?.iter() {
+                    if !self.schema.table_covers(&path_prefix, name, from, through) {
+                        continue;
+                    }
+                    let table = TableId { path_prefix: path_prefix.clone(), name: name.clone() };
+                    let listing = self.listing(&table).await?;
+                    wanted.extend(listing.common.iter().map(|file| (table.clone(), file.clone(), true)));
+                    wanted.extend(listing.own(tenant).iter().map(|file| (table.clone(), file.clone(), false)));
                 }
-                let table = TableId { path_prefix: path_prefix.clone(), name: name.clone() };
-                let listing = self.listing(&table).await?;
-                wanted.extend(listing.common.iter().map(|file| (file.clone(), true)));
-                wanted.extend(listing.own(tenant).iter().map(|file| (file.clone(), false)));
+            }
+            let fetches = wanted.iter().map(|(_, listed, common)| self.file(listed.key.clone(), *common));
+            let fetches: Vec<_> = fetches.collect();
+            let files: Vec<Option<TableFile>> = stream::iter(fetches).buffered(PARALLEL_FETCHES).try_collect().await?;
+            let Some(at) = files.iter().position(Option::is_none) else {
+                return Ok(IndexSnapshot::new(tenant.clone(), files.into_iter().flatten().collect()));
+            };
+            gone.clone_from(&wanted[at].1.key);
+            for ((table, ..), _) in wanted.iter().zip(&files).filter(|(_, file)| file.is_none()) {
+                self.forget(table);
             }
         }
-        let fetches = wanted.into_iter().map(|(listed, common)| self.file(listed.key, common));
-        let files: Vec<Option<TableFile>> = stream::iter(fetches).buffered(PARALLEL_FETCHES).try_collect().await?;
-        Ok(IndexSnapshot::new(tenant.clone(), files.into_iter().flatten().collect()))
+        Err(StorageError::Missing { key: gone })
     }
 
     async fn tables(&self, path_prefix: &str) -> Result<Arc<BTreeSet<String>>, StorageError> {
@@ -174,7 +189,7 @@ impl IndexStore {
         now.0 - at.0 < i64::try_from(self.settings.resync.as_nanos()).unwrap_or(i64::MAX)
     }
 
-    /// Opens a file; `None` if it is gone, as after a compaction: then a newer one holds its series.
+    /// Opens a file; `None` if it is gone, as after a compaction: then another one holds its series.
     async fn file(&self, key: String, common: bool) -> Result<Option<TableFile>, StorageError> {
         {
             let mut state = self.state.lock();
@@ -187,7 +202,7 @@ impl IndexStore {
         }
         let object = match self.store.get(&path(&key)?).await {
             Err(object_store::Error::NotFound { .. }) => {
-                tracing::warn!(%key, "listed index file is gone, passed over");
+                tracing::debug!(%key, "listed index file is gone, its table is listed again");
                 return Ok(None);
             }
             object => object.map_err(|source| StorageError::store(&key, source))?,
@@ -223,4 +238,67 @@ impl IndexStore {
 pub(crate) fn path(key: &str) -> Result<Path, StorageError> {
     Path::parse(key.trim_end_matches('/'))
         .map_err(|source| StorageError::Store { key: key.to_owned(), reason: source.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use loptr_index::{ChunkMeta, IndexBuilder, Version};
+    use loptr_model::Fingerprint;
+    use loptr_ports::sim::SimClock;
+    use object_store::memory::InMemory;
+
+    use super::*;
+    use crate::schema::Period;
+
+    const DAY: i64 = 86_400_000;
+
+    fn index_file(tenant: Option<&TenantId>) -> Vec<u8> {
+        let mut builder = IndexBuilder::new(Version::V3);
+        let (labels, fingerprint) = ([("app", "a")], Fingerprint(5));
+        let chunk = ChunkMeta { min: Millis(10), max: Millis(20), checksum: 7, kb: 1, entries: 3 };
+        match tenant {
+            Some(tenant) => builder.add_tenant_series(tenant, labels, fingerprint, [chunk]),
+            None => builder.add_series(labels, fingerprint, [chunk]),
+        }
+        gzip::compress(&builder.build().expect("a small index"))
+    }
+
+    #[tokio::test]
+    async fn a_file_compacted_away_is_looked_for_again() {
+        let store = Arc::new(InMemory::new());
+        let put = async |key: &str, bytes: Vec<u8>| {
+            store.put(&path(key).expect("a key"), bytes.into()).await.expect("put");
+        };
+        let period = Period {
+            from: Millis(0),
+            schema: loptr_chunk::SchemaVersion::V13,
+            index_prefix: "index_".into(),
+            path_prefix: "index/".into(),
+        };
+        let index = IndexStore::new(
+            store.clone(),
+            Arc::new(Schema::new(vec![period]).expect("one period")),
+            SimClock::at(Nanos(0)),
+            CpuPool::inline(),
+            IndexCacheSettings::default(),
+        );
+        let tenant = TenantId::parse("t").expect("a tenant");
+        let chunks = async || {
+            let snapshot = index.snapshot(&tenant, Millis(0), Millis(DAY - 1)).await.expect("listed");
+            snapshot
+                .streams(&[], Millis(0), Millis(DAY))
+                .expect("read")
+                .iter()
+                .map(|stream| stream.chunks.len())
+                .sum::<usize>()
+        };
+        put("index/index_0/1-x.tsdb.gz", index_file(Some(&tenant))).await;
+        assert_eq!(chunks().await, 1);
+        // Another process compacts the table.
+        put("index/index_0/t/2-compactor-0-9-0.tsdb.gz", index_file(None)).await;
+        store.delete(&Path::from("index/index_0/1-x.tsdb.gz")).await.expect("delete");
+        // The listing is still believed; what was opened did not fit the cache.
+        index.state.lock().files.clear();
+        assert_eq!(chunks().await, 1);
+    }
 }

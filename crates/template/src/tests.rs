@@ -143,6 +143,15 @@ fn depth_fits_the_stack() {
 }
 
 #[test]
+fn templates_are_shared_between_threads() {
+    fn shared<T: Send + Sync>(_: &T) {}
+    shared(
+        &Template::parse("line", "{{regexReplaceAll \"a\" .a \"b\"}}{{toDateInZone \"06\" \"Asia/Tokyo\" .a}}")
+            .unwrap(),
+    );
+}
+
+#[test]
 fn references() {
     let fields = |text: &str| Template::parse("line", text).unwrap().referenced_fields();
     assert_eq!(fields("{{.a}}{{.b | ToUpper}}{{.a}}"), ["a", "b"]);

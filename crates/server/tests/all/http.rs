@@ -608,6 +608,31 @@ fn a_stop_in_order_keeps_everything() {
 }
 
 #[test]
+fn a_stop_can_leave_everything_in_the_bucket() {
+    let home = Home::new("ingester:\n  wal:\n    flush_on_shutdown: true\n");
+    let loptr = home.start();
+    push(loptr.api(), json!({"app": "a"}), vec![line(1, "flushed")]).expect(204);
+    assert!(loptr.stop().0.success());
+    let loptr = home.start();
+    assert_eq!(loptr.api().metric("loki_ingester_memory_chunks"), 0.0);
+    assert_eq!(texts(loptr.api(), "{app=\"a\"}"), ["flushed"]);
+}
+
+#[test]
+fn without_a_log_a_stop_keeps_everything_and_a_kill_what_was_flushed() {
+    let home = Home::new("ingester:\n  wal:\n    enabled: false\n");
+    let loptr = home.start();
+    push(loptr.api(), json!({"app": "a"}), vec![line(2, "stopped")]).expect(204);
+    assert!(loptr.stop().0.success());
+    let loptr = home.start();
+    assert_eq!(texts(loptr.api(), "{app=\"a\"}"), ["stopped"]);
+    push(loptr.api(), json!({"app": "a"}), vec![line(1, "killed")]).expect(204);
+    assert_eq!(texts(loptr.api(), "{app=\"a\"}"), ["stopped", "killed"]);
+    loptr.kill();
+    assert_eq!(texts(home.start().api(), "{app=\"a\"}"), ["stopped"]);
+}
+
+#[test]
 fn a_push_under_way_is_finished_before_the_end() {
     let home = Home::new("");
     let mut loptr = home.start();
@@ -631,6 +656,28 @@ fn a_push_under_way_is_finished_before_the_end() {
     assert_eq!(parse_reply(&bytes).expect("a whole answer").status, 204);
     assert!(loptr.wait().0.success());
     assert_eq!(texts(home.start().api(), "{app=\"a\"}"), ["slow"]);
+}
+
+/// Clients keep their connections for the next request.
+#[test]
+fn idle_connections_do_not_delay_the_end() {
+    let home = Home::new("");
+    let loptr = home.start();
+    let mut stream = TcpStream::connect(loptr.api().address).expect("it listens");
+    for _ in 0..2 {
+        stream.write_all(b"GET /ready HTTP/1.1\r\nhost: test\r\n\r\n").expect("it reads");
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"ready\n") {
+            let mut part = [0; 1024];
+            let len = stream.read(&mut part).expect("it answers");
+            assert!(len > 0, "the connection stays open");
+            bytes.extend_from_slice(&part[..len]);
+        }
+    }
+    let begun = Instant::now();
+    assert!(loptr.stop().0.success());
+    // Far below the grace that requests under way have.
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
 
 fn snappy(bytes: &[u8]) -> Vec<u8> {

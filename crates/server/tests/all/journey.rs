@@ -230,3 +230,68 @@ fn no_gap_and_no_double_while_flushing() {
         check_lines(loptr.api(), shared, at, acknowledged, false);
     }
 }
+
+/// What a window of time holds does not depend on where the entries lie, nor on how the window cuts chunks, milliseconds
+/// and days.
+#[test]
+fn every_instant_is_found_in_memory_and_in_the_bucket() {
+    let home = Home::new(CONFIG);
+    let loptr = home.start();
+    let api = loptr.api();
+    let midnight = now() / DAY * DAY;
+    // Around millisecond, hour and day bounds, some of them in one chunk over three days.
+    let mut times: Vec<i64> = [-2 * DAY, -DAY, -DAY + HOUR, 0].map(|at| midnight + at).into();
+    times
+        .extend([-1_000_001, -1_000_000, -999_999, -1, 1, 999_999, 1_000_000, 1_000_001].map(|at| midnight - DAY + at));
+    times.sort_unstable();
+    for (stream, order) in [("rising", 1), ("single", 2)] {
+        let values = times.iter().map(|ts| json!([ts.to_string(), format!("{stream} {ts}")]));
+        let labels = |at: usize| json!({"job": "instants", "stream": stream, "part": if order == 1 { 0 } else { at }.to_string()});
+        if order == 1 {
+            api.push(&[(labels(0), values.collect())]).expect("it runs").expect(204);
+        } else {
+            // A chunk for each.
+            let streams: Vec<_> = values.enumerate().map(|(at, value)| (labels(at), vec![value])).collect();
+            api.push(&streams).expect("it runs").expect(204);
+        }
+    }
+    let bounds: Vec<i64> = times.iter().flat_map(|ts| [ts - 1, *ts, ts + 1]).collect();
+    let check = |api: &Api, place: &str| {
+        for stream in ["rising", "single"] {
+            let selector = format!("{{job=\"instants\",stream=\"{stream}\"}}");
+            for (at, &start) in bounds.iter().enumerate() {
+                for &end in [start, start + 1, start + 1_000_000].iter().chain(bounds[at..].iter().step_by(5)) {
+                    let query = LogQuery { query: &selector, start, end, direction: Direction::Forward, limit: 1000 };
+                    let mut found: Vec<i64> =
+                        ask(api, query).into_iter().flat_map(|(_, lines)| lines).map(|line| line.ts).collect();
+                    found.sort_unstable();
+                    // Equal bounds mean that instant.
+                    let until = end.max(start + 1);
+                    let expected: Vec<i64> = times.iter().copied().filter(|ts| (start..until).contains(ts)).collect();
+                    assert_eq!(found, expected, "{place}: {query:?}");
+                }
+                for range in ["1ms", "1h", "1d"] {
+                    let len = match range {
+                        "1ms" => SECOND / 1000,
+                        "1h" => HOUR,
+                        _ => DAY,
+                    };
+                    let query = format!("sum(count_over_time({selector}[{range}]))");
+                    let found = ask_vector(api, &query, start).first().map_or(0.0, |(_, count)| *count);
+                    let expected = times.iter().filter(|ts| **ts > start - len && **ts <= start).count();
+                    assert_eq!(found, expected as f64, "{place}: {query} at {start}");
+                }
+            }
+        }
+    };
+    check(api, "in memory");
+    api.flush();
+    let until = Instant::now() + Duration::from_secs(20);
+    while api.metric("loki_ingester_memory_chunks") > 0.0 {
+        assert!(Instant::now() < until, "not flushed");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    check(api, "in the bucket");
+    assert!(loptr.stop().0.success());
+    check(home.start().api(), "after a restart");
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::http::Api;
+use crate::support::http::{Api, JSON, push_body};
 use crate::support::ledger::Ledger;
 use crate::support::lines::{Direction, LogQuery, ask};
 use crate::support::process::{Home, Loptr};
@@ -66,9 +66,18 @@ fn flush_all(loptr: &Loptr) {
     }
 }
 
+/// What one writer did in one life.
+#[derive(Default)]
+struct Written {
+    ledger: Ledger,
+    /// The push that had no answer, and its lines.
+    unanswered: Option<(Vec<u8>, Vec<String>)>,
+}
+
 /// Pushes until the connection breaks: some lines to a stream of its own, some to one that all writers share.
-fn write_until_dead(api: &Api, writer: u64, round: u64, mut draws: Draws, ready: &AtomicBool) -> Ledger {
-    let mut ledger = Ledger::default();
+fn write_until_dead(api: &Api, writer: u64, round: u64, mut draws: Draws, ready: &AtomicBool) -> Written {
+    let mut written = Written::default();
+    let ledger = &mut written.ledger;
     for push in 0.. {
         let mut streams = Vec::new();
         let mut sent = Vec::new();
@@ -87,16 +96,20 @@ fn write_until_dead(api: &Api, writer: u64, round: u64, mut draws: Draws, ready:
             streams.push((json!({"job": "killed", "stream": stream}), values));
         }
         ledger.sent.extend(sent.iter().cloned());
-        match api.push(&streams) {
+        let body = push_body(&streams);
+        match api.send("POST", "/loki/api/v1/push", &[JSON], &body) {
             Ok(reply) => {
                 reply.expect(204);
                 ledger.acknowledged.extend(sent);
                 ready.store(true, Ordering::Relaxed);
             }
-            Err(_) => break,
+            Err(_) => {
+                written.unanswered = Some((body, sent));
+                break;
+            }
         }
     }
-    ledger
+    written
 }
 
 /// Flushes without a pause until the connection breaks.
@@ -113,6 +126,7 @@ fn while_pushes_and_flushes_go_on() {
     let mut draws = draws("while_pushes_and_flushes_go_on");
     let home = Home::new(LIMITS);
     let mut ledger = Ledger::default();
+    let mut unanswered: Vec<(Vec<u8>, Vec<String>)> = Vec::new();
     for round in 0..rounds() {
         let loptr = home.start();
         check(&loptr, &ledger, "after the kill");
@@ -120,6 +134,13 @@ fn while_pushes_and_flushes_go_on() {
             flush_all(&loptr);
             check(&loptr, &ledger, "flushed after the kill");
         }
+        // Clients send again what had no answer; what was stored nevertheless stays one entry.
+        for (body, lines) in unanswered.drain(..) {
+            let again = loptr.api().send("POST", "/loki/api/v1/push", &[JSON], &body);
+            again.expect("it runs").expect(204);
+            ledger.acknowledged.extend(lines);
+        }
+        check(&loptr, &ledger, "sent again after the kill");
         let flushing = round % 2 == 1;
         let life = Duration::from_millis(draws.between(50, 800));
         let api = loptr.api().clone();
@@ -137,12 +158,13 @@ fn while_pushes_and_flushes_go_on() {
             }
             std::thread::sleep(life);
             loptr.kill();
-            let written: Vec<Ledger> =
+            let written: Vec<Written> =
                 writers.into_iter().map(|writer| writer.join().expect("no answer but 204 comes")).collect();
             (written, flusher.map_or(0, |flusher| flusher.join().expect("it does not panic")))
         });
         for part in written {
-            ledger.merge(part);
+            ledger.merge(part.ledger);
+            unanswered.extend(part.unanswered);
         }
         let (sent, acknowledged) = (ledger.sent.len(), ledger.acknowledged.len());
         eprintln!(

@@ -270,6 +270,13 @@ impl std::fmt::Display for Failure {
     }
 }
 
+/// A push and the lines in it.
+#[derive(Clone)]
+struct Push {
+    body: Vec<u8>,
+    lines: Vec<String>,
+}
+
 /// One seed's run.
 struct Run {
     world: World,
@@ -277,6 +284,8 @@ struct Run {
     lie: Lie,
     draws: Draws,
     ledger: Arc<Mutex<Ledger>>,
+    /// Pushes without a 204: clients send them again, in this life or a later one.
+    unanswered: Arc<Mutex<Vec<Push>>>,
     next_line: u64,
     /// What the power was cut at, and how often.
     cuts: BTreeMap<String, u64>,
@@ -306,6 +315,7 @@ impl Run {
             lie,
             draws,
             ledger: Arc::default(),
+            unanswered: Arc::default(),
             next_line: 0,
             cuts: BTreeMap::new(),
         }
@@ -415,10 +425,24 @@ impl Run {
     }
 
     fn push(&mut self, pushes: &mut JoinSet<()>) {
+        let again = if self.draws.one_in(4) { self.unanswered.lock().pop() } else { None };
+        let push = again.unwrap_or_else(|| self.new_push());
+        let (world, ledger, unanswered) = (self.world.clone(), self.ledger.clone(), self.unanswered.clone());
+        pushes.spawn(async move {
+            let reply = send(&world, "POST", "/loki/api/v1/push", &[JSON], &push.body).await;
+            if reply.is_ok_and(|reply| reply.status == 204) {
+                ledger.lock().acknowledged.extend(push.lines);
+            } else {
+                unanswered.lock().push(push);
+            }
+        });
+    }
+
+    fn new_push(&mut self) -> Push {
         use loptr_ports::Clock;
         let now = self.world.clock.now().0;
         let mut streams = Vec::new();
-        let mut sent = Vec::new();
+        let mut lines = Vec::new();
         for _ in 0..self.draws.between(1, 4) {
             let stream = self.draws.between(0, 5).to_string();
             let values = (0..self.draws.between(1, 5)).map(|_| {
@@ -426,20 +450,14 @@ impl Run {
                 let line = format!("line-{} {}", self.next_line, "x".repeat(self.draws.between(0, 80) as usize));
                 // Within the hour a stream allows, mostly near now; equal times happen.
                 let ago = if self.draws.one_in(3) { self.draws.next() as i64 & 0xff_ffff_ffff } else { 0 };
-                sent.push(line.clone());
+                lines.push(line.clone());
                 json!([(now - ago).to_string(), line, {"n": self.next_line.to_string()}])
             });
             let values: Vec<Value> = values.collect();
             streams.push((json!({"job": "sim", "stream": stream}), values));
         }
-        self.ledger.lock().sent.extend(sent.iter().cloned());
-        let (world, ledger) = (self.world.clone(), self.ledger.clone());
-        pushes.spawn(async move {
-            let reply = send(&world, "POST", "/loki/api/v1/push", &[JSON], &push_body(&streams)).await;
-            if reply.is_ok_and(|reply| reply.status == 204) {
-                ledger.lock().acknowledged.extend(sent);
-            }
-        });
+        self.ledger.lock().sent.extend(lines.iter().cloned());
+        Push { body: push_body(&streams), lines }
     }
 
     /// Asks for everything; the answer must hold what was acknowledged before it was asked.
