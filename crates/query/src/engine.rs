@@ -266,9 +266,6 @@ impl QueryEngine {
             let range_plan = leaf.plan(steps, self.ports.clock.now())?;
             let (series, streams) =
                 self.leaf(&running, limits, &leaf.aggregation.range.log.matchers, &range_plan).await?;
-            if limits.max_series > 0 && series.len() > limits.max_series {
-                return Err(loptr_eval::EvalError::SeriesLimit { limit: limits.max_series }.into());
-            }
             results.push(series);
             planned.extend(streams);
         }

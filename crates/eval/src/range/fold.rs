@@ -89,7 +89,10 @@ impl RangeFold {
     }
 
     #[cold]
-    fn new_series(&mut self, id: LabelsId, labels: Labels) -> SeriesId {
+    fn new_series(&mut self, id: LabelsId, mut labels: Labels) -> SeriesId {
+        if self.finish.drops_empty {
+            labels = crate::vector::without_empty(labels);
+        }
         let at = self.series_of(labels);
         if self.of_stream.len() <= id.0 as usize {
             self.of_stream.resize(id.0 as usize + 1, UNKNOWN);
@@ -124,14 +127,18 @@ impl RangeFold {
         self.slot.interval
     }
 
-    /// Adds one sample: 1 for counts, the line's bytes for byte counts, else the unwrapped value.
+    /// Adds one sample: the line's bytes for byte counts, else the unwrapped value, which counts pass over.
     #[inline]
     pub fn add(&mut self, series: SeriesId, ts: Nanos, value: f64) {
         let Some(interval) = self.interval(ts) else { return };
         let stream = self.stream;
         let Some(series) = self.series.get_mut(series.0 as usize) else { return };
         match &mut series.data {
-            Data::Count(buckets) => *buckets.at(interval, || 0) += value as u64,
+            Data::Count(buckets) => {
+                // Behind an unwrap (`absent_over_time`) the value is any number, and not what is counted.
+                let more = if self.finish.kind == Kind::Bytes { value as u64 } else { 1 };
+                *buckets.at(interval, || 0) += more;
+            }
             Data::Moments(buckets) => buckets.at(interval, Moments::default).add(value),
             Data::Extreme(buckets) => {
                 let one = Extreme { value, largest: self.finish.kind == Kind::Max };

@@ -13,7 +13,7 @@ mod tests;
 mod visit;
 mod windows;
 
-use loptr_logql::ast::{Grouping, RangeAggregation, RangeOp};
+use loptr_logql::ast::{Grouping, LabelFormat, RangeAggregation, RangeOp, StageKind};
 use loptr_model::{Labels, MatchOp, Nanos, TimeRange};
 
 pub use fold::{RangeFold, SeriesId, SeriesSteps};
@@ -50,6 +50,8 @@ pub(crate) struct Finish {
     pub(crate) range_ns: i64,
     /// `absent_over_time`: the labels of its one series.
     pub(crate) absent: Option<Labels>,
+    /// Series are put together without their empty labels.
+    pub(crate) drops_empty: bool,
 }
 
 impl Finish {
@@ -109,6 +111,7 @@ impl RangePlan {
                 per_second: matches!(aggregation.op, RangeOp::Rate | RangeOp::BytesRate),
                 range_ns: range.range_ns,
                 absent: (aggregation.op == RangeOp::Absent).then(|| absent_labels(aggregation)),
+                drops_empty: pushdown.is_none() && drops_empty(aggregation),
             },
         })
     }
@@ -148,10 +151,38 @@ pub(crate) fn check_steps(steps: Steps) -> Result<(), EvalError> {
     Ok(())
 }
 
-/// Equality matchers of the selector whose names occur once.
+/// Upstream merges the shards of an operation that may give one series on several with `sum without ()` or its like, which
+/// loses empty labels; one with `by` only where the mean is a quotient of two.
+fn drops_empty(aggregation: &RangeAggregation) -> bool {
+    let merged = matches!(
+        aggregation.op,
+        RangeOp::Count
+            | RangeOp::Rate
+            | RangeOp::Bytes
+            | RangeOp::BytesRate
+            | RangeOp::Sum
+            | RangeOp::Avg
+            | RangeOp::Min
+            | RangeOp::Max
+    );
+    let reduces = |kind: &StageKind| match kind {
+        StageKind::Drop(_) | StageKind::Keep(_) => true,
+        StageKind::LabelFormat(formats) => formats.iter().any(|format| matches!(format, LabelFormat::Rename { .. })),
+        _ => false,
+    };
+    merged
+        && match &aggregation.grouping {
+            Some(grouping) if !grouping.labels.is_empty() => grouping.without || aggregation.op == RangeOp::Avg,
+            Some(grouping) if !grouping.without => false,
+            _ => aggregation.range.log.stages.iter().any(|stage| reduces(&stage.kind)),
+        }
+}
+
+/// Equality matchers of the selector whose names occur once and whose values are not empty.
 fn absent_labels(aggregation: &RangeAggregation) -> Labels {
     let matchers = &aggregation.range.log.matchers;
     let once = |name: &str| matchers.iter().filter(|matcher| matcher.name == name).count() == 1;
-    let equal = matchers.iter().filter(|matcher| matcher.op == MatchOp::Eq && once(&matcher.name));
+    let equal = matchers.iter().filter(|matcher| matcher.op == MatchOp::Eq && !matcher.value.is_empty());
+    let equal = equal.filter(|matcher| once(&matcher.name));
     Labels::from_pairs(equal.map(|matcher| (matcher.name.as_str(), matcher.value.as_str())))
 }

@@ -160,3 +160,22 @@ fn partial_counts_add_up_unless_an_edge_cuts_them() {
     let points = &fold.finish().expect("no errors")[0].points;
     assert_eq!(points[..], [(1, 7.0), (2, 10.0), (3, 10.0), (4, 10.0), (5, 10.0), (6, 3.0)]);
 }
+
+#[test]
+fn absence_does_not_look_at_unwrapped_values() {
+    let second = Nanos::PER_SEC;
+    let Ok(Expr::Metric(MetricExpr::Range(aggregation))) =
+        loptr_logql::parse(r#"absent_over_time({a="b"} | unwrap v [1s])"#)
+    else {
+        panic!("a range operation")
+    };
+    let steps = Steps::range(Nanos(0), Nanos(3 * second), second);
+    let mut fold = RangePlan::new(&aggregation, None, steps, Nanos(0)).expect("valid operation").fold();
+    let series = fold.series(LabelsId(0), Labels::empty);
+    for value in [f64::INFINITY, f64::INFINITY, 1e300, -1.0, f64::NAN] {
+        fold.add(series, Nanos(second), value);
+    }
+    fold.add(series, Nanos(2 * second), 0.0);
+    let points = &fold.finish().expect("no errors")[0].points;
+    assert_eq!(points[..], [(0, 1.0), (3, 1.0)]);
+}

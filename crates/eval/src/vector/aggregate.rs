@@ -35,16 +35,13 @@ pub(super) fn aggregate(
 }
 
 /// Labels of the group that `labels` falls into.
+/// `without` leaves no empty ones.
 fn group_labels(labels: &Labels, grouping: Option<&Grouping>) -> Labels {
     let Some(grouping) = grouping else { return Labels::empty() };
     let listed = |name: &str| grouping.labels.iter().any(|label| label == name);
-    Labels::from_pairs(
-        labels.iter().filter(
-            |(name, _)| {
-                if grouping.without { !listed(name) && *name != METRIC_NAME } else { listed(name) }
-            },
-        ),
-    )
+    Labels::from_pairs(labels.iter().filter(|(name, value)| {
+        if grouping.without { !listed(name) && *name != METRIC_NAME && !value.is_empty() } else { listed(name) }
+    }))
 }
 
 /// Groups in order of their first series, and each series' group.

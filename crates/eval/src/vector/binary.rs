@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use loptr_logql::ast::{BinaryExpr, BinaryOp, VectorMatching};
 use loptr_model::Labels;
 
-use super::{Node, by_step};
+use super::{Node, by_step, without_empty};
 use crate::EvalError;
 use crate::range::{SeriesSteps, Steps};
 
@@ -220,6 +220,7 @@ impl<'a> Results<'a> {
             return at;
         }
         let labels = result_labels(&self.many[many as usize].labels, &self.one[one as usize].labels, self.matching);
+        let labels = without_empty(labels);
         let next = self.by_labels.len();
         self.label_ids.push(*self.by_labels.entry(labels.clone()).or_insert(next));
         self.series.push(SeriesSteps { labels, points: Vec::new() });

@@ -2,6 +2,7 @@
 
 use loptr_logql::ast::LabelReplace;
 
+use super::without_empty;
 use crate::EvalError;
 use crate::range::SeriesSteps;
 use crate::regex::Regex;
@@ -25,7 +26,7 @@ pub(super) fn label_replace(replace: &LabelReplace, series: Vec<SeriesSteps>) ->
             let (start, end) = captures.get(at)?;
             source.get(start..end)
         });
-        one.labels = one.labels.without(&replace.dst);
+        one.labels = without_empty(one.labels.without(&replace.dst));
         if !value.is_empty() {
             one.labels = one.labels.with(&replace.dst, &value);
         }

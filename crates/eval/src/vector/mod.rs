@@ -135,6 +135,14 @@ fn sorts(expr: &MetricExpr) -> bool {
     }
 }
 
+/// `labels` as upstream's label builder leaves them: it drops the empty ones of its base.
+pub(crate) fn without_empty(labels: Labels) -> Labels {
+    if labels.iter().all(|(_, value)| !value.is_empty()) {
+        return labels;
+    }
+    Labels::from_pairs(labels.iter().filter(|(_, value)| !value.is_empty()))
+}
+
 /// Points by step: series and value, series in order.
 fn by_step(series: &[SeriesSteps], steps: Steps) -> Vec<Vec<(u32, f64)>> {
     let mut out = vec![Vec::new(); steps.count() as usize];

@@ -85,3 +85,27 @@ pub(super) fn shape(node: Node, steps: Steps, sorted: bool, max_series: usize) -
     out.sort_by(|a, b| a.labels.cmp(&b.labels));
     Ok(QueryValue::Matrix(out))
 }
+
+#[cfg(test)]
+mod tests {
+    use loptr_logql::ast::Expr;
+    use loptr_model::Nanos;
+
+    use super::*;
+    use crate::evaluate;
+
+    #[test]
+    fn only_the_series_of_the_answer_are_limited() {
+        let steps = Steps::instant(Nanos(0));
+        let ask = |query: &str, max_series| {
+            let Ok(Expr::Metric(expr)) = loptr_logql::parse(query) else { panic!("a metric query: {query}") };
+            let series = |pod: &str| SeriesSteps { labels: Labels::from_pairs([("pod", pod)]), points: vec![(0, 1.0)] };
+            evaluate(&expr, steps, vec![["0", "1", "2"].map(series).to_vec()], max_series)
+        };
+        let leaf = r#"max_over_time({a="b"} | unwrap v [1s])"#;
+        assert!(ask(&format!("count({leaf})"), 1).is_ok());
+        assert!(ask(&format!("topk(1, {leaf})"), 1).is_ok());
+        assert!(ask(leaf, 3).is_ok());
+        assert!(matches!(ask(leaf, 2), Err(EvalError::SeriesLimit { limit: 2 })));
+    }
+}
