@@ -95,6 +95,17 @@ fn a_key_without_effect_is_named_in_a_warning() {
 }
 
 #[test]
+fn an_address_in_use_stops_the_start() {
+    let first = Home::new("");
+    let running = first.start();
+    let port = running.api().address.port();
+    let second = Home::edited("", &[("http_listen_port: 0", &format!("http_listen_port: {port}"))]);
+    let ended = second.run(&[]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains(&format!("cannot listen on 127.0.0.1:{port}")), "{}", ended.stderr);
+}
+
+#[test]
 fn health_asks_a_running_process() {
     let home = Home::new("");
     let running = home.start();

@@ -10,7 +10,8 @@
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
 //! | `simulated` | power cut at any write of a seeded run: the same |
 //!
-//! One binary, so that it is linked once. `LOPTR_KILL_ROUNDS` and `LOPTR_SIM_SEEDS` ask for longer runs.
+//! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
+//! `LOPTR_JOURNEY_SECS`, with `LOPTR_WATCHDOG_SECS` above it. A failure tells the seed that repeats it.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,

@@ -529,6 +529,28 @@ fn power_cuts_lose_nothing_acknowledged() {
     }
 }
 
+/// Memory has the lines of a push whose record could not be written. Sent again they are no news to it, yet no more
+/// durable: the answer is the same.
+#[test]
+fn a_push_sent_again_is_not_taken_for_durable() {
+    let mut run = Run::new(1, Lie::None);
+    let accidents = Accidents { free_bytes: Some(2000), ..Accidents::default() };
+    let lived = run.on_a_runtime(accidents, async |run, _process, disk| {
+        let values = vec![json!([NOW.0.to_string(), "x".repeat(5000)])];
+        let body = push_body(&[(json!({"job": "sim"}), values)]);
+        for _ in 0..3 {
+            let reply = send(&run.world, "POST", "/loki/api/v1/push", &[JSON], &body).await;
+            let reply = reply.map_err(|error| Failure::Broken(format!("no answer: {error}")))?;
+            assert_eq!(reply.status, 503, "{reply:?}");
+        }
+        disk.cut(("idle", PathBuf::new()));
+        Ok(())
+    });
+    if let Err(failure) = lived {
+        panic!("{failure}");
+    }
+}
+
 /// The test above must fail on a disk that lies.
 fn finds_out(lie: Lie, is_seen: impl Fn(&Failure) -> bool) {
     const SEEDS: u64 = 10;

@@ -12,10 +12,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
+use super::env_or;
 use super::http::Api;
 
 /// A child that runs longer is killed.
-const WATCHDOG: Duration = Duration::from_secs(60);
+fn watchdog_time() -> Duration {
+    Duration::from_secs(env_or("LOPTR_WATCHDOG_SECS", 60))
+}
 
 /// A folder with a configuration and whatever the process keeps.
 pub(crate) struct Home {
@@ -150,8 +153,8 @@ impl Guarded {
         let (calm, until) = channel::<()>();
         let watched = child.clone();
         let watchdog = std::thread::spawn(move || {
-            if until.recv_timeout(WATCHDOG) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("watchdog: a child ran longer than {WATCHDOG:?}");
+            if until.recv_timeout(watchdog_time()) == Err(RecvTimeoutError::Timeout) {
+                eprintln!("watchdog: a child ran longer than {:?}", watchdog_time());
                 kill(&watched);
             }
         });
@@ -218,7 +221,7 @@ impl Loptr {
                 lines.lock().expect("no holder panics").push(line);
             }
         });
-        let address: Option<Option<SocketAddr>> = address.recv_timeout(WATCHDOG).ok();
+        let address: Option<Option<SocketAddr>> = address.recv_timeout(watchdog_time()).ok();
         let Some(Some(address)) = address else {
             drop(guarded);
             log_reader.join().expect("the reader did not panic");
