@@ -113,14 +113,24 @@ fn serve(settings: Settings, config: Config) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         };
-        let process = match Process::start(ports, settings, Some(config), &host).await {
+        // Before it can be seen to run: whoever sees that may ask it to stop.
+        let mut signal = std::pin::pin!(signal());
+        let started = tokio::select! {
+            biased;
+            started = Process::start(ports, settings, Some(config), &host) => started,
+            signal = &mut signal => {
+                tracing::info!(signal, "stopped while starting");
+                return ExitCode::SUCCESS;
+            }
+        };
+        let process = match started {
             Ok(process) => process,
             Err(error) => {
                 tracing::error!("{error}");
                 return ExitCode::FAILURE;
             }
         };
-        let signal = wait_for_signal().await;
+        let signal = signal.await;
         tracing::info!(signal, "stopping");
         process.stop().await;
         ExitCode::SUCCESS
@@ -129,16 +139,19 @@ fn serve(settings: Settings, config: Config) -> ExitCode {
     code
 }
 
-async fn wait_for_signal() -> &'static str {
+/// Listens from now on; completes at the first signal to stop.
+fn signal() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // Without handlers the signals end the process themselves.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    let listening = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut terminate), Ok(mut interrupt)) = listening else {
+            // Without handlers the signals end the process themselves.
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
     }
 }
 
