@@ -6,6 +6,9 @@ use loptr_model::{Labels, TenantId};
 
 use crate::UpstreamError;
 
+/// Structured metadata: names and values.
+pub(crate) type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
@@ -116,7 +119,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Structured metadata with its texts; what is not UTF-8 becomes U+FFFD, as it does in chunks.
-    pub(crate) fn pairs(&mut self) -> Result<Vec<(Cow<'a, str>, Cow<'a, str>)>, UpstreamError> {
+    pub(crate) fn pairs(&mut self) -> Result<Pairs<'a>, UpstreamError> {
         let count = self.count(2, "more structured metadata than bytes")?;
         let mut pairs = Vec::with_capacity(count as usize);
         for _ in 0..count {

@@ -14,7 +14,7 @@
 use loptr_model::{Entry, Labels, Nanos, TenantId};
 
 use crate::UpstreamError;
-use crate::cursor::Cursor;
+use crate::cursor::{Cursor, Pairs};
 
 /// First byte of a checkpoint's record.
 pub(crate) const CHECKPOINT: u8 = 3;
@@ -102,8 +102,6 @@ fn entries<'a>(from: &mut Cursor<'a>, kind: u8) -> Result<LogRecord<'a>, Upstrea
     }
     Ok(LogRecord::Entries { tenant, streams })
 }
-
-type Pairs<'a> = Vec<(std::borrow::Cow<'a, str>, std::borrow::Cow<'a, str>)>;
 
 impl<'a> StreamEntries<'a> {
     fn take(&self, from: &mut Cursor<'a>) -> Result<(Nanos, &'a [u8], Pairs<'a>), UpstreamError> {

@@ -4,8 +4,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::encode::Segment;
 
+type Records = Vec<Vec<u8>>;
+
 /// Records of a segment read in pieces of `step` bytes, and how it ends.
-fn read(bytes: &[u8], step: usize) -> Result<(Vec<Vec<u8>>, End), (Vec<Vec<u8>>, UpstreamError)> {
+fn read(bytes: &[u8], step: usize) -> Result<(Records, End), (Records, UpstreamError)> {
     let mut frames = Frames::new();
     let mut records = Vec::new();
     for piece in bytes.chunks(step.max(1)) {

@@ -106,7 +106,7 @@ impl CutBlock {
 
 #[cfg(test)]
 mod tests {
-    use loptr_model::{Nanos, TimeRange};
+    use loptr_model::{Nanos, OwnedEntry, TimeRange};
 
     use super::*;
     use crate::varint;
@@ -159,7 +159,7 @@ mod tests {
         chunk
     }
 
-    fn entries(chunk: &MemChunk) -> Vec<(i64, Vec<u8>, Vec<(String, String)>)> {
+    fn entries(chunk: &MemChunk) -> Vec<OwnedEntry> {
         let snapshot = chunk.snapshot(TimeRange::ALL);
         let mut buf = Vec::new();
         let mut found = Vec::new();
@@ -168,7 +168,8 @@ mod tests {
                 let entry = entry.expect("well formed");
                 let pairs = entry.metadata.resolve(snapshot.symbols().expect("decodes"));
                 let pairs = pairs.map(|pair| pair.map(|(name, value)| (name.to_owned(), value.to_owned())));
-                found.push((entry.ts.0, entry.line.to_vec(), pairs.collect::<Result<_, _>>().expect("well formed")));
+                let metadata = pairs.collect::<Result<_, _>>().expect("well formed");
+                found.push(OwnedEntry { ts: entry.ts, line: entry.line.to_vec(), metadata });
             }
         }
         found
