@@ -84,7 +84,7 @@ impl Ingester {
     }
 
     /// Flushes a stream's closed chunks, oldest first; stops at the first that fails.
-    async fn flush_stream(self: &Arc<Self>, tenant: &Arc<Tenant>, stream: &Arc<Stream>) {
+    pub(crate) async fn flush_stream(self: &Arc<Self>, tenant: &Arc<Tenant>, stream: &Arc<Stream>) {
         while let Some(chunk) = stream.next_to_flush() {
             let flush = self.flush_chunk(tenant, stream, &chunk);
             let flushed = match timeout(&*self.ports.clock, self.settings.flush_timeout, flush).await {
@@ -139,6 +139,10 @@ impl Ingester {
     /// Uploads one index file per table that the unshipped chunks touch.
     pub(crate) async fn ship_index(&self) -> Result<(), IngestError> {
         let _one_at_a_time = self.shipping.lock().await;
+        // Its record would name chunks of the life before as well, which are not all known yet.
+        if !self.replay.knows_unshipped() {
+            return Ok(());
+        }
         let unshipped = self.pending.unshipped();
         let Some(ordinal_through) = unshipped.ordinal_through else { return Ok(()) };
         let mut tables: BTreeMap<TableId, Vec<usize>> = BTreeMap::new();
@@ -187,6 +191,9 @@ impl Ingester {
     /// Removes the log segments that nothing needs.
     async fn drop_log(&self) {
         let Some(log) = &self.log else { return };
+        if self.replay.needs_old_segments() {
+            return;
+        }
         let mut keep_from = log.segment();
         for tenant in self.tenants() {
             for stream in tenant.all() {
