@@ -58,7 +58,7 @@ fn volumes_add_up() {
     let names = volume("/loki/api/v1/index/volume", &[("query", many), ("aggregateBy", "labels"), ("limit", "1")]);
     let names = names["data"]["result"].as_array().expect("a list").clone();
     assert_eq!((names.len(), &names[0]["metric"], sum(&names)), (1, &json!({"app": ""}), sum(&result)));
-    let ranged = [("query", many), ("step", "20s"), ("targetLabels", "pod")];
+    let ranged = [("query", many), ("step", "4s"), ("targetLabels", "pod")];
     let ranged = volume("/loki/api/v1/index/volume_range", &ranged);
     assert_eq!(ranged["data"]["resultType"], "matrix");
     assert_eq!(ranged["data"]["result"][0]["metric"], json!({"pod": "7"}));
