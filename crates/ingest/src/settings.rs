@@ -46,6 +46,8 @@ pub struct IngestSettings {
     pub replay_memory_bytes: u64,
     /// Bytes of the log replayed at a time.
     pub replay_piece_bytes: u64,
+    /// Queries wait for the end of replay when no more bytes than this are left.
+    pub replay_soon_bytes: u64,
     /// The log; none means acknowledged data can be lost.
     pub log: Option<LogSettings>,
     /// Whether everything in memory goes to the bucket on shutdown.
@@ -76,6 +78,7 @@ impl Default for IngestSettings {
             checkpoint_every: Duration::from_secs(5 * 60),
             replay_memory_bytes: 3 << 30,
             replay_piece_bytes: 2 << 20,
+            replay_soon_bytes: 64 << 20,
             log: None,
             flush_on_shutdown: false,
             uploader: "loptr-0".to_owned(),

@@ -25,6 +25,7 @@ use loptr_model::{ChunkRef, Matcher, Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{Budget, Ports, Priority, ProcessBudget, Reservation};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, IndexStore, IndexedStream};
+use parking_lot::Mutex;
 
 use crate::error::QueryError;
 use crate::limits::{QueryLimits, nanos};
@@ -102,6 +103,8 @@ pub struct QueryFigures {
     pub head_lines: u64,
     /// Entries the pipeline was run on.
     pub candidates: u64,
+    /// What whoever reads the answer must know: that it is partial.
+    pub warnings: Vec<String>,
 }
 
 /// The read path of this process.
@@ -125,6 +128,7 @@ pub(crate) struct Running {
     pub(crate) tenant: TenantId,
     pub(crate) budget: Budget,
     pub(crate) counters: Arc<ScanCounters>,
+    partial: Mutex<Option<String>>,
     started: Nanos,
 }
 
@@ -163,6 +167,7 @@ impl QueryEngine {
             tenant: tenant.clone(),
             budget: Budget::new(self.settings.query_bytes, deadline, self.process.clone()),
             counters: Arc::default(),
+            partial: Mutex::default(),
             started,
         }
     }
@@ -183,6 +188,7 @@ impl QueryEngine {
             head_bytes: get(&counters.head_bytes),
             head_lines: get(&counters.head_lines),
             candidates: get(&counters.candidates),
+            warnings: running.partial.lock().iter().cloned().collect(),
         }
     }
 
@@ -367,6 +373,9 @@ impl QueryEngine {
         range: TimeRange,
     ) -> Result<Vec<Arc<PlannedStream>>, QueryError> {
         let matchers = compile(matchers)?;
+        if let Some(partial) = self.recent.partial(&running.tenant, range).await {
+            *running.partial.lock() = Some(partial);
+        }
         let (from, through) = millis(range);
         let (recent, tenant, asked) = (self.recent.clone(), running.tenant.clone(), matchers.clone());
         // In this order, see the module's page.

@@ -426,14 +426,12 @@ impl Ingester {
     /// Says that an answer about `range` is partial, if it may be: entries of it may still have to be replayed. Waits
     /// while replay is about to end.
     pub async fn partial(&self, tenant: &TenantId, range: loptr_model::TimeRange) -> Option<String> {
-        /// So few bytes are replayed in no time.
-        const SOON_BYTES: u64 = 64 << 20;
         const WAIT: Duration = Duration::from_secs(2);
         let waiting = async {
             loop {
                 let changed = self.replay.changed().notified();
                 match self.replay.lacks(tenant, range) {
-                    Some((left, None)) if left <= SOON_BYTES => changed.await,
+                    Some((left, None)) if left <= self.settings.replay_soon_bytes => changed.await,
                     _ => return,
                 }
             }
