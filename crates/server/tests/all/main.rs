@@ -24,5 +24,6 @@ mod command_line;
 mod http;
 mod journey;
 mod killed;
+mod limits;
 mod simulated;
 mod support;
