@@ -14,6 +14,7 @@
 mod head;
 mod intern;
 mod layout;
+mod restore;
 mod sort;
 
 use bytes::Bytes;
@@ -27,6 +28,7 @@ use crate::reader::{BlockMeta, Chunk};
 
 use head::{Head, RawBlock};
 use intern::Interner;
+pub use restore::Checkpointed;
 
 /// Upstream's default `chunk_block_size`, in bytes.
 pub const DEFAULT_BLOCK_BYTES: usize = 262_144;
