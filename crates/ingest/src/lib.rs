@@ -42,9 +42,9 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use known::PushLimits;
 pub use log::{Log, LogError, LogSettings};
 pub use metrics::IngestMetrics;
-pub use known::PushLimits;
 pub use push::{PushFailure, PushFailureKind};
 pub use replay::ReplayError;
 pub use rules::{IngestRules, StreamRule};

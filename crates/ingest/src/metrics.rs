@@ -172,7 +172,11 @@ impl IngestMetrics {
             "The total number of samples that have been mutated",
             self.mutated_samples.clone(),
         );
-        r.register("loki_mutated_bytes", "The total number of bytes that have been mutated", self.mutated_bytes.clone());
+        r.register(
+            "loki_mutated_bytes",
+            "The total number of bytes that have been mutated",
+            self.mutated_bytes.clone(),
+        );
         r.register(
             "loki_stream_sharding_count",
             "Total number of times the distributor has sharded streams",

@@ -485,7 +485,11 @@ impl Ingester {
             let labels = ReceivedLabels {
                 tenant: sender.tenant.to_string(),
                 // Nothing here where refusals have a 0.
-                retention_hours: if *kind.retention_hours == *"0" { String::new() } else { kind.retention_hours.to_string() },
+                retention_hours: if *kind.retention_hours == *"0" {
+                    String::new()
+                } else {
+                    kind.retention_hours.to_string()
+                },
                 is_internal_stream: kind.is_internal.to_string(),
                 policy: kind.policy.to_string(),
                 format: sender.format.to_owned(),

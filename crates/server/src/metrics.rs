@@ -111,7 +111,8 @@ fn classic(open_metrics: &str) -> String {
     }
     let mut out = String::with_capacity(open_metrics.len());
     for line in open_metrics.lines() {
-        let unsuffixed = UNSUFFIXED.iter().find_map(|name| Some((name, line.strip_prefix(name)?.strip_prefix("_total")?)));
+        let unsuffixed =
+            UNSUFFIXED.iter().find_map(|name| Some((name, line.strip_prefix(name)?.strip_prefix("_total")?)));
         if let Some((name, rest)) = unsuffixed {
             writeln!(out, "{name}{rest}").expect("writing to a String cannot fail");
             continue;

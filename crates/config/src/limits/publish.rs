@@ -93,7 +93,8 @@ fn of_kind(kind: Kind, key: KeyId, value: &Value) -> Any {
         }
         Value::Object(object) => Any::Map(members(object, object.root())),
         Value::Map(entries) => {
-            let (kind, key) = if kind == Kind::Map { (table().key(key.next()).kind, key.next()) } else { (Kind::Text, key) };
+            let (kind, key) =
+                if kind == Kind::Map { (table().key(key.next()).kind, key.next()) } else { (Kind::Text, key) };
             let mut shown: Vec<(String, Any)> =
                 entries.iter().map(|(name, value)| (name.clone(), of_kind(kind, key, value))).collect();
             shown.sort_by(|a, b| a.0.cmp(&b.0));

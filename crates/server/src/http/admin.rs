@@ -49,7 +49,10 @@ pub(crate) async fn runtime_config(State(app): State<Arc<App>>) -> Result<impl I
 }
 
 /// `GET /config/tenant/v1/limits`: what the tenant of the header may know of its limits, with authentication off too.
-pub(crate) async fn tenant_limits(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<impl IntoResponse, HttpError> {
+pub(crate) async fn tenant_limits(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, HttpError> {
     let unauthorized = |error: HttpError| HttpError { status: StatusCode::UNAUTHORIZED, ..error };
     let tenant = tenant::of(&headers, true).map_err(unauthorized)?;
     let Some(config) = &app.config else {

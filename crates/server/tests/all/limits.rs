@@ -79,7 +79,12 @@ fn overrides_hold_for_their_tenant_and_change_while_running() {
 fn a_bad_or_missing_runtime_file_stops_the_start() {
     let bad = home("", "overrides: {t: {deletion_mode: x}}\n").run(&[]);
     assert_eq!(bad.code, Some(1), "{}", bad.stderr);
-    assert!(bad.stderr.contains("failed to load runtime config: load file: invalid override for tenant t: unknown deletion mode"), "{}", bad.stderr);
+    assert!(
+        bad.stderr
+            .contains("failed to load runtime config: load file: invalid override for tenant t: unknown deletion mode"),
+        "{}",
+        bad.stderr
+    );
     let missing = home("", "");
     std::fs::remove_file(missing.dir().join("runtime.yaml")).expect("it is there");
     let ended = missing.run(&[]);
