@@ -103,6 +103,8 @@ pub const HONOURED: &[&str] = &[
     "limits_config.per_tenant_override_config",
     "limits_config.per_tenant_override_period",
     "runtime_config",
+    "limits_config.volume_enabled",
+    "limits_config.volume_max_series",
 ];
 
 /// Why a configuration that parses cannot be run.
@@ -436,6 +438,8 @@ pub(crate) fn query_limits(limits: &Limits) -> Result<QueryLimits, LimitsError> 
         max_matchers: limits.max_streams_matchers_per_query,
         timeout: limits.query_timeout,
         split: limits.split_queries_by_interval,
+        volume_enabled: limits.volume_enabled,
+        volume_max_series: limits.volume_max_series,
     })
 }
 
