@@ -15,13 +15,16 @@
 mod checkpoint;
 mod flush;
 mod in_flight;
+mod known;
 mod log;
 mod metrics;
 mod pending;
 mod push;
 mod rate;
 mod replay;
+mod rules;
 mod settings;
+mod shard;
 mod stream;
 mod tenant;
 
@@ -39,11 +42,14 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use known::PushLimits;
 pub use log::{Log, LogError, LogSettings};
 pub use metrics::IngestMetrics;
-pub use push::{PushFailure, PushFailureKind, PushLimits};
+pub use push::{PushFailure, PushFailureKind};
 pub use replay::{ReplayError, ReplayFigures};
+pub use rules::{IngestRules, StreamRule};
 pub use settings::{IngestSettings, Limits};
+pub use shard::ShardStreams;
 pub use stream::{CloseReason, Stream};
 pub use tenant::Tenant;
 

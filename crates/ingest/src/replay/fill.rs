@@ -16,7 +16,7 @@ use loptr_wal::{PushStream, RawLabels, Record, SectionPlace, SeqRanges};
 use super::pieces::{Piece, PieceEnd};
 use super::survey::{Late, Survey, stream_hash};
 use crate::stream::{CloseReason, FirstSegment, OpenChunk, Stream};
-use crate::tenant::Tenant;
+use crate::tenant::{NewStream, Tenant};
 use crate::{IngestSettings, Ingester};
 
 /// Tenants by the number they get at first sight.
@@ -156,7 +156,7 @@ impl Worker {
         let labels = raw.decode()?;
         let tenant = shared.ingester.tenant(id);
         let options = || shared.ingester.chunk_options(first_ts());
-        let (stream, _) = tenant.stream(&labels, Some(fingerprint), 0, options).ok()?;
+        let (stream, _) = tenant.stream(&labels, Some(fingerprint), NewStream::unlimited(), options).ok()?;
         let past = shared.survey.streams.get(&(id.clone(), labels));
         let hash = stream_hash(&shared.survey.hasher, id.as_str(), fingerprint.0);
         self.fillings.push(Filling {
@@ -195,7 +195,7 @@ impl Worker {
             // Retired meanwhile, being empty: the tenant has another by now, or gets one.
             let options = filling.stream.options;
             let (labels, fingerprint) = (&filling.stream.labels, filling.stream.fingerprint);
-            match filling.tenant.stream(labels, Some(fingerprint), 0, || options) {
+            match filling.tenant.stream(labels, Some(fingerprint), NewStream::unlimited(), || options) {
                 Ok((stream, _)) => filling.stream = stream,
                 Err(_) => return,
             }
