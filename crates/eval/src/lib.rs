@@ -55,6 +55,7 @@
 #![warn(missing_docs)]
 
 mod error;
+mod go_heap;
 mod go_sort;
 mod log_result;
 mod pipeline;
@@ -71,4 +72,6 @@ pub use pipeline::{
     SampleExtractor, StreamExtractor, StreamPipeline,
 };
 pub use range::{RangeFold, RangePlan, SampleVisitor, SeriesId, SeriesSteps, Steps};
-pub use vector::{LeafPlan, MatrixSeries, QueryValue, VectorSample, evaluate, leaves, pushdown};
+pub use vector::{
+    ApproxTopk, LeafPlan, MatrixSeries, QueryValue, VectorSample, approx_topk, evaluate, leaves, pushdown,
+};

@@ -12,9 +12,11 @@ mod plan;
 mod recent;
 mod source;
 
-pub use engine::{Answer, LogRequest, QueryEngine, QueryFigures, QuerySettings, range_steps};
+pub use engine::{
+    Answer, ChunkFigures, FrontendEncoding, LogRequest, QueryEngine, QueryFigures, QuerySettings, range_steps,
+};
 pub use error::{ErrorKind, QueryError};
 pub use limits::QueryLimits;
 pub use meta::IndexFigures;
 pub use recent::{NothingRecent, Recent, RecentChunk, RecentSizes, RecentStream};
-pub use source::{ChunkSource, ScanCounters};
+pub use source::{ChunkCounters, ChunkSource, ScanCounters};

@@ -8,7 +8,7 @@ use loptr_chunk::{Encoding, SchemaVersion};
 use loptr_config::{Config, IndexKind, Limits};
 use loptr_ingest::{IngestSettings, LogSettings};
 use loptr_model::Millis;
-use loptr_query::{QueryLimits, QuerySettings};
+use loptr_query::{FrontendEncoding, QueryLimits, QuerySettings};
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
 
@@ -86,6 +86,8 @@ pub const HONOURED: &[&str] = &[
     "limits_config.max_streams_matchers_per_query",
     "limits_config.query_timeout",
     "limits_config.split_queries_by_interval",
+    "limits_config.shard_aggregations",
+    "frontend.encoding",
 ];
 
 /// Why a configuration that parses cannot be run.
@@ -202,6 +204,10 @@ impl Settings {
                 query_bytes: memory_bytes / 4,
                 process_bytes: memory_bytes / 2,
                 align_to_step: !limits.split_queries_by_interval.is_zero(),
+                frontend: match config.str("frontend.encoding") {
+                    "protobuf" => FrontendEncoding::Protobuf,
+                    _ => FrontendEncoding::Json,
+                },
                 ..QuerySettings::default()
             },
             index_cache: IndexCacheSettings {
@@ -323,6 +329,7 @@ fn query_limits(limits: &Limits) -> QueryLimits {
         max_matchers: limits.max_streams_matchers_per_query,
         timeout: limits.query_timeout,
         split: limits.split_queries_by_interval,
+        approx_topk: limits.shard_aggregations.iter().any(|name| name == "approx_topk"),
     }
 }
 
