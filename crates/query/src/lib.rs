@@ -11,6 +11,7 @@ mod meta;
 mod plan;
 mod recent;
 mod source;
+mod volume;
 
 pub use engine::{
     Answer, ChunkFigures, FrontendEncoding, LogRequest, QueryEngine, QueryFigures, QuerySettings, range_steps,
@@ -20,3 +21,4 @@ pub use limits::QueryLimits;
 pub use meta::IndexFigures;
 pub use recent::{NothingRecent, Recent, RecentChunk, RecentSizes, RecentStream};
 pub use source::{ChunkCounters, ChunkSource, ScanCounters};
+pub use volume::{ShardFigures, Volume, VolumeRequest};

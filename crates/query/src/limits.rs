@@ -31,6 +31,10 @@ pub struct QueryLimits {
     pub split: Duration,
     /// Whether `approx_topk` is answered.
     pub approx_topk: bool,
+    /// Whether volumes are answered.
+    pub volume_enabled: bool,
+    /// Label sets (or names) a volume may have.
+    pub volume_max_series: usize,
 }
 
 impl Default for QueryLimits {
@@ -45,6 +49,8 @@ impl Default for QueryLimits {
             timeout: Duration::from_secs(60),
             split: Duration::from_secs(3600),
             approx_topk: false,
+            volume_enabled: true,
+            volume_max_series: 1000,
         }
     }
 }
