@@ -192,6 +192,10 @@ impl Ingester {
         limits: Arc<PushLimits>,
         push: DecodedPush,
     ) -> Result<(), PushFailure> {
+        if let Some(refusal) = self.refusal() {
+            self.metrics.pushes_refused.inc();
+            return Err(PushFailure::new(PushFailureKind::Unavailable, refusal));
+        }
         let this = self.clone();
         let accept = move || this.accept(&tenant, &limits, &push);
         let accepted = self.ports.cpu.run(Priority::Push, accept).await;
@@ -199,7 +203,7 @@ impl Ingester {
         if let Some(log) = &self.log
             && !accepted.record.is_empty()
         {
-            let appended = log.append(accepted.record).await;
+            let appended = log.append_push(accepted.record).await;
             appended.map_err(|error| PushFailure::new(PushFailureKind::Unavailable, error.to_string()))?;
         }
         accepted.failure.map_or(Ok(()), Err)

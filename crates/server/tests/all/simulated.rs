@@ -14,7 +14,7 @@ use std::time::Duration;
 use loptr_config::{Command, Host, Outside, load, parse_args};
 use loptr_model::Nanos;
 use loptr_ports::sim::{SimDisk, SimRandom, World};
-use loptr_ports::{Disk, DiskFile, DiskUsage, Ports};
+use loptr_ports::{Disk, DiskFile, DiskLock, DiskUsage, Ports};
 use loptr_server::{Process, Settings};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -213,6 +213,10 @@ impl Disk for Doomed {
         self.changing("sync folder", dir, || if lies { Ok(()) } else { self.0.disk.sync_dir(dir) })
     }
 
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        self.reading(|disk| disk.lock(path))
+    }
+
     fn usage(&self, path: &Path) -> io::Result<DiskUsage> {
         self.reading(|disk| disk.usage(path))
     }
@@ -243,7 +247,10 @@ schema_config:
     };
     let config = load(&invocation, &outside).expect("the configuration is good");
     let mut settings = Settings::from_config(&config, 1 << 30).expect("and understood");
-    settings.ingest.log.as_mut().expect("the log is on by default").segment_bytes = draws.between(500, 8000);
+    let log = settings.ingest.log.as_mut().expect("the log is on by default");
+    log.segment_bytes = draws.between(500, 8000);
+    log.reserve_bytes = if draws.one_in(2) { 0 } else { draws.between(100, 2000) };
+    log.disk_full_threshold = if draws.one_in(2) { 0.0 } else { 0.9 };
     settings.ingest.block_bytes = draws.between(100, 500) as usize;
     settings.ingest.target_bytes = draws.between(200, 2000) as usize;
     settings.ingest.concurrent_flushes = draws.between(1, 8) as usize;
