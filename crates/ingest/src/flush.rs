@@ -39,18 +39,18 @@ pub(crate) enum Sweep {
 
 /// Sweeps, ships and drops until `stop`.
 ///
-/// While the log is in trouble everything is flushed and shipped, at once and again and again: pushes are refused then,
-/// and what lies in the bucket lets segments go, which makes room on a full disk and heals a log whose sync failed.
+/// While the log is full or its sync failed, everything is flushed and shipped, at once and again and again: pushes are
+/// refused then, and what lies in the bucket lets segments go, which makes room and heals a log whose sync failed.
 pub(crate) async fn flush_loop(ingester: Arc<Ingester>, stop: CancellationToken) {
     let mut since_ship = Duration::ZERO;
     loop {
-        let is_troubled = ingester.is_log_troubled();
+        let is_troubled = ingester.wants_empty_memory();
         let pause = ingester.settings.flush_check;
         let pause = if is_troubled { pause.min(TROUBLED_PAUSE) } else { pause };
         let everything = tokio::select! {
             () = stop.cancelled() => return,
             () = ingester.flush_asked.notified() => true,
-            () = ingester.log_changed() => ingester.is_log_troubled(),
+            () = ingester.log_changed() => ingester.wants_empty_memory(),
             () = ingester.ports.clock.sleep(pause) => is_troubled,
         };
         since_ship += pause;
@@ -93,8 +93,9 @@ impl Ingester {
         self.heal_log().await;
     }
 
-    fn is_log_troubled(&self) -> bool {
-        self.log.as_ref().is_some_and(|log| log.state() != LogState::Writing)
+    /// Whether flushing everything helps the log. A failed write needs only another segment.
+    fn wants_empty_memory(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| matches!(log.state(), LogState::Full | LogState::SyncFailed))
     }
 
     /// Completes when the log's state has changed.
@@ -111,7 +112,7 @@ impl Ingester {
         let Some(log) = &self.log else { return };
         let in_memory = || self.tenants().iter().any(|tenant| !tenant.is_empty());
         let is_waiting = || self.pushes_in_flight.oldest().is_some() || self.pending.first_segment().is_some();
-        if log.can_write() || in_memory() || is_waiting() {
+        if !self.is_draining() || !log.may_begin_anew(self.ports.clock.monotonic()) || in_memory() || is_waiting() {
             return;
         }
         match log.begin_anew().await {
@@ -230,7 +231,7 @@ impl Ingester {
     /// Whether chunks leave memory without a record: the log cannot be written, and only an empty memory heals it. After
     /// a crash the old segments bring the same lines back, whose chunks then are doubles.
     fn is_draining(&self) -> bool {
-        self.log.as_ref().is_some_and(|log| !log.can_write())
+        self.wants_empty_memory() && self.log.as_ref().is_some_and(|log| !log.can_write())
     }
 
     /// Removes the log segments that nothing needs. What was flushed without a record needs them until the log begins

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use loptr_model::Nanos;
 use loptr_ports::{Disk, Ports, Spawner, TaskHandle};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -254,6 +255,11 @@ impl Log {
     /// Whether records can be written now.
     pub fn can_write(&self) -> bool {
         self.shared.health.can_write()
+    }
+
+    /// Whether the pause after the last failure is over at `now` (monotonic).
+    pub fn may_begin_anew(&self, now: Nanos) -> bool {
+        now.0 >= self.shared.health.retry_at.load(Ordering::Relaxed)
     }
 
     /// Told whenever the state changes.

@@ -595,8 +595,10 @@ impl Disk for SimDisk {
     }
 
     fn usage(&self, _path: &Path) -> io::Result<DiskUsage> {
-        let free = self.0.lock().free_bytes.unwrap_or(1 << 40);
-        Ok(DiskUsage { total_bytes: 1 << 40, available_bytes: free })
+        let state = self.0.lock();
+        let held: u64 = state.names.values().filter_map(|file| state.files.get(file)).map(|file| file.bytes.len() as u64).sum();
+        let total = state.free_bytes.map_or(1 << 40, |free| free + held);
+        Ok(DiskUsage { total_bytes: total, available_bytes: state.free_bytes.unwrap_or(total - held) })
     }
 }
 

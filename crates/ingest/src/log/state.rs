@@ -1,7 +1,7 @@
 //! What the log tells about itself: its state, why, and since when it is so.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use tokio::sync::Notify;
@@ -48,6 +48,8 @@ pub(super) struct Health {
     pub(super) reserve_bytes: AtomicU64,
     /// Bits of a float.
     pub(super) disk_used: AtomicU64,
+    /// Before this nothing is tried again; monotonic nanoseconds.
+    pub(super) retry_at: AtomicI64,
     failures: [AtomicU64; 3],
 }
 
@@ -60,6 +62,7 @@ impl Default for Health {
             changed: Notify::new(),
             reserve_bytes: AtomicU64::new(0),
             disk_used: AtomicU64::new(0),
+            retry_at: AtomicI64::new(0),
             failures: Default::default(),
         }
     }

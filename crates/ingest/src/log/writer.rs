@@ -157,6 +157,7 @@ impl Writer {
         self.retry_after = if is_recent { (self.retry_after * 2).min(RETRY_LAST) } else { RETRY_FIRST };
         self.failed_at = now;
         self.next_retry = now.saturating_add(nanos(self.retry_after));
+        self.shared.health.retry_at.store(self.next_retry.0, Ordering::Relaxed);
     }
 
     /// Tells everyone what state the log is in now.
@@ -323,6 +324,7 @@ impl Writer {
         if self.open.is_some() {
             return Ok(());
         }
+        self.pause();
         self.shared.remove_before(self.last_tried + 1)?;
         self.try_segment(self.last_tried + 1)?;
         self.failed = None;

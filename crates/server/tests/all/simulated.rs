@@ -27,16 +27,16 @@ use crate::support::ledger::{Ledger, Wrong};
 use crate::support::lines::{CATEGORIZE, Direction, LogQuery, streams_of, vector_of};
 use crate::support::random::Draws;
 
-const PORT: u16 = 3100;
+pub(crate) const PORT: u16 = 3100;
 /// 2026-11-19 22:30 UTC: runs cross midnight, where another index table begins.
-const NOW: Nanos = Nanos(1_795_127_400_000_000_000);
+pub(crate) const NOW: Nanos = Nanos(1_795_127_400_000_000_000);
 const HOUR: i64 = 3_600_000_000_000;
 /// Real time a life may take.
 const LIFE: Duration = Duration::from_secs(50);
 
 /// What a disk does not do although it says so: sync some files or folders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lie {
+pub(crate) enum Lie {
     None,
     LogFiles,
     LogFolder,
@@ -58,7 +58,7 @@ impl Lie {
 
 /// A disk whose power is cut at a given change.
 #[derive(Clone)]
-struct Doomed(Arc<Inner>);
+pub(crate) struct Doomed(Arc<Inner>);
 
 struct Inner {
     disk: Arc<SimDisk>,
@@ -69,13 +69,13 @@ struct Inner {
 
 /// What goes wrong in one life.
 #[derive(Clone, Copy, Debug, Default)]
-struct Accidents {
+pub(crate) struct Accidents {
     /// Changes until the power is cut; none: it is not.
-    cut_after: Option<u64>,
+    pub(crate) cut_after: Option<u64>,
     /// One change in so many fails; none: all are done.
-    fails_one_in: Option<u64>,
+    pub(crate) fails_one_in: Option<u64>,
     /// Bytes the disk still takes.
-    free_bytes: Option<u64>,
+    pub(crate) free_bytes: Option<u64>,
 }
 
 struct State {
@@ -109,7 +109,7 @@ impl Doomed {
     }
 
     /// Cuts the power now.
-    fn cut(&self, at: (&'static str, PathBuf)) {
+    pub(crate) fn cut(&self, at: (&'static str, PathBuf)) {
         let mut state = self.0.state.lock();
         if !state.dead {
             state.dead = true;
@@ -261,7 +261,7 @@ schema_config:
 
 /// Why a seed failed.
 #[derive(Debug)]
-enum Failure {
+pub(crate) enum Failure {
     /// An answer disagreed with what was acknowledged.
     Wrong { when: &'static str, wrong: Wrong },
     /// Something else that must not happen.
@@ -279,18 +279,18 @@ impl std::fmt::Display for Failure {
 
 /// A push and the lines in it.
 #[derive(Clone)]
-struct Push {
-    body: Vec<u8>,
-    lines: Vec<String>,
+pub(crate) struct Push {
+    pub(crate) body: Vec<u8>,
+    pub(crate) lines: Vec<String>,
 }
 
 /// One seed's run.
-struct Run {
-    world: World,
-    settings: Settings,
+pub(crate) struct Run {
+    pub(crate) world: World,
+    pub(crate) settings: Settings,
     lie: Lie,
-    draws: Draws,
-    ledger: Arc<Mutex<Ledger>>,
+    pub(crate) draws: Draws,
+    pub(crate) ledger: Arc<Mutex<Ledger>>,
     /// Pushes without a 204: clients send them again, in this life or a later one.
     unanswered: Arc<Mutex<Vec<Push>>>,
     next_line: u64,
@@ -298,7 +298,7 @@ struct Run {
     cuts: BTreeMap<String, u64>,
 }
 
-async fn send(world: &World, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Reply> {
+pub(crate) async fn send(world: &World, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Reply> {
     let mut stream = world.network.dial(PORT).await?;
     stream.write_all(&request_bytes(method, target, headers, body)).await?;
     let mut bytes = Vec::new();
@@ -307,14 +307,14 @@ async fn send(world: &World, method: &str, target: &str, headers: &[(&str, &str)
 }
 
 /// Lets the process's tasks go on for a while.
-async fn turns(count: u64) {
+pub(crate) async fn turns(count: u64) {
     for _ in 0..count {
         tokio::task::yield_now().await;
     }
 }
 
 impl Run {
-    fn new(seed: u64, lie: Lie) -> Self {
+    pub(crate) fn new(seed: u64, lie: Lie) -> Self {
         let mut draws = Draws::new(!seed);
         Self {
             world: World::new(seed, NOW),
@@ -342,7 +342,7 @@ impl Run {
         self.last_life()
     }
 
-    fn on_a_runtime(
+    pub(crate) fn on_a_runtime(
         &mut self,
         accidents: Accidents,
         life: impl AsyncFnOnce(&mut Self, Process, &Doomed) -> Result<(), Failure>,
@@ -400,7 +400,7 @@ impl Run {
     }
 
     /// Nothing happens to this one: all of it is read, flushed, and read again.
-    fn last_life(&mut self) -> Result<(), Failure> {
+    pub(crate) fn last_life(&mut self) -> Result<(), Failure> {
         self.on_a_runtime(Accidents::default(), async |run, process, disk| {
             run.check("in the last life", disk).await?;
             let _ = send(&run.world, "POST", "/flush", &[], b"").await;
@@ -445,7 +445,7 @@ impl Run {
         });
     }
 
-    fn new_push(&mut self) -> Push {
+    pub(crate) fn new_push(&mut self) -> Push {
         use loptr_ports::Clock;
         let now = self.world.clock.now().0;
         let mut streams = Vec::new();
@@ -468,7 +468,7 @@ impl Run {
     }
 
     /// Asks for everything; the answer must hold what was acknowledged before it was asked.
-    async fn check(&mut self, when: &'static str, disk: &Doomed) -> Result<(), Failure> {
+    pub(crate) async fn check(&mut self, when: &'static str, disk: &Doomed) -> Result<(), Failure> {
         use loptr_ports::Clock;
         let acknowledged = self.ledger.lock().acknowledged.clone();
         let now = self.world.clock.now().0;
