@@ -159,7 +159,7 @@ impl Ingester {
             chunk: reference,
             kb,
             entries,
-            seq_through: chunk.last_seq,
+            covers: chunk.covers.clone(),
             ordinal,
         };
         let mut segment = self.segment();
