@@ -21,8 +21,8 @@ use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 
 use crate::{
-    Accepted, Clock, CpuPool, Disk, DiskFile, DiskLock, DiskUsage, Listener, Network, Ports, Random, Spawner, TaskError,
-    TaskHandle,
+    Accepted, Clock, CpuPool, Disk, DiskFile, DiskLock, DiskUsage, Listener, Network, Ports, Random, Spawner,
+    TaskError, TaskHandle,
 };
 
 /// A simulated world: the parts, and handles to turn them.
@@ -596,7 +596,8 @@ impl Disk for SimDisk {
 
     fn usage(&self, _path: &Path) -> io::Result<DiskUsage> {
         let state = self.0.lock();
-        let held: u64 = state.names.values().filter_map(|file| state.files.get(file)).map(|file| file.bytes.len() as u64).sum();
+        let held: u64 =
+            state.names.values().filter_map(|file| state.files.get(file)).map(|file| file.bytes.len() as u64).sum();
         let total = state.free_bytes.map_or(1 << 40, |free| free + held);
         Ok(DiskUsage { total_bytes: total, available_bytes: state.free_bytes.unwrap_or(total - held) })
     }
@@ -647,7 +648,10 @@ mod tests {
         disk.set_free_bytes(Some(5));
         let mut file = disk.create(Path::new("/d/a")).expect("new file");
         let full = file.append(b"12345678").expect_err("five fit");
-        assert_eq!((full.kind(), disk.stat(Path::new("/d/a")).expect("it is there").0), (io::ErrorKind::StorageFull, 5));
+        assert_eq!(
+            (full.kind(), disk.stat(Path::new("/d/a")).expect("it is there").0),
+            (io::ErrorKind::StorageFull, 5)
+        );
         disk.remove(Path::new("/d/a")).expect("it is there");
         assert_eq!(disk.free_bytes(), Some(5));
     }

@@ -163,8 +163,7 @@ fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Result<Folder
     let lock = with_reserve(&**disk, log_dir, lock)
         .map_err(|source| StartError::Locked { dir: own_dir.display().to_string(), source })?;
     let chunks = &settings.chunks_dir;
-    let store =
-        || DiskStore::open(disk.clone(), ports.spawner.clone(), chunks.clone());
+    let store = || DiskStore::open(disk.clone(), ports.spawner.clone(), chunks.clone());
     let store = with_reserve(&**disk, log_dir, store)
         .map_err(|source| StartError::Store { dir: chunks.display().to_string(), source })?;
     let uploader = uploader_name(&**disk, &settings.active_index_dir, host, ports.clock.now());

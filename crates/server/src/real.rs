@@ -18,8 +18,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use loptr_model::Nanos;
 use loptr_ports::{
-    Accepted, Clock, CpuPool, Disk, DiskFile, DiskLock, DiskUsage, Listener, Network, Ports, Random, Spawner, TaskError,
-    TaskHandle,
+    Accepted, Clock, CpuPool, Disk, DiskFile, DiskLock, DiskUsage, Listener, Network, Ports, Random, Spawner,
+    TaskError, TaskHandle,
 };
 
 /// Jobs of one priority that wait for a CPU thread, at most.

@@ -131,7 +131,10 @@ impl Health {
             }
             LogState::Full => tracing::warn!(reason, "write-ahead log has no room, pushes are refused until it has"),
             LogState::WriteFailed => {
-                tracing::error!(reason, "write-ahead log cannot be written, pushes are refused while a new segment is tried");
+                tracing::error!(
+                    reason,
+                    "write-ahead log cannot be written, pushes are refused while a new segment is tried"
+                );
             }
             LogState::SyncFailed => {
                 tracing::error!(

@@ -88,7 +88,9 @@ fn a_failed_write_begins_a_new_segment_by_itself() {
             let refused: Vec<String> = run.ledger.lock().sent.difference(&sent).cloned().collect();
             let all = ask(run, "GET", "/loki/api/v1/query?query=%7Bjob%3D%22sim%22%7D&limit=1000", b"").await.text();
             assert!(refused.iter().all(|line| !all.contains(line.as_str())), "{refused:?} in {all}");
-            assert!(ready(run).await.expect(503).text().starts_with("pushes are refused: the write-ahead log cannot be"));
+            assert!(
+                ready(run).await.expect(503).text().starts_with("pushes are refused: the write-ahead log cannot be")
+            );
             pass(run, 3).await;
             ready(run).await.expect(200);
             push_well(run, 3).await;

@@ -298,7 +298,13 @@ pub(crate) struct Run {
     cuts: BTreeMap<String, u64>,
 }
 
-pub(crate) async fn send(world: &World, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Reply> {
+pub(crate) async fn send(
+    world: &World,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Reply> {
     let mut stream = world.network.dial(PORT).await?;
     stream.write_all(&request_bytes(method, target, headers, body)).await?;
     let mut bytes = Vec::new();
