@@ -16,8 +16,10 @@ use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{App, TenantLimits, router};
+use crate::http::{App, router};
+use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
+use crate::runtime::{RuntimeConfig, RuntimeError};
 use crate::serve::serve;
 use crate::settings::Settings;
 
@@ -40,6 +42,9 @@ pub enum StartError {
         /// Who holds it, or why it cannot be locked.
         source: std::io::Error,
     },
+    /// The runtime configuration cannot be read.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// A task did not end well.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -61,6 +66,7 @@ pub struct Process {
     app: Arc<App>,
     stop: CancellationToken,
     server: TaskHandle,
+    reloading: Option<TaskHandle>,
     address: SocketAddr,
     _lock: Box<dyn DiskLock>,
 }
@@ -178,6 +184,11 @@ impl Process {
         config: Option<Config>,
         host: &str,
     ) -> Result<Self, StartError> {
+        let limits = Arc::new(TenantLimits::new(&settings));
+        let runtime = Arc::new(RuntimeConfig::new(config.as_ref()));
+        if let (Some(config), true) = (&config, runtime.is_on()) {
+            runtime.load(&ports, config, &limits).await?;
+        }
         let (opening, host) = ((ports.clone(), settings.clone()), host.to_owned());
         let open = move || open_folders(&opening.0, &opening.1, &host);
         let Folders { lock, store, uploader } = ports.spawner.run_blocking("open folders", open).await??;
@@ -203,7 +214,8 @@ impl Process {
         let metrics = Metrics::new(&ingester);
         let app = Arc::new(App {
             ports: ports.clone(),
-            limits: TenantLimits::new(&settings),
+            limits,
+            runtime,
             settings,
             config,
             ingester,
@@ -213,6 +225,13 @@ impl Process {
             stopping: AtomicBool::new(false),
         });
         let stop = CancellationToken::new();
+        let reloading = match &app.config {
+            Some(config) if app.runtime.is_on() => {
+                let (runtime, limits) = (app.runtime.clone(), app.limits.clone());
+                Some(runtime.keep_loading(&ports, config.clone(), limits, stop.clone()))
+            }
+            _ => None,
+        };
         let serving = serve(
             listener,
             router(app.clone()),
@@ -223,7 +242,7 @@ impl Process {
         );
         let server = ports.spawner.spawn("http server", Box::pin(serving));
         tracing::info!(%address, "Loptr started");
-        Ok(Self { app, stop, server, address, _lock: lock })
+        Ok(Self { app, stop, server, reloading, address, _lock: lock })
     }
 
     /// Where it listens.
@@ -240,6 +259,11 @@ impl Process {
         self.stop.cancel();
         if let Err(error) = self.server.await {
             tracing::error!(%error, "server task failed");
+        }
+        if let Some(reloading) = self.reloading
+            && let Err(error) = reloading.await
+        {
+            tracing::error!(%error, "runtime config task failed");
         }
         self.app.ingester.stop().await;
         tracing::info!("Loptr stopped");
