@@ -19,7 +19,7 @@ use loptr_ports::Priority;
 use loptr_wal::{SeqRanges, Snapshot, snapshot_record};
 use tokio_util::sync::CancellationToken;
 
-use crate::log::segments;
+use crate::log::{LogState, segments};
 use crate::stream::{FirstSegment, Stream};
 use crate::tenant::Tenant;
 use crate::{IngestError, Ingester};
@@ -89,8 +89,8 @@ impl Ingester {
     /// One round.
     pub(crate) async fn checkpoint(&self, stop: &CancellationToken) -> Result<(), IngestError> {
         let Some(log) = &self.log else { return Ok(()) };
-        // Until its end, replay needs the old segments anyhow.
-        if self.replay.needs_old_segments() {
+        // Until its end, replay needs the old segments anyhow; and a log in trouble wants no more to write.
+        if self.replay.needs_old_segments() || log.state() != LogState::Writing {
             return Ok(());
         }
         let streams: Vec<(Arc<Tenant>, Arc<Stream>)> = self

@@ -116,6 +116,7 @@ pub struct IngestMetrics {
     pub wal_corruptions: Counter,
     pub checkpoints: Counter,
     pub checkpoint_bytes: Counter,
+    pub pushes_refused: Counter,
 }
 
 impl Default for IngestMetrics {
@@ -146,6 +147,7 @@ impl Default for IngestMetrics {
             wal_corruptions: Counter::default(),
             checkpoints: Counter::default(),
             checkpoint_bytes: Counter::default(),
+            pushes_refused: Counter::default(),
         }
     }
 }
@@ -270,6 +272,11 @@ impl IngestMetrics {
             "loki_ingester_wal_corruptions",
             "Total number of WAL corruptions encountered",
             self.wal_corruptions.clone(),
+        );
+        r.register(
+            "loptr_ingester_pushes_refused",
+            "Pushes answered 503 before they touched memory, since the log or the budget had no room",
+            self.pushes_refused.clone(),
         );
     }
 
