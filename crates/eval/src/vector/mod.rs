@@ -110,7 +110,7 @@ fn eval(
         }
         MetricExpr::LabelReplace(replace) => match eval(&replace.inner, steps, leaves)? {
             Node::Series(series) => Node::Series(label_replace::label_replace(replace, series)?),
-            Node::Scalar(_) => return Err(EvalError::Internal("unexpected literal in label_replace".into())),
+            Node::Scalar(_) => return Err(EvalError::Internal(LITERAL_IN_LABEL_REPLACE.into())),
         },
     })
 }
@@ -119,6 +119,10 @@ fn eval(
 const NO_SELECTOR: &str = "queries require at least one regexp or equality matcher that does not have an \
                            empty-compatible value. For instance, app=~\".*\" does not meet this requirement, but \
                            app=~\".+\" will";
+
+/// What upstream says of `label_replace` over a literal, with a blank at the end.
+const LITERAL_IN_LABEL_REPLACE: &str =
+    "unexpected expr type (*syntax.LiteralExpr) for Evaluator type (*logql.DefaultEvaluator) ";
 
 /// One series without labels, the same at every step.
 fn constant(value: f64, steps: Steps) -> SeriesSteps {
