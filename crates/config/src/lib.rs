@@ -1,7 +1,7 @@
 //! Upstream's configuration: command line, YAML and environment into typed values that know where they came from.
 //!
 //! One table of 4513 keys and 2936 flags, `data/keys.tsv`, drives everything: which keys there are, what they take,
-//! their defaults, the words of errors. Nothing here opens a file, reads the environment or a clock: the caller hands
+//! their defaults, the words of errors. The block `loptr` is our own: a row in `data/own.tsv` makes a key and its flag. Nothing here opens a file, reads the environment or a clock: the caller hands
 //! in closures ([`Outside`]).
 //!
 //! ```text

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
 use crate::status::{self, Status};
-use crate::table::{Key, KeyId, Kind, table};
+use crate::table::{Key, KeyId, Kind, OWN, table};
 
 /// A block must stand in this many places, with this many keys, to be listed once.
 const SHARED_PLACES: usize = 2;
@@ -38,7 +38,7 @@ fn shape(id: KeyId) -> Shape {
 impl Shared {
     fn find() -> Shared {
         let mut places: HashMap<Shape, Vec<KeyId>> = HashMap::new();
-        for (id, key) in table().keys().filter(|(_, key)| key.kind == Kind::Object) {
+        for (id, key) in table().keys().filter(|(_, key)| key.kind == Kind::Object && !key.is_own()) {
             let shape = shape(id);
             if shape.len() >= SHARED_KEYS && key.path.contains('.') {
                 places.entry(shape).or_default().push(id);
@@ -220,6 +220,17 @@ impl Page<'_> {
         self.line(format!("|`{relative}`|{flag}|[{name}](#{anchor})|{}|{status}|", differing.join(" ")));
     }
 
+    /// Our own keys, with what they do.
+    fn own(&mut self) {
+        self.line(format!("\n## {OWN}\n"));
+        self.line("Keys of Loptr's own; upstream refuses a file with this block.\n");
+        self.line("| key | flag | type | default | effect |\n|---|---|---|---|---|");
+        for (_, key) in table().keys().filter(|(_, key)| key.is_own() && key.kind != Kind::Object) {
+            let flag = key.flags().next().unwrap_or("");
+            self.row(key.path, key, flag, Some(key.help));
+        }
+    }
+
     fn shared_blocks(&mut self) {
         let mut blocks: Vec<_> = self.shared.names.values().cloned().collect();
         blocks.sort();
@@ -271,7 +282,8 @@ pub fn reference_page(honoured: &[&str]) -> String {
         page.row(key.path, key, &flags.join(" "), Some(status_name(key.path, honoured)));
         page.rows(*id, *id);
     }
-    for id in top.iter().filter(|id| table().key(**id).kind == Kind::Object) {
+    page.own();
+    for id in top.iter().filter(|id| table().key(**id).kind == Kind::Object && !table().key(**id).is_own()) {
         page.line(format!("\n## {}\n", table().key(*id).path));
         page.out.push_str(HEAD);
         page.rows(*id, *id);

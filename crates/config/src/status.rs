@@ -30,6 +30,7 @@ pub const HONOURED: &[&str] = &[
     "common.instance_interface_names",
     "common.ring",
     "limits_config.allow_deletes",
+    crate::table::OWN,
 ];
 
 const STORES: &str = "only the filesystem store is supported yet";

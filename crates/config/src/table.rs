@@ -1,4 +1,5 @@
-//! The table of every key and flag, read from `data/keys.tsv` on first use.
+//! The table of every key and flag, read on first use: upstream's from `data/keys.tsv`, our own, the block `loptr`, from
+//! `data/own.tsv`.
 //!
 //! Keys stand depth first, so the keys below key `k` are exactly `k + 1 .. end(k)`; a [`KeyId`] is the place in that
 //! order. Lists of objects and maps have one more key for their element (`x[]`, `x.<name>`), which the file leaves out
@@ -8,6 +9,9 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 static TEXT: &str = include_str!("../data/keys.tsv");
+static OWN_TEXT: &str = include_str!("../data/own.tsv");
+/// The block of keys that upstream does not have.
+pub(crate) const OWN: &str = "loptr";
 
 /// A key of the table: its place in depth-first order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -96,6 +100,8 @@ pub enum Words {
     RelabelAction,
     /// `index_label`, `structured_metadata`, `drop`.
     AttributeAction,
+    /// Those of the table's column, separated by commas: our own keys.
+    Listed(&'static str),
 }
 
 /// One row of the table.
@@ -116,6 +122,8 @@ pub struct Key {
     pub(crate) go_type: &'static str,
     /// Comma-separated words it takes, if they are few.
     pub words: &'static str,
+    /// What it does; only our own keys say it here.
+    pub help: &'static str,
     pub(crate) parent: KeyId,
     end: KeyId,
 }
@@ -152,6 +160,11 @@ impl Key {
     /// Marked experimental upstream.
     pub fn experimental(&self) -> bool {
         self.marks.contains('x')
+    }
+
+    /// One of ours, which upstream does not have.
+    pub fn is_own(&self) -> bool {
+        self.path.strip_prefix(OWN).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 
     /// Stands inside a list or a free map, so it has no single value.
@@ -204,6 +217,7 @@ impl Table {
             error_type: "loki.ConfigWrapper",
             go_type: "loki.ConfigWrapper",
             words: "",
+            help: "",
             parent: KeyId::ROOT,
             end: KeyId::ROOT,
         };
@@ -214,7 +228,7 @@ impl Table {
             by_flag: HashMap::with_capacity(3_000),
         };
         table.by_path.insert("", KeyId::ROOT);
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
+        for line in text.lines().chain(OWN_TEXT.lines()).filter(|line| !line.starts_with('#')) {
             table.row(line);
         }
         table.close();
@@ -225,8 +239,8 @@ impl Table {
         let mut columns = line.split('\t');
         let mut column = || columns.next().unwrap_or("");
         let (path, kind_name, flags, default, marks) = (column(), column(), column(), column(), column());
-        let (error_type, go_type, words) = (column(), column(), column());
-        let kind = kind_of(kind_name, go_type).expect("data/keys.tsv names only known types");
+        let (error_type, go_type, words, help) = (column(), column(), column(), column());
+        let kind = kind_of(kind_name, go_type, words).expect("the tables name only known types");
         if path == "-" {
             let target = FlagTarget::Lone(u8::try_from(self.lone.len()).expect("a dozen flags have no key"));
             self.by_flag.insert(flags, target);
@@ -238,8 +252,8 @@ impl Table {
             "" => go_type_of(kind, kind_name, error_type),
             named => named,
         };
-        let key = Key { path, kind, flags, default, marks, error_type, go_type, words, parent, end: KeyId::ROOT };
-        self.push(key);
+        let end = KeyId::ROOT;
+        self.push(Key { path, kind, flags, default, marks, error_type, go_type, words, help, parent, end });
     }
 
     /// The key above `path`, made up when it is an element the file does not list.
@@ -261,6 +275,7 @@ impl Table {
             error_type,
             go_type: error_type,
             words: "",
+            help: "",
             parent: owner,
             end: KeyId::ROOT,
         })
@@ -338,7 +353,7 @@ fn parent_path(path: &str) -> &str {
     }
 }
 
-fn kind_of(name: &str, go_type: &str) -> Option<Kind> {
+fn kind_of(name: &str, go_type: &str, words: &'static str) -> Option<Kind> {
     Some(match name {
         "object" => Kind::Object,
         "bool" => Kind::Bool,
@@ -371,6 +386,7 @@ fn kind_of(name: &str, go_type: &str) -> Option<Kind> {
         "tls_version" => Kind::Word(Words::TlsVersion),
         "bucket_lookup" => Kind::Word(Words::BucketLookup),
         "relabel_action" => Kind::Word(Words::RelabelAction),
+        "word" if !words.is_empty() => Kind::Word(Words::Listed(words)),
         "ignored" => Kind::Ignored,
         _ => return None,
     })
@@ -403,15 +419,29 @@ mod tests {
     fn counts_are_upstreams() {
         let listed = table()
             .keys()
+            .filter(|(_, key)| !key.is_own())
             .filter(|(_, key)| !(key.kind == Kind::Object && key.repeats() && key.flags.is_empty() && is_made_up(key)));
         assert_eq!(listed.count(), 4513);
-        let flags: usize = table().keys().map(|(_, key)| key.flags().count()).sum();
-        assert_eq!(flags + table().lone_flags().len(), 2936);
-        assert_eq!(table().by_flag.len(), 2936);
+        let flags = |own| -> usize {
+            table().keys().filter(|(_, key)| key.is_own() == own).map(|(_, key)| key.flags().count()).sum()
+        };
+        assert_eq!(flags(false) + table().lone_flags().len(), 2936);
+        assert_eq!(table().by_flag.len(), 2936 + flags(true));
     }
 
     fn is_made_up(key: &Key) -> bool {
         !TEXT.lines().any(|line| line.split('\t').next() == Some(key.path))
+    }
+
+    /// Each of our own keys has a flag made from its path, a default and words that say what it does.
+    #[test]
+    fn own_keys_follow_one_rule() {
+        let own: Vec<&Key> = table().keys().map(|(_, key)| key).filter(|key| key.is_own()).collect();
+        assert!(own.len() > 2);
+        for key in own.iter().filter(|key| key.kind != Kind::Object) {
+            assert_eq!(key.flags, key.path.replace('_', "-"));
+            assert!(!key.help.is_empty() && !key.default.is_empty(), "{}", key.path);
+        }
     }
 
     #[test]

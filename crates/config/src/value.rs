@@ -263,6 +263,10 @@ fn parse_word(words: Words, text: &str) -> Result<String, String> {
             known(&["index_label", "structured_metadata", "drop"]),
             "unsupported action, it must be one of: drop, index_label, structured_metadata".to_owned(),
         ),
+        Words::Listed(words) => (
+            words.split(',').any(|word| word == text),
+            format!("unknown word {}, it must be one of: {}", quoted(), words.replace(',', ", ")),
+        ),
     };
     if fits { Ok(text.to_owned()) } else { Err(error) }
 }
