@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use loptr_chunk::{Encoding, SchemaVersion};
 use loptr_config::{Config, IndexKind, Limits};
-use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule};
+use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule, SyncPolicy};
 use loptr_model::{Millis, Nanos};
 use loptr_query::{QueryLimits, QuerySettings};
 use loptr_regex::LabelMatcher;
@@ -53,6 +53,7 @@ pub const HONOURED: &[&str] = &[
     "ingester.wal.enabled",
     "ingester.wal.dir",
     "ingester.wal.flush_on_shutdown",
+    "ingester.wal.disk_full_threshold",
     "storage_config.filesystem.directory",
     "storage_config.tsdb_shipper.active_index_directory",
     "storage_config.tsdb_shipper.resync_interval",
@@ -204,8 +205,14 @@ impl Settings {
             .parse::<Encoding>()
             .map_err(|error| SettingsError::Value { path: "ingester.chunk_encoding", reason: error.to_string() })?;
         let log = config.bool("ingester.wal.enabled").then(|| LogSettings {
-            dir: PathBuf::from(config.str("ingester.wal.dir")).join("loptr"),
-            segment_bytes: 128 << 20,
+            sync: match config.str("loptr.wal.sync") {
+                "interval" => SyncPolicy::Interval(config.duration("loptr.wal.sync_interval")),
+                _ => SyncPolicy::Always,
+            },
+            max_bytes: config.bytes("loptr.wal.max_bytes"),
+            reserve_bytes: config.bytes("loptr.wal.reserve_bytes"),
+            disk_full_threshold: config.float("ingester.wal.disk_full_threshold"),
+            ..LogSettings::new(PathBuf::from(config.str("ingester.wal.dir")).join("loptr"))
         });
         let conn_limit = config.count("server.http_listen_conn_limit");
         let header_timeout = config.duration("server.http_server_read_header_timeout");
