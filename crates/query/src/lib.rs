@@ -9,6 +9,7 @@ mod error;
 mod limits;
 mod meta;
 mod plan;
+mod readers;
 mod recent;
 mod source;
 mod volume;
@@ -17,6 +18,7 @@ pub use engine::{Answer, LogRequest, QueryEngine, QueryFigures, QuerySettings, r
 pub use error::{ErrorKind, QueryError};
 pub use limits::QueryLimits;
 pub use meta::IndexFigures;
+pub use readers::{Readers, TENANT_LABEL};
 pub use recent::{NothingRecent, Recent, RecentChunk, RecentSizes, RecentStream};
 pub use source::{ChunkSource, ScanCounters};
 pub use volume::{ShardFigures, Volume, VolumeRequest};

@@ -18,6 +18,7 @@ use crate::serve::ServeSettings;
 pub const HONOURED: &[&str] = &[
     "target=all",
     "auth_enabled",
+    "querier.multi_tenant_queries_enabled",
     "schema_config.configs[].schema=v11",
     "schema_config.configs[].schema=v12",
     "server.http_listen_address",
@@ -122,6 +123,8 @@ pub struct Settings {
     pub path_prefix: String,
     /// Whether requests name their tenant.
     pub auth_enabled: bool,
+    /// Whether a request may read several tenants' data.
+    pub multi_tenant_queries: bool,
     /// Bounds of push bodies.
     pub push: BodyLimits,
     /// The write path.
@@ -179,6 +182,7 @@ impl Settings {
                 format!("/{prefix}")
             },
             auth_enabled: config.bool("auth_enabled"),
+            multi_tenant_queries: config.bool("querier.multi_tenant_queries_enabled"),
             push: BodyLimits {
                 max_body_bytes: config.count("distributor.max_recv_msg_size"),
                 max_decompressed_bytes: u64::try_from(config.int("distributor.max_decompressed_size")).unwrap_or(0),
@@ -327,6 +331,7 @@ fn query_limits(limits: &Limits) -> QueryLimits {
         split: limits.split_queries_by_interval,
         volume_enabled: limits.volume_enabled,
         volume_max_series: limits.volume_max_series,
+        max_tails: limits.max_concurrent_tail_requests,
     }
 }
 
