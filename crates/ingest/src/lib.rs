@@ -23,6 +23,7 @@ mod replay;
 mod settings;
 mod stream;
 mod tenant;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,11 +47,13 @@ pub use replay::ReplayError;
 pub use settings::{IngestSettings, Limits};
 pub use stream::{CloseReason, Stream};
 pub use tenant::Tenant;
+pub use watch::Watcher;
 
 use in_flight::PushesInFlight;
 use pending::Pending;
 use replay::Recovered;
 use stream::Moment;
+use watch::Watchers;
 
 /// What went wrong inside the write path.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +120,7 @@ pub struct Ingester {
     last_upload_secs: AtomicI64,
     shipping: tokio::sync::Mutex<()>,
     flush_asked: Notify,
+    watchers: Watchers,
     /// What is counted.
     pub metrics: IngestMetrics,
     stop: CancellationToken,
@@ -153,6 +157,7 @@ impl Ingester {
             last_upload_secs: AtomicI64::new(0),
             shipping: tokio::sync::Mutex::new(()),
             flush_asked: Notify::new(),
+            watchers: Watchers::default(),
             metrics: IngestMetrics::default(),
             stop: CancellationToken::new(),
             stop_log: CancellationToken::new(),
@@ -265,6 +270,11 @@ impl Ingester {
         through: Millis,
     ) -> Vec<IndexedStream> {
         self.pending.streams(tenant, matchers, from, through)
+    }
+
+    /// Those who are told of every entry accepted from now on. Set them once, at start.
+    pub fn watch(&self, watchers: Vec<Arc<dyn Watcher>>) {
+        self.watchers.set(watchers);
     }
 
     /// Asks for everything in memory to be flushed and its index shipped; returns at once.

@@ -12,6 +12,7 @@ mod plan;
 mod readers;
 mod recent;
 mod source;
+mod tail;
 mod volume;
 
 pub use engine::{Answer, LogRequest, QueryEngine, QueryFigures, QuerySettings, range_steps};
@@ -21,4 +22,5 @@ pub use meta::IndexFigures;
 pub use readers::{Readers, TENANT_LABEL};
 pub use recent::{NothingRecent, Recent, RecentChunk, RecentSizes, RecentStream};
 pub use source::{ChunkSource, ScanCounters};
+pub use tail::{Tail, TailEnd, TailFigures, TailFrame, TailRequest, TailSettings, Tails};
 pub use volume::{ShardFigures, Volume, VolumeRequest};

@@ -8,7 +8,7 @@ use loptr_chunk::{Encoding, SchemaVersion};
 use loptr_config::{Config, IndexKind, Limits};
 use loptr_ingest::{IngestSettings, LogSettings};
 use loptr_model::Millis;
-use loptr_query::{QueryLimits, QuerySettings};
+use loptr_query::{QueryLimits, QuerySettings, TailSettings};
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
 
@@ -19,6 +19,7 @@ pub const HONOURED: &[&str] = &[
     "target=all",
     "auth_enabled",
     "querier.multi_tenant_queries_enabled",
+    "querier.tail_max_duration",
     "schema_config.configs[].schema=v11",
     "schema_config.configs[].schema=v12",
     "server.http_listen_address",
@@ -85,6 +86,7 @@ pub const HONOURED: &[&str] = &[
     "limits_config.max_query_series",
     "limits_config.max_entries_limit_per_query",
     "limits_config.max_streams_matchers_per_query",
+    "limits_config.max_concurrent_tail_requests",
     "limits_config.query_timeout",
     "limits_config.split_queries_by_interval",
     "limits_config.volume_enabled",
@@ -131,6 +133,8 @@ pub struct Settings {
     pub ingest: IngestSettings,
     /// The read path.
     pub query: QuerySettings,
+    /// Tails.
+    pub tails: TailSettings,
     /// Index files in memory.
     pub index_cache: IndexCacheSettings,
     /// Schema periods.
@@ -209,6 +213,11 @@ impl Settings {
                 process_bytes: memory_bytes / 2,
                 align_to_step: !limits.split_queries_by_interval.is_zero(),
                 ..QuerySettings::default()
+            },
+            tails: TailSettings {
+                max_duration: config.duration("querier.tail_max_duration"),
+                process_bytes: memory_bytes / 16,
+                ..TailSettings::default()
             },
             index_cache: IndexCacheSettings {
                 resync: config.duration("storage_config.tsdb_shipper.resync_interval"),
