@@ -53,7 +53,7 @@ pub(crate) async fn tail(State(app): State<Arc<App>>, request: Request) -> Resul
         Err(rejection) => {
             let response = rejection.into_response();
             let status = if response.status().is_client_error() { response.status() } else { StatusCode::BAD_REQUEST };
-            return Err(HttpError::plain(status, "websocket: the client is not using the websocket protocol"));
+            return Err(HttpError::plain(status, "Bad Request"));
         }
     };
     let Some(tenant) = asked.readers.ids().first().cloned() else {
@@ -82,7 +82,7 @@ pub(crate) async fn tail(State(app): State<Arc<App>>, request: Request) -> Resul
     Ok(upgrade.max_message_size(64 << 10).on_upgrade(session))
 }
 
-const UNSUPPORTED: &str = "unsupported query expression: only log queries can be tailed";
+const UNSUPPORTED: &str = "only log selector is supported";
 
 /// The parameters, and the log query; none where the text is a metric query, which is told after the upgrade.
 fn wanted(asked: &Asked) -> Result<(TailParams, Option<loptr_logql::ast::LogExpr>), HttpError> {
