@@ -1,5 +1,7 @@
 //! A request of the query path: whose it is, its form, and the shapes of answers.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -19,7 +21,7 @@ const FORM_BYTES: usize = 10 << 20;
 /// A request of the query path, its form read.
 pub(super) struct Asked {
     pub(super) readers: Readers,
-    pub(super) limits: QueryLimits,
+    pub(super) limits: Arc<QueryLimits>,
     pub(super) headers: HeaderMap,
     pub(super) params: Params,
     pub(super) now: Nanos,
@@ -47,10 +49,10 @@ fn readers(app: &App, headers: &HeaderMap) -> Result<Readers, HttpError> {
 }
 
 /// Of each limit the smallest of the tenants'.
-fn limits_of(app: &App, readers: &Readers) -> QueryLimits {
+fn limits_of(app: &App, readers: &Readers) -> Arc<QueryLimits> {
     let mut all = readers.ids().iter().map(|id| app.limits.query(id));
     let first = all.next().unwrap_or_default();
-    all.fold(first, QueryLimits::and)
+    all.fold(first, |strictest, limits| Arc::new((*strictest).clone().and((*limits).clone())))
 }
 
 /// The body of a POST that is a form.
