@@ -9,7 +9,7 @@ use loptr_chunk::{Encoding, SchemaVersion};
 use loptr_config::{Config, IndexKind, Limits};
 use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule, SyncPolicy};
 use loptr_model::{Millis, Nanos};
-use loptr_query::{QueryLimits, QuerySettings, TailSettings};
+use loptr_query::{FrontendEncoding, QueryLimits, QuerySettings, TailSettings};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
@@ -104,6 +104,8 @@ pub const HONOURED: &[&str] = &[
     "limits_config.max_concurrent_tail_requests",
     "limits_config.query_timeout",
     "limits_config.split_queries_by_interval",
+    "limits_config.shard_aggregations",
+    "frontend.encoding",
     "limits_config.per_tenant_override_config",
     "limits_config.per_tenant_override_period",
     "runtime_config",
@@ -262,6 +264,10 @@ impl Settings {
                 query_bytes: memory_bytes / 4,
                 process_bytes: memory_bytes / 2,
                 align_to_step: !limits.split_queries_by_interval.is_zero(),
+                frontend: match config.str("frontend.encoding") {
+                    "protobuf" => FrontendEncoding::Protobuf,
+                    _ => FrontendEncoding::Json,
+                },
                 ..QuerySettings::default()
             },
             tails: TailSettings {
@@ -458,6 +464,7 @@ pub(crate) fn query_limits(limits: &Limits) -> Result<QueryLimits, LimitsError> 
         max_matchers: limits.max_streams_matchers_per_query,
         timeout: limits.query_timeout,
         split: limits.split_queries_by_interval,
+        approx_topk: limits.shard_aggregations.iter().any(|name| name == "approx_topk"),
         volume_enabled: limits.volume_enabled,
         volume_max_series: limits.volume_max_series,
         max_tails: limits.max_concurrent_tail_requests,
