@@ -46,6 +46,26 @@ pub struct ReceivedLabels {
     pub format: String,
 }
 
+/// Whose lines were received.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LineLabels {
+    /// Tenant id.
+    pub tenant: String,
+    /// Whether a stream is one of the store's own.
+    pub is_internal_stream: String,
+    /// Ingestion policy; empty.
+    pub policy: String,
+    /// Push format.
+    pub format: String,
+}
+
+impl From<ReceivedLabels> for LineLabels {
+    fn from(labels: ReceivedLabels) -> Self {
+        let ReceivedLabels { tenant, is_internal_stream, policy, format, .. } = labels;
+        Self { tenant, is_internal_stream, policy, format }
+    }
+}
+
 /// Why a chunk was flushed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ReasonLabel {
@@ -58,7 +78,7 @@ pub struct ReasonLabel {
 #[allow(missing_docs, reason = "each is named as its metric, whose help text says what it counts")]
 pub struct IngestMetrics {
     pub bytes_received: Family<ReceivedLabels, Counter>,
-    pub lines_received: Family<ReceivedLabels, Counter>,
+    pub lines_received: Family<LineLabels, Counter>,
     pub metadata_bytes_received: Family<ReceivedLabels, Counter>,
     pub discarded_samples: Family<DiscardLabels, Counter>,
     pub discarded_bytes: Family<DiscardLabels, Counter>,
@@ -188,7 +208,9 @@ impl IngestMetrics {
             policy: String::new(),
             format: format.to_owned(),
         };
-        self.discarded_samples.get_or_create(&labels).inc_by(samples);
+        if samples > 0 {
+            self.discarded_samples.get_or_create(&labels).inc_by(samples);
+        }
         self.discarded_bytes.get_or_create(&labels).inc_by(bytes);
     }
 }

@@ -13,7 +13,7 @@ use loptr_model::{Entry, Labels, Nanos, TenantId};
 use loptr_ports::Priority;
 use loptr_wal::PushWriter;
 use loptr_wire::enrich::{self, DETECTED_LEVEL, Detected, LevelDetector, SERVICE_NAME};
-use loptr_wire::labels::{LabelsError, parse_labels};
+use loptr_wire::labels::{LabelsError, parse_label_pairs, parse_labels, render};
 use loptr_wire::push::{DecodedPush, PushFormat, PushStream};
 use parking_lot::RwLock;
 
@@ -23,6 +23,9 @@ use crate::metrics::ReceivedLabels;
 use crate::settings::Limits;
 use crate::stream::{Moment, Refusal, StreamLimits, entry_bytes};
 use crate::tenant::Tenant;
+
+/// What streams themselves refuse is counted without a format: upstream's ingesters do not know it.
+const NO_FORMAT: &str = "";
 
 /// Label texts remembered per set of limits.
 const CACHED_LABELS: usize = 100_000;
@@ -87,7 +90,9 @@ impl PushLimits {
             return Ok(known.clone());
         }
         let sent = parse_labels(text).map_err(|error| match error {
-            LabelsError::Duplicate { .. } => StreamError::Refused("duplicate_label_names", error.to_string()),
+            LabelsError::Duplicate { name, .. } => {
+                StreamError::Refused("duplicate_label_names", self.duplicate_message(text, &name))
+            }
             error => StreamError::Unreadable(format!("couldn't parse labels: {error}")),
         })?;
         let service = enrich::discover_service(&sent, &self.limits.discover_service_name);
@@ -104,6 +109,19 @@ impl PushLimits {
         }
         all.insert(text.into(), known.clone());
         Ok(known)
+    }
+
+    /// A stream whose labels hold `name` twice, shown with the service name it would have got.
+    fn duplicate_message(&self, text: &str, name: &str) -> String {
+        let mut pairs = parse_label_pairs(text).unwrap_or_default();
+        let value_of = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+        if !self.limits.discover_service_name.is_empty() && value_of(SERVICE_NAME).is_none() {
+            let found = self.limits.discover_service_name.iter().find_map(|name| value_of(name));
+            let service = found.unwrap_or(Cow::Borrowed(enrich::UNKNOWN_SERVICE));
+            let at = pairs.partition_point(|(name, _)| &**name < SERVICE_NAME);
+            pairs.insert(at, (Cow::Borrowed(SERVICE_NAME), service));
+        }
+        format!("stream '{}' has duplicate label name: '{name}'", render(&pairs))
     }
 
     fn check_labels(&self, labels: &Labels) -> Result<(), StreamError> {
@@ -212,28 +230,37 @@ impl Ingester {
             return Err(PushFailure::new(PushFailureKind::NoStreams, message));
         }
         let format = match push.format() {
-            PushFormat::Proto => "protobuf",
-            PushFormat::JsonV1 | PushFormat::JsonLegacy => "json",
+            PushFormat::Otlp => "otlp",
+            PushFormat::Proto | PushFormat::JsonV1 | PushFormat::JsonLegacy => "loki",
         };
-        let mut refused = Messages::default();
-        let mut pairs: Vec<Pair<'_>> = Vec::new();
-        let mut checked: Vec<Checked<'_>> = Vec::new();
+        let mut known = Vec::with_capacity(push.stream_count());
         for stream in push.streams() {
-            let known = match limits.known(stream.labels()) {
-                Ok(known) => known,
+            known.push(match limits.known(stream.labels()) {
                 Err(StreamError::Unreadable(message)) => {
                     return Err(PushFailure::new(PushFailureKind::Invalid, message));
                 }
-                Err(StreamError::Refused(reason, message)) => {
-                    let bytes: usize = stream.entries().map(|entry| entry.line.len()).sum();
-                    self.metrics.discard(tenant, reason, format, stream.len() as u64, bytes as u64);
+                Err(StreamError::Refused(reason, message)) => Err((reason, message)),
+                Ok(known) => Ok(known),
+            });
+        }
+        let received = self.count_received(tenant, format, push);
+        let mut refused = Messages::default();
+        let mut pairs: Vec<Pair<'_>> = Vec::new();
+        let mut checked: Vec<Checked<'_>> = Vec::new();
+        for (stream, known) in push.streams().zip(known).filter(|(stream, _)| !stream.is_empty()) {
+            let known = match known {
+                Ok(known) => known,
+                Err((reason, message)) => {
+                    let bytes: usize = stream.entries().map(|entry| entry.line.len() + entry.metadata.byte_len()).sum();
+                    // Upstream counts a stream of bad labels twice.
+                    for reason in [reason, "invalid_labels"] {
+                        self.metrics.discard(tenant, reason, format, stream.len() as u64, bytes as u64);
+                    }
                     refused.add(message);
                     continue;
                 }
             };
-            if !stream.is_empty() {
-                checked.push(self.check(tenant, limits, known, &stream, format, &mut pairs, &mut refused)?);
-            }
+            checked.push(self.check(tenant, limits, known, &stream, format, &mut pairs, &mut refused)?);
         }
         let refs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (&**name, &**value)).collect();
         let streams: Vec<(Arc<KnownStream>, Vec<Entry<'_>>)> = checked
@@ -247,10 +274,9 @@ impl Ingester {
                 (stream.known.clone(), entries.collect())
             })
             .collect();
-        self.count_received(tenant, format, &streams);
-        self.allow(tenant, limits, format, &streams)?;
+        self.allow(tenant, limits, format, &streams, received)?;
         let failure = refused.join().map(|message| PushFailure::new(PushFailureKind::Invalid, message));
-        Ok(self.append(tenant, limits, format, &streams, failure))
+        Ok(self.append(tenant, limits, &streams, failure))
     }
 
     #[allow(clippy::too_many_arguments, reason = "the pieces of one push")]
@@ -334,39 +360,46 @@ impl Ingester {
         Ok(Checked { known, entries })
     }
 
-    fn count_received(&self, tenant: &TenantId, format: &str, streams: &[(Arc<KnownStream>, Vec<Entry<'_>>)]) {
-        for internal in [false, true] {
-            let of_kind = streams.iter().filter(|(known, _)| known.is_internal == internal);
-            let (mut bytes, mut lines, mut metadata) = (0, 0, 0);
-            for entry in of_kind.flat_map(|(_, entries)| entries) {
-                let all = entry_bytes(entry);
-                bytes += all as u64;
-                metadata += (all - entry.line.len()) as u64;
-                lines += 1;
-            }
-            if lines == 0 {
-                continue;
-            }
-            let labels = ReceivedLabels {
-                tenant: tenant.to_string(),
-                retention_hours: String::new(),
-                is_internal_stream: internal.to_string(),
-                policy: String::new(),
-                format: format.to_owned(),
-            };
-            self.metrics.bytes_received.get_or_create(&labels).inc_by(bytes);
-            self.metrics.lines_received.get_or_create(&labels).inc_by(lines);
-            self.metrics.metadata_bytes_received.get_or_create(&labels).inc_by(metadata);
+    /// Counts what was sent, before anything is refused. Answers lines and bytes.
+    fn count_received(&self, tenant: &TenantId, format: &str, push: &DecodedPush) -> (u64, u64) {
+        let lines = push.entry_count() as u64;
+        if lines == 0 {
+            return (0, 0);
+        }
+        let line_bytes: usize = push.streams().flat_map(|stream| stream.entries()).map(|entry| entry.line.len()).sum();
+        let is_internal = push.streams().any(|stream| {
+            let labels = stream.labels();
+            labels.contains(enrich::AGGREGATED_METRIC) || labels.contains(enrich::PATTERN)
+        });
+        let labels = ReceivedLabels {
+            tenant: tenant.to_string(),
+            retention_hours: String::new(),
+            is_internal_stream: is_internal.to_string(),
+            policy: String::new(),
+            format: format.to_owned(),
+        };
+        let metadata = push.metadata_bytes();
+        self.metrics.bytes_received.get_or_create(&labels).inc_by(line_bytes as u64 + metadata);
+        self.metrics.metadata_bytes_received.get_or_create(&labels).inc_by(metadata);
+        self.metrics.lines_received.get_or_create(&labels.into()).inc_by(lines);
+        (lines, line_bytes as u64 + metadata)
+    }
+
+    /// Counts a body refused for its size.
+    pub fn body_too_large(&self, tenant: &TenantId, format: &str, bytes: u64) {
+        if bytes > 0 {
+            self.metrics.discard(tenant, "request_body_too_large", format, 0, bytes);
         }
     }
 
-    /// The whole request against the tenant's rate.
+    /// The whole request against the tenant's rate. Over it, all that was received counts as discarded.
     fn allow(
         &self,
         id: &TenantId,
         limits: &PushLimits,
         format: &str,
         streams: &[(Arc<KnownStream>, Vec<Entry<'_>>)],
+        received: (u64, u64),
     ) -> Result<(), PushFailure> {
         let rules = &limits.limits;
         let lines: usize = streams.iter().map(|(_, entries)| entries.len()).sum();
@@ -376,7 +409,7 @@ impl Ingester {
         if lines == 0 || tenant.allow(bytes as f64, rules.ingestion_rate_bytes, rules.ingestion_burst_bytes, now) {
             return Ok(());
         }
-        self.metrics.discard(id, "rate_limited", format, lines as u64, bytes as u64);
+        self.metrics.discard(id, "rate_limited", format, received.0, received.1);
         let message = format!(
             "ingestion rate limit exceeded for user {id} (limit: {} bytes/sec) while attempting to ingest '{lines}' lines totaling '{bytes}' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased",
             rules.ingestion_rate_bytes as u64,
@@ -388,7 +421,6 @@ impl Ingester {
         &self,
         id: &TenantId,
         limits: &PushLimits,
-        format: &str,
         streams: &[(Arc<KnownStream>, Vec<Entry<'_>>)],
         failure: Option<PushFailure>,
     ) -> Accepted {
@@ -398,7 +430,7 @@ impl Ingester {
         let mut writer = PushWriter::new(id);
         let mut refused = Refused::default();
         for (known, entries) in streams.iter().filter(|(_, entries)| !entries.is_empty()) {
-            self.append_stream(&tenant, limits, format, known, entries, moment, &mut writer, &mut refused);
+            self.append_stream(&tenant, limits, known, entries, moment, &mut writer, &mut refused);
         }
         let mut record = Vec::new();
         if !writer.is_empty() && self.log.is_some() {
@@ -412,7 +444,6 @@ impl Ingester {
         &self,
         tenant: &Arc<Tenant>,
         limits: &PushLimits,
-        format: &str,
         known: &KnownStream,
         entries: &[Entry<'_>],
         moment: Moment,
@@ -431,7 +462,7 @@ impl Ingester {
             let found = tenant.stream(&known.labels, None, rules.max_streams, || self.chunk_options(first));
             let Ok((stream, created)) = found else {
                 let bytes: usize = entries.iter().map(entry_bytes).sum();
-                self.metrics.discard(&tenant.id, "stream_limit", format, entries.len() as u64, bytes as u64);
+                self.metrics.discard(&tenant.id, "stream_limit", NO_FORMAT, entries.len() as u64, bytes as u64);
                 refused.limited.push(format!("maximum active stream limit exceeded when trying to create stream {}, reduce the number of active streams (reduce labels or reduce label values), or contact your Loki administrator to see if the limit can be increased, user: '{}'", known.labels, tenant.id));
                 return;
             };
@@ -455,7 +486,7 @@ impl Ingester {
                 writer.stream(&known.labels, fingerprint, first_seq, &stored);
             }
         }
-        self.tell(&tenant.id, rules, format, known, entries, refusals, refused);
+        self.tell(&tenant.id, rules, known, entries, refusals, refused);
     }
 
     #[allow(clippy::too_many_arguments, reason = "the pieces of one push")]
@@ -463,7 +494,6 @@ impl Ingester {
         &self,
         tenant: &TenantId,
         rules: &Limits,
-        format: &str,
         known: &KnownStream,
         entries: &[Entry<'_>],
         mut refusals: Vec<(usize, Refusal)>,
@@ -501,7 +531,7 @@ impl Ingester {
                 }
                 Refusal::Damaged(error) => ("invalid_entry", error.clone()),
             };
-            self.metrics.discard(tenant, reason, format, 1, entry_bytes(entry) as u64);
+            self.metrics.discard(tenant, reason, NO_FORMAT, 1, entry_bytes(entry) as u64);
             if shown == 0 || position < shown {
                 let at = go_time(entry.ts);
                 text.push_str(&format!("entry with timestamp {at} ignored, reason: '{words}',\n"));

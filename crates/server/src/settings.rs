@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use loptr_chunk::{Encoding, SchemaVersion};
-use loptr_config::{Config, IndexKind, Limits};
+use loptr_config::{AttributeAction, AttributeRule, Config, IndexKind, Limits, OtlpConfig};
 use loptr_ingest::{IngestSettings, LogSettings};
 use loptr_model::Millis;
 use loptr_query::{QueryLimits, QuerySettings};
+use loptr_regex::GoRegex;
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
+use loptr_wire::push::otlp::{NamePattern, OtlpAction, OtlpNames, OtlpRule, OtlpRules};
 
 use crate::serve::ServeSettings;
 
@@ -75,6 +77,8 @@ pub const HONOURED: &[&str] = &[
     "limits_config.unordered_writes",
     "limits_config.per_stream_rate_limit",
     "limits_config.per_stream_rate_limit_burst",
+    "limits_config.otlp_config",
+    "distributor.otlp_config.default_resource_attributes_as_index_labels",
     "limits_config.allow_structured_metadata",
     "limits_config.max_structured_metadata_size",
     "limits_config.max_structured_metadata_entries_count",
@@ -151,6 +155,7 @@ impl Settings {
     pub fn from_config(config: &Config, memory_bytes: u64) -> Result<Self, SettingsError> {
         one_replica(config)?;
         let limits = config.limits();
+        check_otlp(&limits.otlp_config)?;
         let encoding_name = config.str("ingester.chunk_encoding");
         // Upstream's default is gzip; unset means snappy here.
         let encoding_name =
@@ -303,6 +308,7 @@ fn write_limits(limits: &Limits) -> loptr_ingest::Limits {
         max_metadata_bytes: usize::try_from(limits.max_structured_metadata_size).unwrap_or(usize::MAX),
         max_metadata_pairs: limits.max_structured_metadata_entries_count,
         discover_service_name: limits.discover_service_name.clone(),
+        otlp: otlp_rules(&limits.otlp_config),
         discover_levels: limits.discover_log_levels,
         level_fields: limits.log_level_fields.clone(),
         level_json_depth: limits.log_level_from_json_max_depth,
@@ -311,6 +317,43 @@ fn write_limits(limits: &Limits) -> loptr_ingest::Limits {
         stream_burst_bytes: limits.per_stream_rate_limit_burst as f64,
         unordered_writes: limits.unordered_writes,
     }
+}
+
+fn otlp_rules(config: &OtlpConfig) -> OtlpRules {
+    let rules = |rules: &[AttributeRule]| rules.iter().map(otlp_rule).collect();
+    OtlpRules {
+        resource: rules(&config.resource_attributes),
+        scope: rules(&config.scope_attributes),
+        record: rules(&config.log_attributes),
+        severity_text_as_label: config.severity_text_as_label,
+    }
+}
+
+/// Refuses rules whose pattern does not compile, as upstream does while it reads them.
+fn check_otlp(config: &OtlpConfig) -> Result<(), SettingsError> {
+    let rules = [&config.resource_attributes, &config.scope_attributes, &config.log_attributes];
+    for rule in rules.into_iter().flatten().filter(|rule| rule.attributes.is_empty()) {
+        GoRegex::selector(&rule.regex)
+            .map_err(|error| SettingsError::Value { path: "limits_config.otlp_config", reason: error.to_string() })?;
+    }
+    Ok(())
+}
+
+fn otlp_rule(rule: &AttributeRule) -> OtlpRule {
+    let action = match rule.action {
+        AttributeAction::IndexLabel => OtlpAction::Label,
+        AttributeAction::StructuredMetadata => OtlpAction::Metadata,
+        AttributeAction::Drop => OtlpAction::Drop,
+    };
+    let names = if rule.attributes.is_empty() {
+        // `check_otlp` has refused what does not compile.
+        let regex = GoRegex::selector(&rule.regex).ok();
+        let matches = move |name: &[u8]| regex.as_ref().is_some_and(|regex| regex.is_match(name));
+        OtlpNames::Matching(NamePattern::new(&rule.regex, matches))
+    } else {
+        OtlpNames::Listed(rule.attributes.clone())
+    };
+    OtlpRule { action, names }
 }
 
 fn query_limits(limits: &Limits) -> QueryLimits {

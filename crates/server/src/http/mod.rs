@@ -80,6 +80,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/loki/api/v1/status/buildinfo", get(admin::build_info))
         .route("/loki/api/v1/push", post(push::push))
         .route("/api/prom/push", post(push::push))
+        .route("/otlp/v1/logs", post(push::otlp))
         .route("/loki/api/v1/query_range", query())
         .route("/loki/api/v1/query", get(query::instant).post(query::instant))
         .route("/loki/api/v1/label", get(query::labels).post(query::labels))
