@@ -12,6 +12,7 @@
 //! - [`Object`] and [`Chunk`] take the bytes apart again: formats 1 to 4, every codec. Blocks and symbols are
 //!   decompressed only when asked for, into a buffer that is used again; entries borrow from it.
 //! - [`Block::search`] finds lines without walking all entries, [`Symbols`] tells whether a value occurs at all.
+//! - [`Checkpointed`] is a chunk of upstream's checkpoints, whose blocks are taken on as bytes.
 //! - [`external_key`] and its neighbours name objects.
 //!
 //! Entry times are nanoseconds, bounds in keys milliseconds, sizes bytes; bounds of blocks and chunks include both
@@ -73,7 +74,8 @@ pub use key::{
     external_key, filesystem_name, parse_delimited_key, parse_external_key, parse_filesystem_name, with_delimiter,
 };
 pub use mem::{
-    ChunkOptions, CompressedBlock, DEFAULT_BLOCK_BYTES, DEFAULT_TARGET_BYTES, MemChunk, PendingBlock, Sealed,
+    Checkpointed, ChunkOptions, CompressedBlock, DEFAULT_BLOCK_BYTES, DEFAULT_TARGET_BYTES, MemChunk, PendingBlock,
+    Sealed,
 };
 pub use reader::{BlockMeta, Chunk, DEFAULT_DECODE_LIMIT};
 pub use schema::SchemaVersion;

@@ -200,7 +200,7 @@ fn decoded_bytes(meta: &BlockMeta) -> usize {
     usize::try_from(meta.uncompressed).unwrap_or(usize::MAX).saturating_add(entries.saturating_mul(16))
 }
 
-fn parse_header(bytes: &[u8]) -> Result<(Format, Encoding, usize), ChunkError> {
+pub(crate) fn parse_header(bytes: &[u8]) -> Result<(Format, Encoding, usize), ChunkError> {
     let truncated = ChunkError::Truncated { what: "header", at: 0 };
     let Some((&[m0, m1, m2, m3, version], rest)) = bytes.split_first_chunk::<5>() else { return Err(truncated) };
     let found = u32::from_be_bytes([m0, m1, m2, m3]);
@@ -213,6 +213,16 @@ fn parse_header(bytes: &[u8]) -> Result<(Format, Encoding, usize), ChunkError> {
     }
     let &codec = rest.first().ok_or(truncated)?;
     Ok((format, Encoding::from_id(codec)?, 6))
+}
+
+/// Places of metas and symbols as (start, length), checksums not included.
+#[allow(clippy::type_complexity, reason = "two places")]
+pub(crate) fn sections(
+    bytes: &[u8],
+    format: Format,
+    header: usize,
+) -> Result<((usize, usize), Option<(usize, usize)>), ChunkError> {
+    Sections::find(bytes, format, header).map(|found| (found.metas, found.symbols))
 }
 
 /// Places of the sections as (start, length), checksums not included. All lie inside the chunk, checksums too.
@@ -250,7 +260,11 @@ impl Sections {
 }
 
 /// The bytes of a section or block, once its checksum is right.
-fn checked<'a>(bytes: &'a [u8], what: &'static str, (at, len): (usize, usize)) -> Result<&'a [u8], ChunkError> {
+pub(crate) fn checked<'a>(
+    bytes: &'a [u8],
+    what: &'static str,
+    (at, len): (usize, usize),
+) -> Result<&'a [u8], ChunkError> {
     let truncated = ChunkError::Truncated { what, at: at as u64 };
     let parts = bytes.get(at..).and_then(|tail| tail.split_at_checked(len));
     let Some((body, Some(sum))) = parts.map(|(body, rest)| (body, rest.first_chunk::<4>())) else {
@@ -264,7 +278,12 @@ fn checked<'a>(bytes: &'a [u8], what: &'static str, (at, len): (usize, usize)) -
 }
 
 /// Reads the metas. A block that would end past the chunk is put where it is to be expected, behind the one before.
-fn parse_metas(bytes: &[u8], section: (usize, usize), format: Format, data: u64) -> Result<Vec<BlockMeta>, ChunkError> {
+pub(crate) fn parse_metas(
+    bytes: &[u8],
+    section: (usize, usize),
+    format: Format,
+    data: u64,
+) -> Result<Vec<BlockMeta>, ChunkError> {
     let metas = checked(bytes, "metas", section)?;
     let fault = |next: usize| ChunkError::Truncated { what: "metas", at: (section.0 + next) as u64 };
     let (count, mut next) = varint::read(metas, 0).ok_or_else(|| fault(0))?;

@@ -90,6 +90,8 @@ pub const HONOURED: &[&str] = &[
     "limits_config.max_streams_matchers_per_query",
     "limits_config.query_timeout",
     "limits_config.split_queries_by_interval",
+    "limits_config.volume_enabled",
+    "limits_config.volume_max_series",
 ];
 
 /// Why a configuration that parses cannot be run.
@@ -366,6 +368,8 @@ fn query_limits(limits: &Limits) -> QueryLimits {
         max_matchers: limits.max_streams_matchers_per_query,
         timeout: limits.query_timeout,
         split: limits.split_queries_by_interval,
+        volume_enabled: limits.volume_enabled,
+        volume_max_series: limits.volume_max_series,
     }
 }
 

@@ -12,8 +12,10 @@
 //! Rules are upstream's (head kinds "unordered") but for what loses data there; see `docs/formats/chunk.md`.
 
 mod head;
+mod image;
 mod intern;
 mod layout;
+mod restore;
 mod sort;
 
 use bytes::Bytes;
@@ -27,6 +29,7 @@ use crate::reader::{BlockMeta, Chunk};
 
 use head::{Head, RawBlock};
 use intern::Interner;
+pub use restore::Checkpointed;
 
 /// Upstream's default `chunk_block_size`, in bytes.
 pub const DEFAULT_BLOCK_BYTES: usize = 262_144;

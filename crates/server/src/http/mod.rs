@@ -1,7 +1,13 @@
 //! Routes and what they need.
 
 pub(crate) mod admin;
+mod asked;
+mod detected;
+mod drilldown;
 pub(crate) mod error;
+mod index;
+mod labels;
+mod legacy;
 pub(crate) mod push;
 pub(crate) mod query;
 pub(crate) mod tenant;
@@ -71,7 +77,6 @@ impl App {
 
 /// All routes of target `all`.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let query = || get(query::query_range).post(query::query_range);
     let routes = Router::new()
         .route("/ready", get(admin::ready))
         .route("/services", get(admin::services))
@@ -80,15 +85,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/loki/api/v1/status/buildinfo", get(admin::build_info))
         .route("/loki/api/v1/push", post(push::push))
         .route("/api/prom/push", post(push::push))
-        .route("/otlp/v1/logs", post(push::otlp))
-        .route("/loki/api/v1/query_range", query())
-        .route("/loki/api/v1/query", get(query::instant).post(query::instant))
-        .route("/loki/api/v1/label", get(query::labels).post(query::labels))
-        .route("/loki/api/v1/labels", get(query::labels).post(query::labels))
-        .route("/loki/api/v1/label/{name}/values", get(query::label_values).post(query::label_values))
-        .route("/loki/api/v1/series", get(query::series).post(query::series))
-        .route("/loki/api/v1/index/stats", get(query::index_stats).post(query::index_stats))
-        .route("/loki/api/v1/format_query", get(query::format_query).post(query::format_query));
+        .route("/otlp/v1/logs", post(push::otlp));
+    let routes = query_routes(routes);
     let routes = if app.settings.instrumentation { routes.route("/metrics", any(admin::metrics)) } else { routes };
     let routes = routes
         .method_not_allowed_fallback(|| async { StatusCode::METHOD_NOT_ALLOWED })
@@ -99,6 +97,31 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         prefix => Router::new().nest(prefix, routes).fallback(admin::not_found),
     };
     routes.with_state(app)
+}
+
+/// The read path. Each route takes its parameters from the URL, from a form, or from both.
+fn query_routes(routes: Router<Arc<App>>) -> Router<Arc<App>> {
+    routes
+        .route("/loki/api/v1/query_range", get(query::query_range).post(query::query_range))
+        .route("/loki/api/v1/query", get(query::instant).post(query::instant))
+        .route("/loki/api/v1/label", get(labels::names).post(labels::names))
+        .route("/loki/api/v1/labels", get(labels::names).post(labels::names))
+        .route("/loki/api/v1/label/{name}/values", get(labels::values).post(labels::values))
+        .route("/loki/api/v1/series", get(labels::series).post(labels::series))
+        .route("/loki/api/v1/index/stats", get(index::stats).post(index::stats))
+        .route("/loki/api/v1/index/shards", get(index::shards).post(index::shards))
+        .route("/loki/api/v1/index/volume", get(index::volume).post(index::volume))
+        .route("/loki/api/v1/index/volume_range", get(index::volume_range).post(index::volume_range))
+        .route("/loki/api/v1/patterns", get(detected::patterns).post(detected::patterns))
+        .route("/loki/api/v1/detected_labels", get(detected::labels).post(detected::labels))
+        .route("/loki/api/v1/detected_fields", get(detected::fields).post(detected::fields))
+        .route("/loki/api/v1/detected_field/{name}/values", get(detected::field_values).post(detected::field_values))
+        .route("/loki/api/v1/format_query", get(query::format_query).post(query::format_query))
+        .route("/loki/api/v1/drilldown-limits", get(drilldown::limits))
+        .route("/api/prom/query", get(legacy::query).post(legacy::query))
+        .route("/api/prom/label", get(labels::legacy_names).post(labels::legacy_names))
+        .route("/api/prom/label/{name}/values", get(labels::legacy_values).post(labels::legacy_values))
+        .route("/api/prom/series", get(labels::series).post(labels::series))
 }
 
 /// Times each request and survives a panic of its handler.
