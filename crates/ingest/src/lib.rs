@@ -14,13 +14,16 @@
 
 mod flush;
 mod in_flight;
+mod known;
 mod log;
 mod metrics;
 mod pending;
 mod push;
 mod rate;
 mod replay;
+mod rules;
 mod settings;
+mod shard;
 mod stream;
 mod tenant;
 
@@ -39,11 +42,14 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use known::PushLimits;
 pub use log::{Log, LogError, LogSettings};
 pub use metrics::IngestMetrics;
-pub use push::{PushFailure, PushFailureKind, PushLimits};
+pub use push::{LOKI, OTLP, PushFailure, PushFailureKind};
 pub use replay::ReplayError;
+pub use rules::{IngestRules, StreamRule};
 pub use settings::{IngestSettings, Limits};
+pub use shard::ShardStreams;
 pub use stream::{CloseReason, Stream};
 pub use tenant::Tenant;
 
@@ -51,6 +57,7 @@ use in_flight::PushesInFlight;
 use pending::Pending;
 use replay::Recovered;
 use stream::Moment;
+use tenant::NewStream;
 
 /// What went wrong inside the write path.
 #[derive(Debug, thiserror::Error)]
@@ -205,7 +212,7 @@ impl Ingester {
                 let tenant = self.tenant(tenant);
                 let options = || self.chunk_options(entry.ts);
                 let appended = tenant
-                    .stream(labels, Some(fingerprint), 0, options)
+                    .stream(labels, Some(fingerprint), NewStream::unlimited(), options)
                     .map(|(stream, _)| stream.replay(entry, seq, &self.settings, Moment { now, segment }));
                 failed += u64::from(!matches!(appended, Ok(Ok(()))));
             })?;

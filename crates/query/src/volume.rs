@@ -2,6 +2,7 @@
 //! index and memory are asked; a chunk that crosses an edge counts by the part of its time inside.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use loptr_index::ChunkStats;
 use loptr_model::{Labels, MatchOp, Matcher, Millis, Nanos, TenantId, TimeRange};
@@ -110,7 +111,7 @@ impl QueryEngine {
     /// Answers a volume request, summed over `tenants`. Largest first, by their first step.
     pub async fn volume(
         &self,
-        tenants: &[(TenantId, QueryLimits)],
+        tenants: &[(TenantId, Arc<QueryLimits>)],
         request: VolumeRequest,
     ) -> Result<Vec<Volume>, QueryError> {
         let mut matchers = request.matchers.clone();

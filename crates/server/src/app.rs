@@ -16,8 +16,10 @@ use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{App, TenantLimits, router};
+use crate::http::{App, router};
+use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
+use crate::runtime::{RuntimeConfig, RuntimeError};
 use crate::serve::serve;
 use crate::settings::Settings;
 
@@ -32,6 +34,9 @@ pub enum StartError {
         /// The disk's words.
         source: std::io::Error,
     },
+    /// The runtime configuration cannot be read.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// A task did not end well.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -53,6 +58,7 @@ pub struct Process {
     app: Arc<App>,
     stop: CancellationToken,
     server: TaskHandle,
+    reloading: Option<TaskHandle>,
     address: SocketAddr,
 }
 
@@ -125,6 +131,11 @@ impl Process {
         config: Option<Config>,
         host: &str,
     ) -> Result<Self, StartError> {
+        let limits = Arc::new(TenantLimits::new(&settings));
+        let runtime = Arc::new(RuntimeConfig::new(config.as_ref()));
+        if let (Some(config), true) = (&config, runtime.is_on()) {
+            runtime.load(&ports, config, &limits).await?;
+        }
         let (disk, spawner) = (ports.disk.clone(), ports.spawner.clone());
         let (chunks_dir, index_dir) = (settings.chunks_dir.clone(), settings.active_index_dir.clone());
         let (host, now) = (host.to_owned(), ports.clock.now());
@@ -158,7 +169,8 @@ impl Process {
         let metrics = Metrics::new(&ingester);
         let app = Arc::new(App {
             ports: ports.clone(),
-            limits: TenantLimits::new(&settings),
+            limits,
+            runtime,
             settings,
             config,
             ingester,
@@ -168,6 +180,13 @@ impl Process {
             stopping: AtomicBool::new(false),
         });
         let stop = CancellationToken::new();
+        let reloading = match &app.config {
+            Some(config) if app.runtime.is_on() => {
+                let (runtime, limits) = (app.runtime.clone(), app.limits.clone());
+                Some(runtime.keep_loading(&ports, config.clone(), limits, stop.clone()))
+            }
+            _ => None,
+        };
         let serving = serve(
             listener,
             router(app.clone()),
@@ -178,7 +197,7 @@ impl Process {
         );
         let server = ports.spawner.spawn("http server", Box::pin(serving));
         tracing::info!(%address, "Loptr started");
-        Ok(Self { app, stop, server, address })
+        Ok(Self { app, stop, server, reloading, address })
     }
 
     /// Where it listens.
@@ -195,6 +214,11 @@ impl Process {
         self.stop.cancel();
         if let Err(error) = self.server.await {
             tracing::error!(%error, "server task failed");
+        }
+        if let Some(reloading) = self.reloading
+            && let Err(error) = reloading.await
+        {
+            tracing::error!(%error, "runtime config task failed");
         }
         self.app.ingester.stop().await;
         tracing::info!("Loptr stopped");

@@ -8,11 +8,14 @@
 mod app;
 pub mod build;
 mod http;
+mod limits;
 pub mod logfmt;
 mod metrics;
 pub mod real;
+mod runtime;
 mod serve;
 pub mod settings;
 
 pub use app::{Process, StartError};
-pub use settings::{HONOURED, Settings, SettingsError};
+pub use runtime::RuntimeError;
+pub use settings::{HONOURED, LimitsError, Settings, SettingsError};

@@ -67,8 +67,23 @@ impl Metrics {
         }
         let mut text = classic(&open_metrics);
         gauges(&mut text, app);
+        runtime_config(&mut text, app);
         text
     }
+}
+
+/// Upstream's two figures of the runtime configuration.
+fn runtime_config(out: &mut String, app: &App) {
+    if !app.runtime.is_on() {
+        return;
+    }
+    let ok = u8::from(app.runtime.succeeded());
+    let hash = app.runtime.hash();
+    write!(
+        out,
+        "# HELP loki_runtime_config_hash Hash of the currently active runtime configuration, merged from all configured files.\n# TYPE loki_runtime_config_hash gauge\nloki_runtime_config_hash{{config=\"loki\",sha256=\"{hash}\"}} 1\n# HELP loki_runtime_config_last_reload_successful Whether the last runtime-config reload attempt was successful.\n# TYPE loki_runtime_config_last_reload_successful gauge\nloki_runtime_config_last_reload_successful{{config=\"loki\"}} {ok}\n",
+    )
+    .expect("writing to a String cannot fail");
 }
 
 /// Upstream's form of a route: `/loki/api/v1/push` → `loki_api_v1_push`.
@@ -82,6 +97,9 @@ fn route_label(route: &str) -> String {
     if label.is_empty() { "root".to_owned() } else { label }
 }
 
+/// Counters whose upstream names do not end in `_total`.
+const UNSUFFIXED: &[&str] = &["loki_stream_sharding_count"];
+
 /// OpenMetrics text → the classic format: counters are named in full in their headers, help ends without a dot, no end
 /// mark.
 fn classic(open_metrics: &str) -> String {
@@ -93,6 +111,12 @@ fn classic(open_metrics: &str) -> String {
     }
     let mut out = String::with_capacity(open_metrics.len());
     for line in open_metrics.lines() {
+        let unsuffixed =
+            UNSUFFIXED.iter().find_map(|name| Some((name, line.strip_prefix(name)?.strip_prefix("_total")?)));
+        if let Some((name, rest)) = unsuffixed {
+            writeln!(out, "{name}{rest}").expect("writing to a String cannot fail");
+            continue;
+        }
         if line == "# EOF" || line.starts_with("# UNIT ") {
             continue;
         }
@@ -100,7 +124,7 @@ fn classic(open_metrics: &str) -> String {
         let header = header.or_else(|| line.strip_prefix("# TYPE ").map(|rest| ("TYPE", rest)));
         match header.and_then(|(kind, rest)| Some((kind, rest.split_once(' ')?))) {
             Some((kind, (name, rest))) => {
-                let suffix = if counters.contains(name) { "_total" } else { "" };
+                let suffix = if counters.contains(name) && !UNSUFFIXED.contains(&name) { "_total" } else { "" };
                 let rest = if kind == "HELP" { rest.strip_suffix('.').unwrap_or(rest) } else { rest };
                 out.push_str(&format!("# {kind} {name}{suffix} {rest}\n"));
             }

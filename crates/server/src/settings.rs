@@ -1,18 +1,20 @@
 //! Upstream's configuration → the plain settings of each service. Every path read here is in [`HONOURED`], which decides
 //! what is warned of and what stops the start.
 
+mod otlp;
+
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use loptr_chunk::{Encoding, SchemaVersion};
-use loptr_config::{AttributeAction, AttributeRule, Config, IndexKind, Limits, OtlpConfig};
-use loptr_ingest::{IngestSettings, LogSettings};
-use loptr_model::Millis;
+use loptr_config::{Config, IndexKind, Limits};
+use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule};
+use loptr_model::{Millis, Nanos};
 use loptr_query::{QueryLimits, QuerySettings};
-use loptr_regex::GoRegex;
+use loptr_regex::LabelMatcher;
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
-use loptr_wire::push::otlp::{NamePattern, OtlpAction, OtlpNames, OtlpRule, OtlpRules};
 
 use crate::serve::ServeSettings;
 
@@ -75,6 +77,18 @@ pub const HONOURED: &[&str] = &[
     "limits_config.max_streams_per_user",
     "limits_config.max_global_streams_per_user",
     "limits_config.unordered_writes",
+    "limits_config.use_owned_stream_count",
+    "limits_config.simulated_push_latency",
+    "limits_config.discover_generic_fields",
+    "limits_config.shard_streams",
+    "limits_config.block_ingestion_until",
+    "limits_config.block_ingestion_policy_until",
+    "limits_config.block_ingestion_status_code",
+    "limits_config.enforced_labels",
+    "limits_config.policy_enforced_labels",
+    "limits_config.policy_stream_mapping",
+    "limits_config.policy_override_limits",
+    "distributor.default_policy_stream_mappings",
     "limits_config.per_stream_rate_limit",
     "limits_config.per_stream_rate_limit_burst",
     "limits_config.otlp_config",
@@ -90,6 +104,9 @@ pub const HONOURED: &[&str] = &[
     "limits_config.max_streams_matchers_per_query",
     "limits_config.query_timeout",
     "limits_config.split_queries_by_interval",
+    "limits_config.per_tenant_override_config",
+    "limits_config.per_tenant_override_period",
+    "runtime_config",
     "limits_config.volume_enabled",
     "limits_config.volume_max_series",
 ];
@@ -107,6 +124,9 @@ pub enum SettingsError {
         /// What is missing.
         reason: String,
     },
+    /// Limits of all tenants.
+    #[error("CONFIG ERROR: invalid limits_config config: {0}")]
+    Limits(#[from] LimitsError),
     /// A value has no meaning here.
     #[error("{path}: {reason}")]
     Value {
@@ -115,6 +135,29 @@ pub enum SettingsError {
         /// What is wrong.
         reason: String,
     },
+}
+
+/// Limits that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LimitsError {
+    /// Of the process.
+    #[error("{0}")]
+    Selector(String),
+    /// Of one tenant.
+    #[error("invalid override for tenant {tenant}: {reason}")]
+    Tenant {
+        /// Whose.
+        tenant: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl LimitsError {
+    /// The same, told of one tenant.
+    pub(crate) fn of_tenant(self, tenant: &str) -> Self {
+        Self::Tenant { tenant: tenant.to_owned(), reason: self.to_string() }
+    }
 }
 
 /// Everything the process is told.
@@ -157,7 +200,6 @@ impl Settings {
     pub fn from_config(config: &Config, memory_bytes: u64) -> Result<Self, SettingsError> {
         one_replica(config)?;
         let limits = config.limits();
-        check_otlp(&limits.otlp_config)?;
         let encoding_name = config.str("ingester.chunk_encoding");
         // Upstream's default is gzip; unset means snappy here.
         let encoding_name =
@@ -219,8 +261,8 @@ impl Settings {
             schema: schema(config)?,
             chunks_dir: PathBuf::from(config.str("storage_config.filesystem.directory")),
             active_index_dir: PathBuf::from(config.str("storage_config.tsdb_shipper.active_index_directory")),
-            query_limits: query_limits(&limits),
-            limits: write_limits(&limits),
+            query_limits: query_limits(&limits)?,
+            limits: write_limits(&limits)?,
             shutdown_delay: config.duration("shutdown_delay"),
             serve: ServeSettings {
                 connections: if conn_limit == 0 { 16_384 } else { conn_limit },
@@ -286,14 +328,10 @@ fn schema(config: &Config) -> Result<Schema, SettingsError> {
     })
 }
 
-fn write_limits(limits: &Limits) -> loptr_ingest::Limits {
+pub(crate) fn write_limits(limits: &Limits) -> Result<loptr_ingest::Limits, LimitsError> {
     const MIB: f64 = 1_048_576.0;
-    let streams = match (limits.max_streams_per_user, limits.max_global_streams_per_user) {
-        (0, global) => global,
-        (local, 0) => local,
-        (local, global) => local.min(global),
-    };
-    loptr_ingest::Limits {
+    let streams = smaller_limit(limits.max_streams_per_user, limits.max_global_streams_per_user);
+    Ok(loptr_ingest::Limits {
         ingestion_rate_bytes: limits.ingestion_rate_mb * MIB,
         ingestion_burst_bytes: limits.ingestion_burst_size_mb * MIB,
         max_label_names: limits.max_label_names_per_series,
@@ -310,7 +348,7 @@ fn write_limits(limits: &Limits) -> loptr_ingest::Limits {
         max_metadata_bytes: usize::try_from(limits.max_structured_metadata_size).unwrap_or(usize::MAX),
         max_metadata_pairs: limits.max_structured_metadata_entries_count,
         discover_service_name: limits.discover_service_name.clone(),
-        otlp: otlp_rules(&limits.otlp_config),
+        otlp: otlp::otlp_rules(&limits.otlp_config)?,
         discover_levels: limits.discover_log_levels,
         level_fields: limits.log_level_fields.clone(),
         level_json_depth: limits.log_level_from_json_max_depth,
@@ -318,48 +356,85 @@ fn write_limits(limits: &Limits) -> loptr_ingest::Limits {
         stream_rate_bytes: limits.per_stream_rate_limit as f64,
         stream_burst_bytes: limits.per_stream_rate_limit_burst as f64,
         unordered_writes: limits.unordered_writes,
+        rules: ingest_rules(limits)?,
+        generic_fields: limits.discover_generic_fields.clone(),
+        shard_streams: ShardStreams {
+            enabled: limits.shard_streams_enabled,
+            desired_rate_bytes: limits.shard_streams_desired_rate,
+            by_time: limits.shard_streams_time_sharding_enabled,
+            ignore_recent: limits.shard_streams_time_sharding_ignore_recent,
+            log: limits.shard_streams_logging_enabled,
+        },
+        simulated_latency: limits.simulated_push_latency,
+    })
+}
+
+/// Of two limits the smaller; 0 means none.
+fn smaller_limit(one: usize, other: usize) -> usize {
+    match (one, other) {
+        (0, limit) | (limit, 0) => limit,
+        (one, other) => one.min(other),
     }
 }
 
-fn otlp_rules(config: &OtlpConfig) -> OtlpRules {
-    let rules = |rules: &[AttributeRule]| rules.iter().map(otlp_rule).collect();
-    OtlpRules {
-        resource: rules(&config.resource_attributes),
-        scope: rules(&config.scope_attributes),
-        record: rules(&config.log_attributes),
-        severity_text_as_label: config.severity_text_as_label,
-    }
+/// A stream selector of the limits, compiled.
+fn selector(text: &str, what: &str) -> Result<Arc<[LabelMatcher]>, LimitsError> {
+    let invalid = |error: String| LimitsError::Selector(format!("invalid labels matchers{what}: {error}"));
+    let matchers = loptr_logql::parse_matchers(text).map_err(|error| invalid(error.to_string()))?;
+    let compiled: Result<Vec<LabelMatcher>, _> = matchers.iter().map(LabelMatcher::compile).collect();
+    compiled.map(Arc::from).map_err(|error| invalid(error.to_string()))
 }
 
-/// Refuses rules whose pattern does not compile, as upstream does while it reads them.
-fn check_otlp(config: &OtlpConfig) -> Result<(), SettingsError> {
-    let rules = [&config.resource_attributes, &config.scope_attributes, &config.log_attributes];
-    for rule in rules.into_iter().flatten().filter(|rule| rule.attributes.is_empty()) {
-        GoRegex::selector(&rule.regex)
-            .map_err(|error| SettingsError::Value { path: "limits_config.otlp_config", reason: error.to_string() })?;
+fn ingest_rules(limits: &Limits) -> Result<IngestRules, LimitsError> {
+    let mut retention_hours = Vec::with_capacity(limits.retention_stream.len());
+    for rule in &limits.retention_stream {
+        let (priority, value) = (rule.priority, rule.period.as_secs() / 3600);
+        retention_hours.push(StreamRule { priority, matchers: selector(&rule.selector, "")?, value });
     }
-    Ok(())
-}
-
-fn otlp_rule(rule: &AttributeRule) -> OtlpRule {
-    let action = match rule.action {
-        AttributeAction::IndexLabel => OtlpAction::Label,
-        AttributeAction::StructuredMetadata => OtlpAction::Metadata,
-        AttributeAction::Drop => OtlpAction::Drop,
+    let mut policies = Vec::new();
+    for (policy, streams) in &limits.policy_stream_mapping {
+        for stream in streams {
+            let matchers = selector(&stream.selector, " for policy stream mapping")?;
+            policies.push(StreamRule { priority: stream.priority, matchers, value: policy.clone() });
+        }
+    }
+    // Of a policy 0 means that the tenant's own limit holds.
+    let of_policy = |policy: &loptr_config::PolicyLimits| {
+        let local = match policy.max_streams_per_user {
+            0 => limits.max_streams_per_user,
+            own => own,
+        };
+        let global = match policy.max_global_streams_per_user {
+            0 => limits.max_global_streams_per_user,
+            own => own,
+        };
+        smaller_limit(local, global)
     };
-    let names = if rule.attributes.is_empty() {
-        // `check_otlp` has refused what does not compile.
-        let regex = GoRegex::selector(&rule.regex).ok();
-        let matches = move |name: &[u8]| regex.as_ref().is_some_and(|regex| regex.is_match(name));
-        OtlpNames::Matching(NamePattern::new(&rule.regex, matches))
-    } else {
-        OtlpNames::Listed(rule.attributes.clone())
-    };
-    OtlpRule { action, names }
+    let until = |until: &Option<i64>| until.map(Nanos);
+    Ok(IngestRules {
+        policies,
+        retention_hours,
+        default_retention_hours: limits.retention_period.as_secs() / 3600,
+        enforced_labels: limits.enforced_labels.clone(),
+        policy_enforced_labels: limits.policy_enforced_labels.clone(),
+        block_until: until(&limits.block_ingestion_until),
+        block_policy_until: limits
+            .block_ingestion_policy_until
+            .iter()
+            .filter_map(|(policy, time)| Some((policy.clone(), until(time)?)))
+            .collect(),
+        block_status: u16::try_from(limits.block_ingestion_status_code).unwrap_or(260),
+        policy_max_streams: limits
+            .policy_override_limits
+            .iter()
+            .map(|(policy, limits)| (policy.clone(), of_policy(limits)))
+            .collect(),
+        count_by_policy: limits.use_owned_stream_count,
+    })
 }
 
-fn query_limits(limits: &Limits) -> QueryLimits {
-    QueryLimits {
+pub(crate) fn query_limits(limits: &Limits) -> Result<QueryLimits, LimitsError> {
+    Ok(QueryLimits {
         max_length: limits.max_query_length,
         max_look_back: limits.max_query_lookback,
         max_range: limits.max_query_range,
@@ -370,7 +445,7 @@ fn query_limits(limits: &Limits) -> QueryLimits {
         split: limits.split_queries_by_interval,
         volume_enabled: limits.volume_enabled,
         volume_max_series: limits.volume_max_series,
-    }
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! A request of the query path: whose it is, its form, and the shapes of answers.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -19,7 +21,7 @@ const FORM_BYTES: usize = 10 << 20;
 /// A request of the query path, its form read.
 pub(super) struct Asked {
     pub(super) tenant: TenantId,
-    pub(super) limits: QueryLimits,
+    pub(super) limits: Arc<QueryLimits>,
     pub(super) headers: HeaderMap,
     pub(super) params: Params,
     pub(super) now: Nanos,

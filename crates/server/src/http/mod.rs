@@ -22,42 +22,23 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use http::StatusCode;
 use loptr_config::Config;
-use loptr_ingest::{Ingester, PushLimits};
-use loptr_model::TenantId;
+use loptr_ingest::Ingester;
 use loptr_ports::Ports;
-use loptr_query::{QueryEngine, QueryLimits};
+use loptr_query::QueryEngine;
 use loptr_storage::IndexStore;
 
+use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
+use crate::runtime::RuntimeConfig;
 use crate::settings::Settings;
-
-/// Limits by tenant.
-#[derive(Debug)]
-pub(crate) struct TenantLimits {
-    push: Arc<PushLimits>,
-    query: QueryLimits,
-}
-
-impl TenantLimits {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        Self { push: Arc::new(PushLimits::new(settings.limits.clone())), query: settings.query_limits.clone() }
-    }
-
-    pub(crate) fn push(&self, _tenant: &TenantId) -> Arc<PushLimits> {
-        self.push.clone()
-    }
-
-    pub(crate) fn query(&self, _tenant: &TenantId) -> QueryLimits {
-        self.query.clone()
-    }
-}
 
 /// What every handler can reach.
 pub(crate) struct App {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
     pub(crate) config: Option<Config>,
-    pub(crate) limits: TenantLimits,
+    pub(crate) limits: Arc<TenantLimits>,
+    pub(crate) runtime: Arc<RuntimeConfig>,
     pub(crate) ingester: Arc<Ingester>,
     pub(crate) engine: Arc<QueryEngine>,
     pub(crate) index: Arc<IndexStore>,
@@ -81,6 +62,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/ready", get(admin::ready))
         .route("/services", get(admin::services))
         .route("/config", get(admin::config))
+        .route("/runtime_config", get(admin::runtime_config))
+        .route("/config/tenant/v1/limits", get(admin::tenant_limits))
         .route("/flush", get(admin::flush).post(admin::flush))
         .route("/loki/api/v1/status/buildinfo", get(admin::build_info))
         .route("/loki/api/v1/push", post(push::push))

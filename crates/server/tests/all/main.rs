@@ -9,6 +9,7 @@
 //! | `journey` | from push to query without a gap or a double while everything is being flushed |
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
 //! | `reads` | volumes, shards, detected labels and fields, the old routes |
+//! | `limits` | limits of single tenants, changed while running |
 //! | `simulated` | power cut at any write of a seeded run: the same |
 //!
 //! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
@@ -25,6 +26,7 @@ mod command_line;
 mod http;
 mod journey;
 mod killed;
+mod limits;
 mod reads;
 mod simulated;
 mod support;

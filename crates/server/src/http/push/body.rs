@@ -3,7 +3,7 @@
 use axum::body::Body;
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
-use loptr_ingest::Ingester;
+use loptr_ingest::{Ingester, OTLP};
 use loptr_model::TenantId;
 
 use super::text;
@@ -25,7 +25,7 @@ impl Refusal {
             Refusal::TooLarge { announced, max } => {
                 ingester.body_too_large(tenant, format, announced);
                 // Upstream stops reading one byte past the bound; only for its own format it looks ahead.
-                let size = if announced == 0 || format == "otlp" { max as u64 + 1 } else { announced };
+                let size = if announced == 0 || format == OTLP { max as u64 + 1 } else { announced };
                 let message = format!("request body too large: message size too large than max ({size} vs {max})");
                 HttpError::plain(StatusCode::PAYLOAD_TOO_LARGE, message)
             }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use loptr_ingest::OTLP;
 use loptr_wire::push::encode_status;
 use loptr_wire::push::otlp::{OtlpContext, decode_otlp};
 
-use super::{body, store, text};
+use super::{body, policy, store, text};
 use crate::http::error::HttpError;
 use crate::http::{App, tenant};
 
@@ -26,7 +27,7 @@ async fn stored(app: &App, request: Request) -> Result<Response, HttpError> {
     let tenant = tenant::of(&parts.headers, app.settings.auth_enabled)?;
     let limits = app.limits.push(&tenant);
     let body = body::read(&parts.headers, body, app.settings.push.max_body_bytes).await;
-    let body = body.map_err(|refusal| refusal.told(&app.ingester, &tenant, "otlp"))?;
+    let body = body.map_err(|refusal| refusal.told(&app.ingester, &tenant, OTLP))?;
     let content_type = text(&parts.headers, &header::CONTENT_TYPE).to_owned();
     let content_encoding = text(&parts.headers, &header::CONTENT_ENCODING).to_owned();
     let (sizes, now, bytes, rules) = (app.settings.push, app.ports.clock.now(), body.len(), limits.clone());
@@ -35,7 +36,7 @@ async fn stored(app: &App, request: Request) -> Result<Response, HttpError> {
             OtlpContext { rules: &rules.limits.otlp, discover_service_name: &rules.limits.discover_service_name, now };
         decode_otlp(&content_type, &content_encoding, body, &sizes, context)
     };
-    store(app, tenant, limits, "otlp", bytes, decode).await
+    store(app, tenant, limits, policy(&parts.headers), (OTLP, bytes), decode).await
 }
 
 /// The error as OTLP's clients read it: they never send again after a 500, but after a 503.
