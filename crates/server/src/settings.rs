@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use loptr_chunk::{Encoding, SchemaVersion};
 use loptr_config::{Config, IndexKind, Limits};
-use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule};
+use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule, SyncPolicy};
 use loptr_model::{Millis, Nanos};
-use loptr_query::{QueryLimits, QuerySettings};
+use loptr_query::{FrontendEncoding, QueryLimits, QuerySettings};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
@@ -55,6 +55,7 @@ pub const HONOURED: &[&str] = &[
     "ingester.wal.enabled",
     "ingester.wal.dir",
     "ingester.wal.flush_on_shutdown",
+    "ingester.wal.disk_full_threshold",
     "storage_config.filesystem.directory",
     "storage_config.tsdb_shipper.active_index_directory",
     "storage_config.tsdb_shipper.resync_interval",
@@ -104,6 +105,8 @@ pub const HONOURED: &[&str] = &[
     "limits_config.max_streams_matchers_per_query",
     "limits_config.query_timeout",
     "limits_config.split_queries_by_interval",
+    "limits_config.shard_aggregations",
+    "frontend.encoding",
     "limits_config.per_tenant_override_config",
     "limits_config.per_tenant_override_period",
     "runtime_config",
@@ -208,8 +211,14 @@ impl Settings {
             .parse::<Encoding>()
             .map_err(|error| SettingsError::Value { path: "ingester.chunk_encoding", reason: error.to_string() })?;
         let log = config.bool("ingester.wal.enabled").then(|| LogSettings {
-            dir: PathBuf::from(config.str("ingester.wal.dir")).join("loptr"),
-            segment_bytes: 128 << 20,
+            sync: match config.str("loptr.wal.sync") {
+                "interval" => SyncPolicy::Interval(config.duration("loptr.wal.sync_interval")),
+                _ => SyncPolicy::Always,
+            },
+            max_bytes: config.bytes("loptr.wal.max_bytes"),
+            reserve_bytes: config.bytes("loptr.wal.reserve_bytes"),
+            disk_full_threshold: config.float("ingester.wal.disk_full_threshold"),
+            ..LogSettings::new(PathBuf::from(config.str("ingester.wal.dir")).join("loptr"))
         });
         let conn_limit = config.count("server.http_listen_conn_limit");
         let header_timeout = config.duration("server.http_server_read_header_timeout");
@@ -251,6 +260,10 @@ impl Settings {
                 query_bytes: memory_bytes / 4,
                 process_bytes: memory_bytes / 2,
                 align_to_step: !limits.split_queries_by_interval.is_zero(),
+                frontend: match config.str("frontend.encoding") {
+                    "protobuf" => FrontendEncoding::Protobuf,
+                    _ => FrontendEncoding::Json,
+                },
                 ..QuerySettings::default()
             },
             index_cache: IndexCacheSettings {
@@ -443,6 +456,7 @@ pub(crate) fn query_limits(limits: &Limits) -> Result<QueryLimits, LimitsError> 
         max_matchers: limits.max_streams_matchers_per_query,
         timeout: limits.query_timeout,
         split: limits.split_queries_by_interval,
+        approx_topk: limits.shard_aggregations.iter().any(|name| name == "approx_topk"),
         volume_enabled: limits.volume_enabled,
         volume_max_series: limits.volume_max_series,
     })
