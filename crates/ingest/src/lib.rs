@@ -26,6 +26,7 @@ mod settings;
 mod shard;
 mod stream;
 mod tenant;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,12 +53,14 @@ pub use settings::{IngestSettings, Limits};
 pub use shard::ShardStreams;
 pub use stream::{CloseReason, Stream};
 pub use tenant::Tenant;
+pub use watch::Watcher;
 
 use in_flight::PushesInFlight;
 use pending::Pending;
 use replay::Recovered;
 use stream::Moment;
 use tenant::NewStream;
+use watch::Watchers;
 
 /// What went wrong inside the write path.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +123,7 @@ pub struct Ingester {
     last_upload_secs: AtomicI64,
     shipping: tokio::sync::Mutex<()>,
     flush_asked: Notify,
+    watchers: Watchers,
     /// What is counted.
     pub metrics: IngestMetrics,
     stop: CancellationToken,
@@ -156,6 +160,7 @@ impl Ingester {
             last_upload_secs: AtomicI64::new(0),
             shipping: tokio::sync::Mutex::new(()),
             flush_asked: Notify::new(),
+            watchers: Watchers::default(),
             metrics: IngestMetrics::default(),
             stop: CancellationToken::new(),
             stop_log: CancellationToken::new(),
@@ -272,6 +277,11 @@ impl Ingester {
         through: Millis,
     ) -> Vec<IndexedStream> {
         self.pending.streams(tenant, matchers, from, through)
+    }
+
+    /// Those who are told of every entry accepted from now on. Set them once, at start.
+    pub fn watch(&self, watchers: Vec<Arc<dyn Watcher>>) {
+        self.watchers.set(watchers);
     }
 
     /// Asks for everything in memory to be flushed and its index shipped; returns at once.

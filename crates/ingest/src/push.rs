@@ -593,7 +593,7 @@ impl Ingester {
             burst_bytes: rules.stream_burst_bytes,
         };
         let mut refusals: Vec<(usize, Refusal)> = Vec::new();
-        let (logged, first_seq, fingerprint) = loop {
+        let (logged, fingerprint) = loop {
             let limit = rules.rules.policy_max_streams.get(&*stream.policy).copied();
             let new = NewStream {
                 max_streams: limit.unwrap_or(rules.max_streams),
@@ -615,11 +615,12 @@ impl Ingester {
             let number = |count| self.next_seq.fetch_add(count, Ordering::SeqCst);
             let note = |at, why| refusals.push((at, why));
             // A stream that was retired meanwhile takes nothing: look again.
-            if let Some((logged, first_seq)) = stream.push(entries, &self.settings, stream_limits, moment, number, note)
-            {
-                break (logged, first_seq, stream.fingerprint);
+            if let Some(logged) = stream.push(entries, &self.settings, stream_limits, moment, number, note) {
+                break (logged, stream.fingerprint);
             }
         };
+        self.watchers.tell(&tenant.id, &known.labels, fingerprint, entries, logged.new_entries());
+        let (logged, first_seq) = (logged.positions, logged.first_seq);
         if self.log.is_some() && !logged.is_empty() {
             if logged.len() == entries.len() {
                 writer.stream(&known.labels, fingerprint, first_seq, entries);
