@@ -42,6 +42,7 @@ pub(crate) enum Lie {
     LogFolder,
     ObjectFiles,
     ObjectFolders,
+    IndexFolders,
 }
 
 impl Lie {
@@ -52,7 +53,10 @@ impl Lie {
 
     fn about_folder(self, path: &Path) -> bool {
         let is_log = !path.starts_with("/loptr/chunks");
-        (self == Self::LogFolder && is_log) || (self == Self::ObjectFolders && !is_log)
+        let is_index = !is_log && path.components().any(|part| part.as_os_str() == "index");
+        (self == Self::LogFolder && is_log)
+            || (self == Self::ObjectFolders && !is_log)
+            || (self == Self::IndexFolders && is_index)
     }
 }
 
@@ -650,4 +654,9 @@ fn objects_that_are_not_synced_are_found_out() {
 fn objects_whose_names_are_not_synced_are_found_out() {
     let missing = |failure: &Failure| matches!(failure, Failure::Broken(why) if why.contains(" is missing "));
     finds_out(Lie::ObjectFolders, |failure| missing(failure) || loses_lines(failure));
+}
+
+#[test]
+fn index_files_whose_names_are_not_synced_are_found_out() {
+    finds_out(Lie::IndexFolders, loses_lines);
 }
