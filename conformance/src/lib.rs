@@ -6,6 +6,7 @@
 //! * [`differences`]: the list of answers that are knowingly better than upstream's;
 //! * [`generate`]: queries drawn from the grammar, for two live servers;
 //! * [`replay`] and [`live`]: the two commands;
+//! * [`script`]: tests written by hand, run in memory by `loptr-eval` and over HTTP here;
 //! * [`http`]: a small blocking client.
 //!
 //! ```
@@ -30,3 +31,4 @@ pub mod language;
 pub mod live;
 pub mod recorded;
 pub mod replay;
+pub mod script;
