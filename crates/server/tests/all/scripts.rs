@@ -7,7 +7,7 @@ use loptr_conformance::http::Client;
 use loptr_conformance::replay;
 use loptr_conformance::script::{Script, over_http};
 
-use super::support::process::Home;
+use crate::support::process::Home;
 
 /// Nothing is added to what is pushed, and no step is moved.
 const CONFIG: &str = "limits_config: {reject_old_samples: false, discover_service_name: [], discover_log_levels: false, \
