@@ -4,7 +4,8 @@
 //! * [`compare`]: when two answers say the same, and what is free;
 //! * [`language`]: what a query's tokens tell: whether it sorts, whether the foundation's language holds it;
 //! * [`differences`]: the list of answers that are knowingly better than upstream's;
-//! * [`generate`]: queries drawn from the grammar, for two live servers;
+//! * [`generate`]: queries drawn from the grammar, for two live servers; [`tally`]: that none of the grammar is missing;
+//! * [`shaped`]: a second set of lines for them;
 //! * [`replay`] and [`live`]: the two commands;
 //! * [`script`]: tests written by hand, run in memory by `loptr-eval` and over HTTP here;
 //! * [`http`]: a small blocking client.
@@ -32,3 +33,5 @@ pub mod live;
 pub mod recorded;
 pub mod replay;
 pub mod script;
+pub mod shaped;
+pub mod tally;

@@ -118,7 +118,8 @@ impl Script {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut script = Script::default();
         let mut stream = None;
-        for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#')) {
+        for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'))
+        {
             let number = at + 1;
             let place = |error: String| format!("line {number}: {error}");
             if let Some(labels) = line.strip_prefix("load ") {
@@ -295,7 +296,8 @@ mod tests {
         let entries = &script.streams[0].1;
         assert_eq!((entries[0].ts_ns, entries[0].line.as_str()), (90_000_000_000, "x=1"));
         assert_eq!((entries[0].metadata.len(), entries[1].line.as_str()), (1, "a\nA"));
-        let logs = Ask::Logs { start_ns: 0, end_ns: 60_000_000_000, forward: true, limit: 5, interval_ns: 1_000_000_000 };
+        let logs =
+            Ask::Logs { start_ns: 0, end_ns: 60_000_000_000, forward: true, limit: 5, interval_ns: 1_000_000_000 };
         assert_eq!((script.evals[0].ask, script.evals[0].expect.len()), (logs, 2));
         let range = &script.evals[1];
         assert!(range.fails && range.query == "rate(x: y)" && range.ask.steps_ns().len() == 3);

@@ -42,7 +42,11 @@ pub fn ask(client: &mut Client, eval: &Eval) -> Result<(), String> {
     if eval.fails {
         let want = eval.expect.join("\n");
         let told = answer.status != 200 && answer.text().contains(&want);
-        return if told { Ok(()) } else { Err(format!("expected error: {want}\ngot {}: {}", answer.status, answer.text())) };
+        return if told {
+            Ok(())
+        } else {
+            Err(format!("expected error: {want}\ngot {}: {}", answer.status, answer.text()))
+        };
     }
     if answer.status != 200 {
         return Err(format!("status {}: {}", answer.status, answer.text()));

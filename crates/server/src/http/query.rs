@@ -78,38 +78,43 @@ pub(super) fn stats_of(figures: &QueryFigures, returned: usize) -> QueryStats {
 
 /// Writes an answer as clients read it. CPU work.
 fn body_of(answer: &Answer, figures: &QueryFigures, flags: &EncodingFlags) -> Vec<u8> {
-    const NO_WARNINGS: &[String] = &[];
+    let warnings = &figures.warnings;
     let mut out = Vec::with_capacity(4096);
     match answer {
         Answer::Streams(streams) => {
             let entries = streams.iter().map(|stream| stream.entries.len()).sum();
             let stats = stats_of(figures, entries);
-            write_log_streams(&mut out, streams, flags, &stats);
+            write_log_streams(&mut out, streams, flags, &stats, warnings);
         }
         Answer::Value(QueryValue::Scalar { ts, value }) => {
-            write_scalar(&mut out, *ts, *value, &stats_of(figures, 1), NO_WARNINGS);
+            write_scalar(&mut out, *ts, *value, &stats_of(figures, 1), warnings);
         }
         Answer::Value(QueryValue::Vector(samples)) => {
             let series: Vec<Series> = samples
                 .iter()
                 .map(|sample| Series { labels: sample.labels.clone(), points: vec![(sample.ts, sample.value)] })
                 .collect();
-            write_vector(&mut out, &series, &stats_of(figures, series.len()), NO_WARNINGS);
+            write_vector(&mut out, &series, &stats_of(figures, series.len()), warnings);
         }
         Answer::Value(QueryValue::Matrix(matrix)) => {
             let series: Vec<Series> = matrix
                 .iter()
                 .map(|series| Series { labels: series.labels.clone(), points: series.points.clone() })
                 .collect();
-            write_matrix(&mut out, &series, &stats_of(figures, series.len()), NO_WARNINGS);
+            write_matrix(&mut out, &series, &stats_of(figures, series.len()), warnings);
         }
     }
     out
 }
 
-fn write_log_streams(out: &mut Vec<u8>, streams: &[loptr_eval::LogStream], flags: &EncodingFlags, stats: &QueryStats) {
-    const NO_WARNINGS: &[String] = &[];
-    let mut writer = StreamsWriter::new(out, flags, NO_WARNINGS);
+fn write_log_streams(
+    out: &mut Vec<u8>,
+    streams: &[loptr_eval::LogStream],
+    flags: &EncodingFlags,
+    stats: &QueryStats,
+    warnings: &[String],
+) {
+    let mut writer = StreamsWriter::new(out, flags, warnings);
     let categorized = flags.categorize_labels();
     for stream in streams {
         let labels = if categorized { &stream.labels.stream } else { &stream.labels.all };
@@ -153,11 +158,11 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
     let (value, figures) = match loptr_logql::parse(&range.query).map_err(HttpError::bad_query)? {
         Expr::Log(query) => {
             let request = log_request(query, &range, encoding_flags(&asked.headers).categorize_labels());
-            app.engine.logs(&asked.tenant, &asked.limits, request).await?
+            app.engine.logs(&asked.readers, &asked.limits, request).await?
         }
         Expr::Metric(query) => {
             let steps = range_steps(range.start, range.end, range.step_ns, app.settings.query.align_to_step);
-            app.engine.metrics(&asked.tenant, &asked.limits, query, steps).await?
+            app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?
         }
         Expr::Variants(_) => return Err(variants_disabled()),
     };
@@ -175,7 +180,7 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
             ));
         }
         Expr::Metric(query) => {
-            app.engine.metrics(&asked.tenant, &asked.limits, query, Steps::instant(instant.time)).await?
+            app.engine.metrics(&asked.readers, &asked.limits, query, Steps::instant(instant.time)).await?
         }
         Expr::Variants(_) => return Err(variants_disabled()),
     };
