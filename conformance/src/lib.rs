@@ -8,6 +8,7 @@
 //! * [`shaped`]: a second set of lines for them;
 //! * [`replay`] and [`live`]: the two commands;
 //! * [`pushes`]: recorded pushes, each to a tenant of its own;
+//! * [`script`]: tests written by hand, run in memory by `loptr-eval` and over HTTP here;
 //! * [`http`]: a small blocking client.
 //!
 //! ```
@@ -33,5 +34,6 @@ pub mod live;
 pub mod pushes;
 pub mod recorded;
 pub mod replay;
+pub mod script;
 pub mod shaped;
 pub mod tally;
