@@ -350,6 +350,7 @@ impl Run {
                 fails_one_in: self.draws.one_in(4).then(|| self.draws.between(10, 200)),
                 free_bytes: self.draws.one_in(6).then(|| self.draws.between(100, 20_000)),
             };
+            tracing::info!(?accidents, "a life begins");
             self.life(accidents)?;
         }
         self.life(Accidents::default())?;
@@ -578,6 +579,10 @@ fn run_seeds(from: u64, count: u64) -> BTreeMap<String, u64> {
 #[test]
 fn power_cuts_lose_nothing_acknowledged() {
     let (from, count) = (env_or("LOPTR_SIM_FROM", 1), env_or("LOPTR_SIM_SEEDS", 20));
+    if env_or("LOPTR_SIM_TRACE", 0) == 1 {
+        // One seed's story. Another test of this binary may have begun a log of its own.
+        let _ = tracing_subscriber::fmt().with_writer(std::io::stderr).without_time().try_init();
+    }
     let cuts = run_seeds(from, count);
     eprintln!("power cut at: {cuts:?}");
     if count >= 20 {
