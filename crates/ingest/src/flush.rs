@@ -167,11 +167,10 @@ impl Ingester {
         };
         let mut segment = self.segment();
         if let Err(error) = self.log_record(|out| flushed_record(&flushed, out)).await {
-            if !self.is_draining() {
-                self.pending.give_up(ordinal);
-                return Err(error.into());
-            }
+            // Whether the record is on the disk nobody knows: after a power cut it may come back. So the chunk counts as
+            // flushed, and the index will name it: otherwise a later `Shipped` record would speak of it and be wrong.
             // Without a record, the pushes themselves are needed until the index names the chunk.
+            tracing::warn!(tenant = %tenant.id, stream = %stream.labels, %error, "chunk lies in the bucket without a record of it, the log keeps its pushes until its index is shipped");
             segment = chunk.first_segment.get();
         }
         // Named by memory before it leaves memory: no query looks in between.

@@ -50,17 +50,14 @@ impl Pending {
         ordinals.next = ordinals.next.max(last);
     }
 
-    /// The ordinal of the next flushed chunk; hand it back with [`Pending::insert`] or [`Pending::give_up`].
+    /// The ordinal of the next flushed chunk; hand it back with [`Pending::insert`].
+    /// One that is not, its flush having timed out, holds back what may be called shipped.
     pub(crate) fn take_ordinal(&self) -> u64 {
         let mut ordinals = self.ordinals.lock();
         ordinals.next += 1;
         let ordinal = ordinals.next;
         ordinals.in_flight.insert(ordinal);
         ordinal
-    }
-
-    pub(crate) fn give_up(&self, ordinal: u64) {
-        self.ordinals.lock().in_flight.remove(&ordinal);
     }
 
     pub(crate) fn insert(&self, flushed: &Flushed, segment: u64) {

@@ -665,3 +665,11 @@ fn objects_whose_names_are_not_synced_are_found_out() {
 fn index_files_whose_names_are_not_synced_are_found_out() {
     finds_out(Lie::IndexFolders, loses_lines);
 }
+
+/// Seeds that once lost something, and what it was.
+#[test]
+fn seeds_that_found_bugs() {
+    // A `Flushed` record whose group failed for lack of space was on the disk nevertheless; the log went on in the
+    // reserve's room, and a later `Shipped` record spoke of the chunk, which no index named.
+    run_seeds(2187, 1);
+}
