@@ -30,6 +30,7 @@ use crate::error::QueryError;
 use crate::limits::{QueryLimits, nanos};
 use crate::plan::{Piece, PlannedStream, Windows, plan};
 use crate::recent::Recent;
+use crate::size::{Read, is_shardable, reads_of};
 use crate::source::{ChunkSource, ScanCounters};
 
 /// Settings of the process.
@@ -200,7 +201,13 @@ impl QueryEngine {
         let Some(range) = limits.look_back(request.range, self.ports.clock.now()) else {
             return Ok((Answer::Streams(Vec::new()), QueryFigures::default()));
         };
+        limits.check_range(range)?;
+        let read = Read { matchers: &request.query.matchers, range, range_ns: 0, offset_ns: 0 };
+        if request.query.has_filter() {
+            self.check_query_bytes(tenant, limits, std::slice::from_ref(&read)).await?;
+        }
         let streams = self.streams(&running, &request.query.matchers, range).await?;
+        self.check_part_bytes(limits, &running, &read, &streams, true).await?;
         let collector = LogCollector::new(request.limit, request.direction, request.interval_ns);
         let collector = collector.split_by(nanos(limits.split));
         let mut collected = self.collect(&running, &pipeline, &streams, range, collector).await?;
@@ -262,13 +269,16 @@ impl QueryEngine {
         let _cancel = CancelOnDrop(running.budget.clone());
         let mut results = Vec::new();
         let mut planned = Vec::new();
-        for leaf in leaves(&query) {
+        let reads = reads_of(&query, steps);
+        self.check_query_bytes(tenant, limits, &reads).await?;
+        let shardable = is_shardable(&query);
+        for (leaf, read) in leaves(&query).into_iter().zip(&reads) {
             let range_plan = leaf.plan(steps, self.ports.clock.now())?;
-            let (series, streams) =
-                self.leaf(&running, limits, &leaf.aggregation.range.log.matchers, &range_plan).await?;
+            let (series, streams) = self.leaf(&running, limits, read, shardable, &range_plan).await?;
             results.push(series);
             planned.extend(streams);
         }
+        drop(reads);
         let max_series = if limits.max_series == 0 { usize::MAX } else { limits.max_series };
         let value = self.ports.cpu.run(Priority::Query, move || evaluate(&query, steps, results, max_series)).await??;
         let figures = self.figures(&running, &planned);
@@ -279,14 +289,16 @@ impl QueryEngine {
         &self,
         running: &Running,
         limits: &QueryLimits,
-        matchers: &[Matcher],
+        read: &Read<'_>,
+        shardable: bool,
         range_plan: &RangePlan,
     ) -> Result<(Vec<SeriesSteps>, Vec<Arc<PlannedStream>>), QueryError> {
         let whole = range_plan.time_range();
         let Some(range) = limits.look_back(whole, self.ports.clock.now()) else {
             return Ok((range_plan.fold().finish()?, Vec::new()));
         };
-        let streams = self.streams(running, matchers, range).await?;
+        let streams = self.streams(running, read.matchers, range).await?;
+        self.check_part_bytes(limits, running, read, &streams, shardable).await?;
         let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
         let job = |piece: Piece| {
             let (range_plan, budget) = (range_plan.clone(), running.budget.clone());

@@ -10,6 +10,8 @@ mod limits;
 mod meta;
 mod plan;
 mod recent;
+mod refuse;
+mod size;
 mod source;
 mod volume;
 
@@ -18,5 +20,6 @@ pub use error::{ErrorKind, QueryError};
 pub use limits::QueryLimits;
 pub use meta::IndexFigures;
 pub use recent::{NothingRecent, Recent, RecentChunk, RecentSizes, RecentStream};
+pub use refuse::{BlockedQuery, QueryKind};
 pub use source::{ChunkSource, ScanCounters};
 pub use volume::{ShardFigures, Volume, VolumeRequest};

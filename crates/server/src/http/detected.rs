@@ -17,12 +17,14 @@ use loptr_wire::params::{DetectedFieldsParams, DetectedLabelsParams, PatternsPar
 use super::App;
 use super::asked::{Asked, closed, json, log_range, on_cpu, optional_selector, read};
 use super::error::HttpError;
+use super::query::{check_blocked, kind_of};
 
 /// `/loki/api/v1/detected_labels`
 pub(crate) async fn labels(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
     let asked = read(&app, request).await?;
     let wanted = DetectedLabelsParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     let matchers = optional_selector(&wanted.query)?;
+    asked.limits.check_enabled()?;
     let range = closed(wanted.start, wanted.end);
     let found = app.engine.detected_labels(&asked.tenant, &asked.limits, &matchers, range).await?;
     let labels: Vec<DetectedLabel> =
@@ -35,6 +37,7 @@ pub(crate) async fn labels(State(app): State<Arc<App>>, request: Request) -> Res
 /// The newest lines of a query, with labels by category.
 async fn newest(app: &App, asked: &Asked, wanted: &DetectedFieldsParams) -> Result<Vec<LogStream>, HttpError> {
     let query = loptr_logql::parse_log(&wanted.query).map_err(HttpError::bad_query)?;
+    check_blocked(asked, &wanted.query, kind_of(&query))?;
     let request = LogRequest {
         query,
         range: log_range(wanted.start, wanted.end),
