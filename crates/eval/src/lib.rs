@@ -56,6 +56,7 @@
 
 mod error;
 mod fields;
+mod go_heap;
 mod go_sort;
 mod log_result;
 mod pipeline;
@@ -73,4 +74,6 @@ pub use pipeline::{
     SampleExtractor, StreamExtractor, StreamPipeline,
 };
 pub use range::{RangeFold, RangePlan, SampleVisitor, SeriesId, SeriesSteps, Steps};
-pub use vector::{LeafPlan, MatrixSeries, QueryValue, VectorSample, evaluate, leaves, pushdown};
+pub use vector::{
+    ApproxTopk, LeafPlan, MatrixSeries, QueryValue, VectorSample, approx_topk, evaluate, leaves, pushdown,
+};

@@ -43,7 +43,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use known::PushLimits;
-pub use log::{Log, LogError, LogSettings};
+pub use log::{Log, LogError, LogFigures, LogSettings, LogState, SyncPolicy, give_up_reserve};
 pub use metrics::IngestMetrics;
 pub use push::{PushFailure, PushFailureKind};
 pub use replay::ReplayError;
@@ -92,7 +92,7 @@ pub enum IngestError {
 }
 
 /// Figures for gauges.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IngestFigures {
     /// Streams in memory.
     pub streams: usize,
@@ -102,12 +102,8 @@ pub struct IngestFigures {
     pub chunk_bytes: usize,
     /// Chunks in the bucket that memory still names.
     pub pending_chunks: usize,
-    /// Bytes waiting for the log.
-    pub log_queued_bytes: usize,
-    /// Bytes written to the log.
-    pub log_bytes: u64,
-    /// Syncs of the log.
-    pub log_syncs: u64,
+    /// The log's.
+    pub log: LogFigures,
 }
 
 /// The write path of this process.
@@ -170,9 +166,8 @@ impl Ingester {
             let opening = ports.clone();
             let open = move || {
                 let recovered = ingester.replay(&log)?;
-                let (disk, spawner) = (opening.disk.clone(), opening.spawner.clone());
                 let stop = ingester.stop_log.clone();
-                let opened = Log::open(log, disk, spawner, recovered.next_segment, next_seq, stop);
+                let opened = Log::open(log, &opening, recovered.next_segment, next_seq, stop);
                 let (log, task) = opened.map_err(IngestError::Begin)?;
                 ingester.log = Some(log);
                 *ingester.log_task.lock() = Some(task);
@@ -252,6 +247,11 @@ impl Ingester {
         self.tenants.read().values().cloned().collect()
     }
 
+    /// Why pushes are refused now, if they are: asked before one touches memory, and by `/ready`.
+    pub fn refusal(&self) -> Option<String> {
+        self.log.as_ref()?.refusal().map(|refusal| refusal.to_string())
+    }
+
     fn segment(&self) -> u64 {
         self.log.as_ref().map_or(0, Log::segment)
     }
@@ -312,8 +312,7 @@ impl Ingester {
             }
         }
         if let Some(log) = &self.log {
-            figures.log_queued_bytes = log.queued_bytes();
-            (figures.log_bytes, figures.log_syncs) = log.written();
+            figures.log = log.figures();
         }
         figures
     }

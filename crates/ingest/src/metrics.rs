@@ -110,6 +110,7 @@ pub struct IngestMetrics {
     pub index_uploads: Counter,
     pub wal_replayed_entries: Counter,
     pub wal_corruptions: Counter,
+    pub pushes_refused: Counter,
 }
 
 impl Default for IngestMetrics {
@@ -134,6 +135,7 @@ impl Default for IngestMetrics {
             index_uploads: Counter::default(),
             wal_replayed_entries: Counter::default(),
             wal_corruptions: Counter::default(),
+            pushes_refused: Counter::default(),
         }
     }
 }
@@ -224,6 +226,11 @@ impl IngestMetrics {
             "loki_ingester_wal_corruptions",
             "Total number of WAL corruptions encountered",
             self.wal_corruptions.clone(),
+        );
+        r.register(
+            "loptr_ingester_pushes_refused",
+            "Pushes answered 503 before they touched memory, since the log or the budget had no room",
+            self.pushes_refused.clone(),
         );
     }
 

@@ -205,6 +205,10 @@ impl Ingester {
         push: DecodedPush,
         policy: Option<&str>,
     ) -> Result<(), PushFailure> {
+        if let Some(refusal) = self.refusal() {
+            self.metrics.pushes_refused.inc();
+            return Err(PushFailure::new(PushFailureKind::Unavailable, refusal));
+        }
         let began = self.ports.clock.monotonic();
         let latency = limits.limits.simulated_latency;
         let policy: Option<Arc<str>> = policy.filter(|policy| !policy.is_empty()).map(Arc::from);
@@ -228,7 +232,7 @@ impl Ingester {
         if let Some(log) = &self.log
             && !accepted.record.is_empty()
         {
-            let appended = log.append(accepted.record).await;
+            let appended = log.append_push(accepted.record).await;
             appended.map_err(|error| PushFailure::new(PushFailureKind::Unavailable, error.to_string()))?;
         }
         accepted.failure.map_or(Ok(()), Err)

@@ -15,11 +15,13 @@ mod size;
 mod source;
 mod volume;
 
-pub use engine::{Answer, LogRequest, QueryEngine, QueryFigures, QuerySettings, range_steps};
+pub use engine::{
+    Answer, ChunkFigures, FrontendEncoding, LogRequest, QueryEngine, QueryFigures, QuerySettings, range_steps,
+};
 pub use error::{ErrorKind, QueryError};
 pub use limits::QueryLimits;
 pub use meta::IndexFigures;
 pub use recent::{NothingRecent, Recent, RecentChunk, RecentSizes, RecentStream};
 pub use refuse::{BlockedQuery, QueryKind};
-pub use source::{ChunkSource, ScanCounters};
+pub use source::{ChunkCounters, ChunkSource, ScanCounters};
 pub use volume::{ShardFigures, Volume, VolumeRequest};

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use loptr_eval::{Steps, leaves};
+use loptr_eval::{ApproxTopk, EvalError, Steps, approx_topk, leaves};
 use loptr_logql::ast::{MetricExpr, RangeOp};
 use loptr_model::{Nanos, TimeRange};
 
-use crate::engine::LogRequest;
+use crate::engine::{FrontendEncoding, LogRequest};
 use crate::error::QueryError;
 use crate::refuse::BlockedQuery;
 
@@ -47,6 +47,8 @@ pub struct QueryLimits {
     pub max_part_bytes: u64,
     /// Bytes a shard should read at most.
     pub shard_bytes: u64,
+    /// Whether `approx_topk` is answered.
+    pub approx_topk: bool,
     /// Whether volumes are answered.
     pub volume_enabled: bool,
     /// Label sets (or names) a volume may have.
@@ -72,6 +74,7 @@ impl Default for QueryLimits {
             max_query_bytes: 0,
             max_part_bytes: 150 << 30,
             shard_bytes: 600 << 20,
+            approx_topk: false,
             volume_enabled: true,
             volume_max_series: 1000,
         }
@@ -144,6 +147,32 @@ impl QueryLimits {
             Some(range) => self.check_length(range.start, end),
             None => Ok(()),
         }
+    }
+
+    /// Refuses `approx_topk` as upstream does: with its sketches on the way between its parts, which not every encoding of
+    /// its frontend carries.
+    pub(crate) fn check_approx_topk(
+        &self,
+        query: &MetricExpr,
+        steps: Steps,
+        frontend: FrontendEncoding,
+    ) -> Result<(), QueryError> {
+        let Some(met) = approx_topk(query) else { return Ok(()) };
+        if met == ApproxTopk::Cut && !self.approx_topk {
+            let message = "approx_topk is not enabled. See -limits.shard_aggregations";
+            return Err(EvalError::Internal(message.into()).into());
+        }
+        if leaves(query).is_empty() {
+            return Err(EvalError::no_selector().into());
+        }
+        if frontend == FrontendEncoding::Json {
+            let message = "parse error at line 1, col 1: syntax error: unexpected IDENTIFIER";
+            return Err(QueryError::BadRequest(message.into()));
+        }
+        if !steps.is_instant() {
+            return Err(EvalError::Internal("count min sketches are only supported on instant queries".into()).into());
+        }
+        Ok(())
     }
 
     /// Refuses spans over the limit.
@@ -254,6 +283,40 @@ mod tests {
         assert_eq!(longest_part(0, 100, 100), 100);
         assert_eq!(longest_part(-50, 20, 100), 50);
         assert_eq!(longest_part(0, 250, 0), 250);
+    }
+
+    #[test]
+    fn approx_topk_is_refused_in_upstreams_words() {
+        let check = |query: &str, enabled: bool, frontend, steps| {
+            let Ok(loptr_logql::ast::Expr::Metric(query)) = loptr_logql::parse(query) else { panic!("{query}") };
+            let limits = QueryLimits { approx_topk: enabled, ..QueryLimits::default() };
+            limits.check_approx_topk(&query, steps, frontend).map_err(|error| error.to_string()).err()
+        };
+        let (instant, range) = (Steps::instant(Nanos(0)), Steps::range(Nanos(0), Nanos(9), 3));
+        let query = r#"1 + approx_topk(3, rate({a="b"}[1m]))"#;
+        let unknown = "parse error at line 1, col 1: syntax error: unexpected IDENTIFIER";
+        for (query, enabled, frontend, steps, error) in [
+            (
+                query,
+                false,
+                FrontendEncoding::Json,
+                instant,
+                Some("approx_topk is not enabled. See -limits.shard_aggregations"),
+            ),
+            (query, true, FrontendEncoding::Json, instant, Some(unknown)),
+            (query, true, FrontendEncoding::Protobuf, instant, None),
+            (
+                query,
+                true,
+                FrontendEncoding::Protobuf,
+                range,
+                Some("count min sketches are only supported on instant queries"),
+            ),
+            (r#"approx_topk(3, topk(9, rate({a="b"}[1m])))"#, false, FrontendEncoding::Json, instant, Some(unknown)),
+            (r#"sum(approx_topk(3, rate({a="b"}[1m])))"#, false, FrontendEncoding::Json, range, None),
+        ] {
+            assert_eq!(check(query, enabled, frontend, steps).as_deref(), error, "{query}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `/metrics`: what services count and hold, under upstream's names, as the classic text that every scraper reads.
 
+mod durability;
+
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -140,15 +142,12 @@ fn classic(open_metrics: &str) -> String {
 fn gauges(out: &mut String, app: &Arc<App>) {
     let ingest = app.ingester.figures();
     let cpu = app.ports.cpu.stats();
-    let all: [(&str, &str, f64); 13] = [
+    let all: [(&str, &str, f64); 10] = [
         ("loki_ingester_memory_streams", "The total number of streams in memory", ingest.streams as f64),
         ("loki_ingester_streams", "Alias of loki_ingester_memory_streams for old dashboards", ingest.streams as f64),
         ("loki_ingester_memory_chunks", "The total number of chunks in memory", ingest.chunks as f64),
         ("loptr_ingester_memory_chunk_bytes", "Bytes held by chunks in memory", ingest.chunk_bytes as f64),
         ("loptr_ingester_pending_chunks", "Flushed chunks that memory still names", ingest.pending_chunks as f64),
-        ("loptr_wal_queued_bytes", "Bytes waiting for the write-ahead log", ingest.log_queued_bytes as f64),
-        ("loptr_wal_written_bytes", "Bytes written to the write-ahead log since start", ingest.log_bytes as f64),
-        ("loptr_wal_syncs", "Syncs of the write-ahead log since start", ingest.log_syncs as f64),
         ("loptr_cpu_pool_queued", "Jobs waiting for a CPU thread", cpu.queued as f64),
         ("loptr_cpu_pool_running", "Jobs running on CPU threads", cpu.running as f64),
         ("loptr_cpu_pool_threads", "CPU threads", cpu.threads as f64),
@@ -159,6 +158,7 @@ fn gauges(out: &mut String, app: &Arc<App>) {
         writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}")
             .expect("writing to a String cannot fail");
     }
+    durability::write(out, &ingest);
     writeln!(
         out,
         "# HELP loki_build_info A metric with a constant '1' value labeled by version\n# TYPE loki_build_info gauge\nloki_build_info{{version=\"{}\"}} 1",

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use loptr_chunk::{Encoding, SchemaVersion};
 use loptr_config::{Config, IndexKind, Limits};
-use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule};
+use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule, SyncPolicy};
 use loptr_model::{Millis, Nanos};
-use loptr_query::{BlockedQuery, QueryLimits, QuerySettings};
+use loptr_query::{BlockedQuery, FrontendEncoding, QueryLimits, QuerySettings};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
@@ -53,6 +53,7 @@ pub const HONOURED: &[&str] = &[
     "ingester.wal.enabled",
     "ingester.wal.dir",
     "ingester.wal.flush_on_shutdown",
+    "ingester.wal.disk_full_threshold",
     "storage_config.filesystem.directory",
     "storage_config.tsdb_shipper.active_index_directory",
     "storage_config.tsdb_shipper.resync_interval",
@@ -100,6 +101,8 @@ pub const HONOURED: &[&str] = &[
     "limits_config.max_streams_matchers_per_query",
     "limits_config.query_timeout",
     "limits_config.split_queries_by_interval",
+    "limits_config.shard_aggregations",
+    "frontend.encoding",
     "limits_config.per_tenant_override_config",
     "limits_config.per_tenant_override_period",
     "runtime_config",
@@ -212,8 +215,14 @@ impl Settings {
             .parse::<Encoding>()
             .map_err(|error| SettingsError::Value { path: "ingester.chunk_encoding", reason: error.to_string() })?;
         let log = config.bool("ingester.wal.enabled").then(|| LogSettings {
-            dir: PathBuf::from(config.str("ingester.wal.dir")).join("loptr"),
-            segment_bytes: 128 << 20,
+            sync: match config.str("loptr.wal.sync") {
+                "interval" => SyncPolicy::Interval(config.duration("loptr.wal.sync_interval")),
+                _ => SyncPolicy::Always,
+            },
+            max_bytes: config.bytes("loptr.wal.max_bytes"),
+            reserve_bytes: config.bytes("loptr.wal.reserve_bytes"),
+            disk_full_threshold: config.float("ingester.wal.disk_full_threshold"),
+            ..LogSettings::new(PathBuf::from(config.str("ingester.wal.dir")).join("loptr"))
         });
         let conn_limit = config.count("server.http_listen_conn_limit");
         let header_timeout = config.duration("server.http_server_read_header_timeout");
@@ -255,6 +264,10 @@ impl Settings {
                 query_bytes: memory_bytes / 4,
                 process_bytes: memory_bytes / 2,
                 align_to_step: !limits.split_queries_by_interval.is_zero(),
+                frontend: match config.str("frontend.encoding") {
+                    "protobuf" => FrontendEncoding::Protobuf,
+                    _ => FrontendEncoding::Json,
+                },
                 ..QuerySettings::default()
             },
             index_cache: IndexCacheSettings {
@@ -463,6 +476,7 @@ pub(crate) fn query_limits(limits: &Limits) -> Result<QueryLimits, LimitsError> 
         max_query_bytes: limits.max_query_bytes_read,
         max_part_bytes: limits.max_querier_bytes_read,
         shard_bytes: limits.tsdb_max_bytes_per_shard,
+        approx_topk: limits.shard_aggregations.iter().any(|name| name == "approx_topk"),
         volume_enabled: limits.volume_enabled,
         volume_max_series: limits.volume_max_series,
     })

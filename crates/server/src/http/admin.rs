@@ -21,6 +21,10 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, H
     if app.stopping.load(Ordering::Relaxed) {
         return Err(HttpError::plain(StatusCode::SERVICE_UNAVAILABLE, "Application is stopping"));
     }
+    // Whoever balances pushes sends them elsewhere; queries are answered all the same.
+    if let Some(refusal) = app.ingester.refusal() {
+        return Err(HttpError::plain(StatusCode::SERVICE_UNAVAILABLE, format!("pushes are refused: {refusal}")));
+    }
     Ok("ready\n")
 }
 

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `buckets` | does it read what upstream wrote, to the last entry? |
 //! | `command_line` | does it start, refuse and stop as operators know it? |
+//! | `faults` | a disk or store that fails in one way: is the push refused, does it heal, is anything lost? |
 //! | `http` | statuses and texts of pushes; tenants; shutdown |
 //! | `journey` | from push to query without a gap or a double while everything is being flushed |
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
@@ -23,6 +24,7 @@
 
 mod buckets;
 mod command_line;
+mod faults;
 mod http;
 mod journey;
 mod killed;
