@@ -20,15 +20,17 @@ use loptr_eval::{
     Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, RangeFold, RangePlan, SampleVisitor,
     SeriesSteps, Steps, evaluate, leaves,
 };
-use loptr_logql::ast::{LogExpr, MetricExpr};
+use loptr_logql::ast::{LogExpr, MetricExpr, RangeAggregation, RangeOp};
 use loptr_model::{ChunkRef, Matcher, Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{Budget, Ports, Priority, ProcessBudget, Reservation};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, IndexStore, IndexedStream};
+use parking_lot::Mutex;
 
 use crate::error::QueryError;
 use crate::limits::{QueryLimits, nanos};
 use crate::plan::{Piece, PlannedStream, Windows, plan};
+use crate::readers::Readers;
 use crate::recent::Recent;
 use crate::size::{Read, is_shardable, reads_of};
 use crate::source::{ChunkCounters, ChunkSource, ScanCounters};
@@ -146,6 +148,8 @@ pub struct QueryFigures {
     pub memory: ChunkFigures,
     /// Whether a stage looked at structured metadata.
     pub metadata_read: bool,
+    /// What whoever reads the answer must know: that it is partial.
+    pub warnings: Vec<String>,
 }
 
 /// The read path of this process.
@@ -166,9 +170,9 @@ impl std::fmt::Debug for QueryEngine {
 
 /// A query under way.
 pub(crate) struct Running {
-    pub(crate) tenant: TenantId,
     pub(crate) budget: Budget,
     pub(crate) counters: Arc<ScanCounters>,
+    partial: Mutex<Option<String>>,
     started: Nanos,
 }
 
@@ -199,14 +203,14 @@ impl QueryEngine {
         self.process.used_bytes()
     }
 
-    pub(crate) fn begin(&self, tenant: &TenantId, limits: &QueryLimits) -> Running {
+    pub(crate) fn begin(&self, limits: &QueryLimits) -> Running {
         let started = self.ports.clock.monotonic();
         let timeout = i64::try_from(limits.timeout.as_nanos()).unwrap_or(i64::MAX);
         let deadline = (timeout > 0).then(|| (started.saturating_add(timeout), self.ports.clock.clone()));
         Running {
-            tenant: tenant.clone(),
             budget: Budget::new(self.settings.query_bytes, deadline, self.process.clone()),
             counters: Arc::default(),
+            partial: Mutex::default(),
             started,
         }
     }
@@ -239,6 +243,7 @@ impl QueryEngine {
             compressed_bytes: get(&counters.compressed_bytes),
             memory: read(&counters.memory),
             metadata_read: counters.metadata_read.load(Ordering::Relaxed),
+            warnings: running.partial.lock().iter().cloned().collect(),
         }
     }
 
@@ -249,12 +254,12 @@ impl QueryEngine {
     /// Answers a log query.
     pub async fn logs(
         &self,
-        tenant: &TenantId,
+        readers: &Readers,
         limits: &QueryLimits,
         request: LogRequest,
     ) -> Result<(Answer, QueryFigures), QueryError> {
         limits.check_log(&request)?;
-        let running = self.begin(tenant, limits);
+        let running = self.begin(limits);
         let _cancel = CancelOnDrop(running.budget.clone());
         let pipeline = Pipeline::compile(&request.query, self.ports.clock.now())?;
         let Some(range) = limits.look_back(request.range, self.ports.clock.now()) else {
@@ -263,10 +268,10 @@ impl QueryEngine {
         limits.check_range(range)?;
         let read = Read { matchers: &request.query.matchers, range, range_ns: 0, offset_ns: 0 };
         if request.query.has_filter() {
-            self.check_query_bytes(tenant, limits, std::slice::from_ref(&read)).await?;
+            self.check_query_bytes(readers, limits, std::slice::from_ref(&read)).await?;
         }
-        let streams = self.streams(&running, &request.query.matchers, range).await?;
-        self.check_part_bytes(limits, &running, &read, &streams, true).await?;
+        let streams = self.streams(readers, &running, &request.query.matchers, range).await?;
+        self.check_part_bytes(readers, limits, &read, &streams, true).await?;
         let collector = LogCollector::new(request.limit, request.direction, request.interval_ns);
         let collector = collector.split_by(nanos(limits.split));
         let mut collected = self.collect(&running, &pipeline, &streams, range, collector).await?;
@@ -300,7 +305,8 @@ impl QueryEngine {
                 move |sources: &[Arc<ChunkSource>]| {
                     let mut stream = pipeline.for_stream(&piece.stream.labels);
                     let required = sources_that_may_hold(sources, || pipeline.required_metadata(&piece.stream.labels));
-                    let mut visitor = LogVisitor::new(&mut stream, &mut part);
+                    let mark = piece.stream.reader.mark.as_deref();
+                    let mut visitor = LogVisitor::new(&mut stream, &mut part).marked(mark);
                     scan(&required?, piece.range, direction, pipeline.block_finder(), &budget, &mut visitor)?;
                     counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
                     budget.charge(part.held_bytes() as u64)?;
@@ -321,23 +327,24 @@ impl QueryEngine {
     /// Answers a metric query at `steps`.
     pub async fn metrics(
         &self,
-        tenant: &TenantId,
+        readers: &Readers,
         limits: &QueryLimits,
         query: MetricExpr,
         steps: Steps,
     ) -> Result<(Answer, QueryFigures), QueryError> {
         limits.check_metric(&query, steps)?;
         limits.check_approx_topk(&query, steps, self.settings.frontend)?;
-        let running = self.begin(tenant, limits);
+        let running = self.begin(limits);
         let _cancel = CancelOnDrop(running.budget.clone());
         let mut results = Vec::new();
         let mut planned = Vec::new();
         let reads = reads_of(&query, steps);
-        self.check_query_bytes(tenant, limits, &reads).await?;
+        self.check_query_bytes(readers, limits, &reads).await?;
         let shardable = is_shardable(&query);
         for (leaf, read) in leaves(&query).into_iter().zip(&reads) {
             let range_plan = leaf.plan(steps, self.ports.clock.now())?;
-            let (series, streams) = self.leaf(&running, limits, read, shardable, &range_plan).await?;
+            let planned_leaf = self.plan_leaf(readers, &running, limits, read, shardable, &range_plan).await?;
+            let (series, streams) = self.leaf(&running, leaf.aggregation, &range_plan, planned_leaf).await?;
             results.push(series);
             planned.extend(streams);
         }
@@ -348,20 +355,32 @@ impl QueryEngine {
         Ok((Answer::Value(value), figures))
     }
 
-    async fn leaf(
+    /// What a range vector reads; nothing when all of it lies too far back.
+    async fn plan_leaf(
         &self,
+        readers: &Readers,
         running: &Running,
         limits: &QueryLimits,
         read: &Read<'_>,
         shardable: bool,
         range_plan: &RangePlan,
+    ) -> Result<Option<(TimeRange, Vec<Arc<PlannedStream>>)>, QueryError> {
+        let Some(range) = limits.look_back(range_plan.time_range(), self.ports.clock.now()) else { return Ok(None) };
+        let streams = self.streams(readers, running, read.matchers, range).await?;
+        self.check_part_bytes(readers, limits, read, &streams, shardable).await?;
+        Ok(Some((range, streams)))
+    }
+
+    async fn leaf(
+        &self,
+        running: &Running,
+        aggregation: &RangeAggregation,
+        range_plan: &RangePlan,
+        planned: Option<(TimeRange, Vec<Arc<PlannedStream>>)>,
     ) -> Result<(Vec<SeriesSteps>, Vec<Arc<PlannedStream>>), QueryError> {
-        let whole = range_plan.time_range();
-        let Some(range) = limits.look_back(whole, self.ports.clock.now()) else {
-            return Ok((range_plan.fold().finish()?, Vec::new()));
-        };
-        let streams = self.streams(running, read.matchers, range).await?;
-        self.check_part_bytes(limits, running, read, &streams, shardable).await?;
+        let Some((range, streams)) = planned else { return Ok((range_plan.fold().finish()?, Vec::new())) };
+        // Absence is one series' whoever is absent.
+        let marks = aggregation.op != RangeOp::Absent;
         let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
         let job = |piece: Piece| {
             let (range_plan, budget, counters) = (range_plan.clone(), running.budget.clone(), running.counters.clone());
@@ -370,7 +389,8 @@ impl QueryEngine {
                 let extractor = range_plan.extractor();
                 let required = sources_that_may_hold(sources, || extractor.required_metadata(&piece.stream.labels));
                 let mut stream = extractor.for_stream(&piece.stream.labels);
-                let mut visitor = SampleVisitor::new(&mut stream, &mut fold);
+                let mark = piece.stream.reader.mark.as_deref().filter(|_| marks);
+                let mut visitor = SampleVisitor::new(&mut stream, &mut fold).marked(mark);
                 let finder = extractor.block_finder();
                 scan(&required?, piece.range, Direction::Forward, finder, &budget, &mut visitor)?;
                 counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
@@ -430,7 +450,7 @@ impl QueryEngine {
         let references: Vec<ChunkRef> = piece.stream.chunks_in(piece.range).map(|chunk| chunk.reference).collect();
         let parallel = self.settings.parallel_fetches;
         let asked = self.ports.clock.monotonic();
-        let objects = self.bucket.get_chunks(&running.tenant, &references, parallel).await?;
+        let objects = self.bucket.get_chunks(&piece.stream.reader.tenant, &references, parallel).await?;
         running.counters.fetch_ns.fetch_add(self.ns_since(asked), Ordering::Relaxed);
         let bytes: u64 = objects.iter().map(|object| object.len() as u64).sum();
         running.counters.chunks_fetched.fetch_add(objects.len() as u64, Ordering::Relaxed);
@@ -439,35 +459,43 @@ impl QueryEngine {
         Ok(Fetched {
             chunks: references.into_iter().zip(objects).collect(),
             bucket: self.bucket.clone(),
-            tenant: running.tenant.clone(),
+            tenant: piece.stream.reader.tenant.clone(),
             counters: running.counters.clone(),
             _held: held,
         })
     }
 
     /// The streams a query reads, from memory and bucket.
-    async fn streams(
+    pub(crate) async fn streams(
         &self,
+        readers: &Readers,
         running: &Running,
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<Vec<Arc<PlannedStream>>, QueryError> {
         let begun = self.ports.clock.monotonic();
-        let matchers = compile(matchers)?;
+        let (readers, matchers) = readers.choose(matchers)?;
+        let matchers = compile(&matchers)?;
         let (from, through) = millis(range);
-        let (recent, tenant, asked) = (self.recent.clone(), running.tenant.clone(), matchers.clone());
-        // In this order, see the module's page.
-        let in_memory = move || {
-            let streams = recent.streams(&tenant, &asked, range);
-            (streams, recent.pending(&tenant, &asked, from, through))
-        };
-        let (in_memory, pending) = self.ports.cpu.run(Priority::Query, in_memory).await?;
-        let indexed = self.indexed(&running.tenant, &matchers, from, through).await?;
-        let counters = running.counters.clone();
-        let put_together = move || plan(in_memory, pending.into_iter().chain(indexed), &counters);
-        let planned = self.ports.cpu.run(Priority::Query, put_together).await?;
+        let mut all = Vec::new();
+        for reader in readers.each() {
+            if let Some(partial) = self.recent.partial(&reader.tenant, range).await {
+                *running.partial.lock() = Some(partial);
+            }
+            let (recent, tenant, asked) = (self.recent.clone(), reader.tenant.clone(), matchers.clone());
+            // In this order, see the module's page.
+            let in_memory = move || {
+                let streams = recent.streams(&tenant, &asked, range);
+                (streams, recent.pending(&tenant, &asked, from, through))
+            };
+            let (in_memory, pending) = self.ports.cpu.run(Priority::Query, in_memory).await?;
+            let indexed = self.indexed(&reader.tenant, &matchers, from, through).await?;
+            let counters = running.counters.clone();
+            let put_together = move || plan(&reader, in_memory, pending.into_iter().chain(indexed), &counters);
+            all.extend(self.ports.cpu.run(Priority::Query, put_together).await?);
+        }
         running.counters.lookup_ns.fetch_add(self.ns_since(begun), Ordering::Relaxed);
-        Ok(planned)
+        Ok(all)
     }
 
     pub(crate) async fn indexed(

@@ -9,10 +9,12 @@ mod error;
 mod limits;
 mod meta;
 mod plan;
+mod readers;
 mod recent;
 mod refuse;
 mod size;
 mod source;
+mod tail;
 mod volume;
 
 pub use engine::{
@@ -21,7 +23,9 @@ pub use engine::{
 pub use error::{ErrorKind, QueryError};
 pub use limits::QueryLimits;
 pub use meta::IndexFigures;
+pub use readers::{Readers, TENANT_LABEL};
 pub use recent::{NothingRecent, Recent, RecentChunk, RecentSizes, RecentStream};
 pub use refuse::{BlockedQuery, QueryKind};
 pub use source::{ChunkCounters, ChunkSource, ScanCounters};
+pub use tail::{Tail, TailEnd, TailFigures, TailFrame, TailRequest, TailSettings, Tails};
 pub use volume::{ShardFigures, Volume, VolumeRequest};

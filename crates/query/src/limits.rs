@@ -1,5 +1,6 @@
 //! What a tenant's queries may ask. Texts are upstream's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use loptr_eval::{ApproxTopk, EvalError, Steps, approx_topk, leaves};
@@ -36,8 +37,8 @@ pub struct QueryLimits {
     pub required_labels: Vec<String>,
     /// Matchers a selector must have at least.
     pub min_matchers: usize,
-    /// Queries that must not run.
-    pub blocked: Vec<BlockedQuery>,
+    /// Queries that must not run: one list a tenant, of which the first rule that names a query decides.
+    pub blocked: Vec<Arc<[BlockedQuery]>>,
     /// Whether no query may run at all.
     pub is_disabled: bool,
     /// Bytes a query may read, by the index's figures.
@@ -53,6 +54,8 @@ pub struct QueryLimits {
     pub volume_enabled: bool,
     /// Label sets (or names) a volume may have.
     pub volume_max_series: usize,
+    /// Tails at once.
+    pub max_tails: usize,
 }
 
 impl Default for QueryLimits {
@@ -77,6 +80,41 @@ impl Default for QueryLimits {
             approx_topk: false,
             volume_enabled: true,
             volume_max_series: 1000,
+            max_tails: 10,
+        }
+    }
+}
+
+/// The smaller one that is not zero.
+fn stricter<T: PartialOrd + Default>(a: T, b: T) -> T {
+    let none = T::default();
+    if a == none || (b != none && b < a) { b } else { a }
+}
+
+impl QueryLimits {
+    /// What both allow: of each figure the smallest that is set.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            max_length: stricter(self.max_length, other.max_length),
+            max_look_back: stricter(self.max_look_back, other.max_look_back),
+            max_range: stricter(self.max_range, other.max_range),
+            max_entries: stricter(self.max_entries, other.max_entries),
+            max_series: stricter(self.max_series, other.max_series),
+            max_matchers: stricter(self.max_matchers, other.max_matchers),
+            timeout: stricter(self.timeout, other.timeout),
+            split: stricter(self.split, other.split),
+            volume_enabled: self.volume_enabled && other.volume_enabled,
+            volume_max_series: stricter(self.volume_max_series, other.volume_max_series),
+            max_tails: stricter(self.max_tails, other.max_tails),
+            approx_topk: self.approx_topk && other.approx_topk,
+            split_instant: stricter(self.split_instant, other.split_instant),
+            required_labels: [self.required_labels, other.required_labels].concat(),
+            min_matchers: self.min_matchers.max(other.min_matchers),
+            blocked: [self.blocked, other.blocked].concat(),
+            is_disabled: self.is_disabled || other.is_disabled,
+            max_query_bytes: stricter(self.max_query_bytes, other.max_query_bytes),
+            max_part_bytes: stricter(self.max_part_bytes, other.max_part_bytes),
+            shard_bytes: stricter(self.shard_bytes, other.shard_bytes),
         }
     }
 }

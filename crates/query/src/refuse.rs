@@ -112,10 +112,15 @@ fn tags_of(header: &str) -> Vec<(String, String)> {
 impl QueryLimits {
     /// Refuses a query that is blocked. `tags` is the header `X-Query-Tags`. The first rule that names it decides.
     pub fn check_blocked(&self, query: &str, kind: QueryKind, tags: &str) -> Result<(), QueryError> {
-        let Some(rule) = self.blocked.iter().find(|rule| rule.names(query)) else { return Ok(()) };
-        let blocked = rule.blocks(kind, &tags_of(tags));
-        tracing::warn!(query, kind = kind.as_str(), blocked, "a rule about blocked queries matched");
-        if blocked { Err(QueryError::BadRequest("query blocked by policy".to_owned())) } else { Ok(()) }
+        for rules in &self.blocked {
+            let Some(rule) = rules.iter().find(|rule| rule.names(query)) else { continue };
+            let blocked = rule.blocks(kind, &tags_of(tags));
+            tracing::warn!(query, kind = kind.as_str(), blocked, "a rule about blocked queries matched");
+            if blocked {
+                return Err(QueryError::BadRequest("query blocked by policy".to_owned()));
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a selector without the labels it must name, or with too few matchers.
@@ -152,7 +157,7 @@ mod tests {
     use super::*;
 
     fn blocked(rules: Vec<BlockedQuery>, query: &str, kind: QueryKind, tags: &str) -> bool {
-        QueryLimits { blocked: rules, ..QueryLimits::default() }.check_blocked(query, kind, tags).is_err()
+        QueryLimits { blocked: vec![rules.into()], ..QueryLimits::default() }.check_blocked(query, kind, tags).is_err()
     }
 
     #[test]

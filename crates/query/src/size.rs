@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use loptr_eval::{Steps, leaves};
 use loptr_logql::ast::{MetricExpr, RangeOp, VectorOp};
-use loptr_model::{Matcher, Nanos, TenantId, TimeRange};
+use loptr_model::{Matcher, Nanos, TimeRange};
 
-use crate::engine::{QueryEngine, Running};
+use crate::engine::QueryEngine;
 use crate::error::QueryError;
 use crate::limits::{QueryLimits, nanos};
 use crate::plan::PlannedStream;
+use crate::readers::Readers;
 
 /// Streams a query reads, and when.
 pub(crate) struct Read<'a> {
@@ -79,10 +80,10 @@ pub(crate) fn is_shardable(query: &MetricExpr) -> bool {
 const ADVICE: &str = "consider adding more specific stream selectors or reduce the time range of the query";
 
 impl QueryEngine {
-    async fn bytes(&self, tenant: &TenantId, reads: &[Read<'_>], part: TimeRange) -> Result<u64, QueryError> {
+    async fn bytes(&self, readers: &Readers, reads: &[Read<'_>], part: TimeRange) -> Result<u64, QueryError> {
         let mut bytes = 0u64;
         for read in reads {
-            bytes = bytes.saturating_add(self.figures_in(tenant, read.matchers, read.of(part)).await?.bytes);
+            bytes = bytes.saturating_add(self.figures_in(readers, read.matchers, read.of(part)).await?.bytes);
         }
         Ok(bytes)
     }
@@ -90,12 +91,12 @@ impl QueryEngine {
     /// Refuses a query that reads more than the tenant's queries may.
     pub(crate) async fn check_query_bytes(
         &self,
-        tenant: &TenantId,
+        readers: &Readers,
         limits: &QueryLimits,
         reads: &[Read<'_>],
     ) -> Result<(), QueryError> {
         let Some(first) = reads.first().filter(|_| limits.max_query_bytes > 0) else { return Ok(()) };
-        let bytes = self.bytes(tenant, reads, first.range).await?;
+        let bytes = self.bytes(readers, reads, first.range).await?;
         if bytes <= limits.max_query_bytes {
             return Ok(());
         }
@@ -109,8 +110,8 @@ impl QueryEngine {
     /// index is asked only when that is over the limit.
     pub(crate) async fn check_part_bytes(
         &self,
+        readers: &Readers,
         limits: &QueryLimits,
-        running: &Running,
         read: &Read<'_>,
         planned: &[Arc<PlannedStream>],
         shardable: bool,
@@ -131,7 +132,7 @@ impl QueryEngine {
                 read.range.end
             };
             let part = TimeRange { start, end: cut.min(read.range.end) };
-            let bytes = self.bytes(&running.tenant, std::slice::from_ref(read), part).await?;
+            let bytes = self.bytes(readers, std::slice::from_ref(read), part).await?;
             let bytes = if shardable { of_shard(bytes, limits.shard_bytes) } else { bytes };
             if bytes > limits.max_part_bytes {
                 let (bytes, limit) = (human(bytes), human(limits.max_part_bytes));

@@ -42,7 +42,7 @@ pub(crate) async fn query(State(app): State<Arc<App>>, request: Request) -> Resu
     let query = with_regexp(&range.query, asked.params.get("regexp"))?;
     check_blocked(&asked, &range.query, kind_of(&query))?;
     let request = log_request(query, &range, false);
-    let (answer, figures) = app.engine.logs(&asked.tenant, &asked.limits, request).await?;
+    let (answer, figures) = app.engine.logs(&asked.readers, &asked.limits, request).await?;
     let write = move || {
         let streams = match answer {
             Answer::Streams(streams) => streams,

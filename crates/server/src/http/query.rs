@@ -81,38 +81,43 @@ pub(super) fn stats_of(figures: &QueryFigures, returned: usize) -> QueryStats {
 
 /// Writes an answer as clients read it. CPU work.
 fn body_of(answer: &Answer, figures: &QueryFigures, flags: &EncodingFlags) -> Vec<u8> {
-    const NO_WARNINGS: &[String] = &[];
+    let warnings = &figures.warnings;
     let mut out = Vec::with_capacity(4096);
     match answer {
         Answer::Streams(streams) => {
             let entries = streams.iter().map(|stream| stream.entries.len()).sum();
             let stats = stats_of(figures, entries);
-            write_log_streams(&mut out, streams, flags, &stats);
+            write_log_streams(&mut out, streams, flags, &stats, warnings);
         }
         Answer::Value(QueryValue::Scalar { ts, value }) => {
-            write_scalar(&mut out, *ts, *value, &stats_of(figures, 1), NO_WARNINGS);
+            write_scalar(&mut out, *ts, *value, &stats_of(figures, 1), warnings);
         }
         Answer::Value(QueryValue::Vector(samples)) => {
             let series: Vec<Series> = samples
                 .iter()
                 .map(|sample| Series { labels: sample.labels.clone(), points: vec![(sample.ts, sample.value)] })
                 .collect();
-            write_vector(&mut out, &series, &stats_of(figures, series.len()), NO_WARNINGS);
+            write_vector(&mut out, &series, &stats_of(figures, series.len()), warnings);
         }
         Answer::Value(QueryValue::Matrix(matrix)) => {
             let series: Vec<Series> = matrix
                 .iter()
                 .map(|series| Series { labels: series.labels.clone(), points: series.points.clone() })
                 .collect();
-            write_matrix(&mut out, &series, &stats_of(figures, series.len()), NO_WARNINGS);
+            write_matrix(&mut out, &series, &stats_of(figures, series.len()), warnings);
         }
     }
     out
 }
 
-fn write_log_streams(out: &mut Vec<u8>, streams: &[loptr_eval::LogStream], flags: &EncodingFlags, stats: &QueryStats) {
-    const NO_WARNINGS: &[String] = &[];
-    let mut writer = StreamsWriter::new(out, flags, NO_WARNINGS);
+fn write_log_streams(
+    out: &mut Vec<u8>,
+    streams: &[loptr_eval::LogStream],
+    flags: &EncodingFlags,
+    stats: &QueryStats,
+    warnings: &[String],
+) {
+    let mut writer = StreamsWriter::new(out, flags, warnings);
     let categorized = flags.categorize_labels();
     for stream in streams {
         let labels = if categorized { &stream.labels.stream } else { &stream.labels.all };
@@ -158,7 +163,7 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
         Expr::Log(query) => {
             check_blocked(&asked, &range.query, kind_of(&query))?;
             let request = log_request(query, &range, encoding_flags(&asked.headers).categorize_labels());
-            app.engine.logs(&asked.tenant, &asked.limits, request).await?
+            app.engine.logs(&asked.readers, &asked.limits, request).await?
         }
         Expr::Metric(query) => {
             for leaf in loptr_eval::leaves(&query) {
@@ -168,7 +173,7 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
             asked.limits.check_asked(range.start, range.end, asked.now)?;
             let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
             let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
-            app.engine.metrics(&asked.tenant, &asked.limits, query, steps).await?
+            app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?
         }
         Expr::Variants(_) => return Err(variants_disabled()),
     };
@@ -187,7 +192,7 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
         }
         Expr::Metric(query) => {
             check_blocked(&asked, &instant.query, QueryKind::Metric)?;
-            app.engine.metrics(&asked.tenant, &asked.limits, query, Steps::instant(instant.time)).await?
+            app.engine.metrics(&asked.readers, &asked.limits, query, Steps::instant(instant.time)).await?
         }
         Expr::Variants(_) => return Err(variants_disabled()),
     };

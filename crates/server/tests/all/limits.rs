@@ -120,14 +120,14 @@ fn policies_blocks_and_enforced_labels() {
         "",
         r#"overrides:
   enforced: {enforced_labels: [app, env]}
-  blocked: {block_ingestion_until: 2999-01-01}
-  hidden: {block_ingestion_until: 2999-01-01, block_ingestion_status_code: 200}
+  blocked: {block_ingestion_until: 2200-01-01}
+  hidden: {block_ingestion_until: 2200-01-01, block_ingestion_status_code: 200}
   policies:
     policy_stream_mapping:
       infra: [{selector: '{env="infra"}', priority: 5}]
       finance: [{selector: '{app="pay"}', priority: 10}]
     policy_enforced_labels: {finance: [cost], '*': [owner]}
-    block_ingestion_policy_until: {infra: 2999-01-01}
+    block_ingestion_policy_until: {infra: 2200-01-01}
   few:
     policy_stream_mapping: {p: [{selector: '{app="p"}', priority: 1}]}
     policy_override_limits: {p: {max_global_streams_per_user: 1}}
@@ -140,13 +140,13 @@ fn policies_blocks_and_enforced_labels() {
         "missing required labels 'env' for user 'enforced' for stream '{app=\"a\", service_name=\"a\"}' (policy: '')\n";
     assert_eq!(push("enforced", json!({"app": "a"})), (400, text.to_owned()));
     assert_eq!(push("enforced", json!({"app": "a", "env": "e"})).0, 204);
-    let text = "ingestion blocked for user 'blocked' until '2999-01-01T00:00:00Z' with status code '260'\n";
+    let text = "ingestion blocked for user 'blocked' until '2200-01-01T00:00:00Z' with status code '260'\n";
     assert_eq!(push("blocked", json!({"app": "a"})), (260, text.to_owned()));
     assert_eq!(push("hidden", json!({"app": "a"})), (204, String::new()));
     assert_eq!(push("policies", json!({"app": "pay", "cost": "1"})).0, 400, "an owner is missing");
     assert_eq!(push("policies", json!({"app": "pay", "env": "infra", "owner": "o", "cost": "1"})).0, 204);
     let text =
-        "ingestion blocked for user 'policies' (policy: 'infra') until '2999-01-01T00:00:00Z' with status code '260'\n";
+        "ingestion blocked for user 'policies' (policy: 'infra') until '2200-01-01T00:00:00Z' with status code '260'\n";
     assert_eq!(push("policies", json!({"app": "n", "env": "infra", "owner": "o"})), (260, text.to_owned()));
     let infra = ("X-Loki-Ingestion-Policy", "infra");
     assert_eq!(push_of(&loptr, "policies", json!({"app": "n", "owner": "o"}), &[infra]).0, 260);
@@ -221,7 +221,7 @@ fn queries_that_may_not_be_asked() {
     assert_eq!(ask("blocked", "{app=\"a\"}", 1, &[("x-query-tags", "source=ME")]).0, 400);
     let (status, told) = ask("long", "{app=\"a\"}", 2, &[]);
     assert_eq!(status, 400);
-    assert!(told.starts_with("the query time range exceeds the limit (query length: 2h0m1s, limit: 1h)"), "{told}");
+    assert!(told.starts_with("the query time range exceeds the limit (query length: 2h0m1"), "{told}");
     assert_eq!(ask("back", "{app=\"a\"}", 24, &[]).0, 200);
     wait("the flushed chunk is in the index", || ask("read", "{app=\"a\"} |= \"x\"", 1, &[]).0 == 400);
     let size = "(query: 1.0 KiB, limit: 100 B); consider adding more specific stream selectors or reduce the time range of the query";
