@@ -204,7 +204,7 @@ fn queries_that_may_not_be_asked() {
         assert_eq!((status, told.as_str()), (400, text), "{tenant} {query}");
     };
     for tenant in ["read", "part"] {
-        assert_eq!(push_of(&loptr, tenant, json!({"app": "a"}), &[]).0, 204);
+        assert_eq!(push(&loptr.api().of(tenant), &"x".repeat(3000)).0, 204);
     }
     loptr.api().flush();
     let text = "stream selector is missing required matchers [cluster], labels present in the query were [app]";
@@ -224,7 +224,7 @@ fn queries_that_may_not_be_asked() {
     assert!(told.starts_with("the query time range exceeds the limit (query length: 2h0m1"), "{told}");
     assert_eq!(ask("back", "{app=\"a\"}", 24, &[]).0, 200);
     wait("the flushed chunk is in the index", || ask("read", "{app=\"a\"} |= \"x\"", 1, &[]).0 == 400);
-    let size = "(query: 1.0 KiB, limit: 100 B); consider adding more specific stream selectors or reduce the time range of the query";
+    let size = "(query: 3.0 KiB, limit: 100 B); consider adding more specific stream selectors or reduce the time range of the query";
     refused("read", "{app=\"a\"} |= \"x\"", &format!("the query would read too many bytes {size}"));
     assert_eq!(ask("read", "{app=\"a\"}", 1, &[]).0, 200, "lines as they come are not held against this limit");
     refused("part", "{app=\"a\"}", &format!("shard query is too large to execute on a single querier: {size}"));
