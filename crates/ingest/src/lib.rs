@@ -22,6 +22,7 @@ mod rate;
 mod replay;
 mod settings;
 mod stream;
+mod takeover;
 mod tenant;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ pub use push::{PushFailure, PushFailureKind, PushLimits};
 pub use replay::ReplayError;
 pub use settings::{IngestSettings, Limits};
 pub use stream::{CloseReason, Stream};
+pub use takeover::{TakenOver, TakeoverError, TakeoverMetrics, TakeoverSettings, take_over};
 pub use tenant::Tenant;
 
 use in_flight::PushesInFlight;

@@ -4,6 +4,7 @@
 //! is: formats 1 and 2 are not written, and a symbol table that names a text twice cannot be continued.
 
 use bytes::Bytes;
+use loptr_model::Nanos;
 
 use crate::block::RawMetadata;
 use crate::encoding::{Encoding, Format};
@@ -49,6 +50,12 @@ impl Checkpointed {
     /// Its layout.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// Earliest and latest entry of its blocks.
+    pub fn bounds(&self) -> Option<(Nanos, Nanos)> {
+        let bounds = self.blocks.iter().map(|(meta, _)| (meta.min_ts, meta.max_ts));
+        bounds.reduce(|(min, max), (a, b)| (min.min(a), max.max(b)))
     }
 
     /// The chunk, to be filled further. Format and codec stay what they are, sizes come from `options`; a chunk that
@@ -106,7 +113,7 @@ impl CutBlock {
 
 #[cfg(test)]
 mod tests {
-    use loptr_model::{Nanos, OwnedEntry, TimeRange};
+    use loptr_model::{OwnedEntry, TimeRange};
 
     use super::*;
     use crate::varint;
