@@ -121,7 +121,7 @@ impl Ingester {
             chunk: reference,
             kb,
             entries,
-            seq_through: chunk.last_seq,
+            covers: chunk.covers.clone(),
             ordinal,
         };
         let segment = self.segment();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use loptr_model::{ChunkRef, Fingerprint, Labels, TenantId};
 use loptr_ports::Disk;
-use loptr_wal::{End, Flushed, Record, SegmentReader, WalError};
+use loptr_wal::{End, Flushed, Record, SegmentReader, SeqRanges, WalError};
 
 use crate::log::segments;
 
@@ -64,7 +64,7 @@ pub(crate) fn replay(
 ) -> Result<Recovered, ReplayError> {
     let found = segments(&**disk, dir).map_err(|source| ReplayError::Disk { path: dir.to_owned(), source })?;
     let mut recovered = Recovered::default();
-    let mut flushed_through: HashMap<StreamKey, u64> = HashMap::new();
+    let mut in_bucket: HashMap<StreamKey, SeqRanges> = HashMap::new();
     // By ordinal: each start logs the unshipped ones anew.
     let mut flushed: BTreeMap<(u64, ChunkRef), Flushed> = BTreeMap::new();
     let mut shipped_through = 0;
@@ -73,12 +73,11 @@ pub(crate) fn replay(
         read(disk, path, &mut recovered, true, |record| match record {
             Record::Flushed(chunk) => {
                 let key = (chunk.tenant.clone(), chunk.chunk.fingerprint, chunk.labels.clone());
-                let through = flushed_through.entry(key).or_default();
-                *through = (*through).max(chunk.seq_through);
+                in_bucket.entry(key).or_default().merge(&chunk.covers);
                 flushed.insert((chunk.ordinal, chunk.chunk), chunk);
             }
             Record::Shipped { ordinal_through } => shipped_through = shipped_through.max(ordinal_through),
-            Record::Push(_) => {}
+            Record::Push(_) | Record::Snapshot(_) => {}
         })?;
     }
     recovered.last_ordinal = flushed.keys().map(|(ordinal, _)| *ordinal).fold(shipped_through, u64::max);
@@ -87,24 +86,27 @@ pub(crate) fn replay(
     for (segment, path) in &found {
         let last = read(disk, path, &mut recovered, false, |record| {
             let Record::Push(push) = record else { return };
+            let Ok(tenant) = TenantId::parse(push.tenant) else { return };
             for stream in push.streams() {
-                let key = (push.tenant.clone(), stream.fingerprint, stream.labels.clone());
-                let through = flushed_through.get(&key).copied().unwrap_or(0);
-                let mut seq = stream.first_seq;
-                stream.entries(|entry| {
-                    if seq > through {
-                        append(&push.tenant, &stream.labels, stream.fingerprint, seq, *segment, entry);
+                let Some(labels) = stream.labels.decode() else { continue };
+                let key = (tenant.clone(), stream.fingerprint, labels.clone());
+                let known = in_bucket.get(&key).map(SeqRanges::normalized).unwrap_or_default();
+                let walked = stream.entries(|seq, entry| {
+                    if !known.iter().any(|&(first, last)| (first..=last).contains(&seq)) {
+                        append(&tenant, &labels, stream.fingerprint, seq, *segment, entry);
                         entries += 1;
                     }
-                    seq += 1;
                 });
-                next_seq = next_seq.max(seq);
+                if let Err(error) = walked {
+                    tracing::error!(path = %path.display(), %error, "log record is damaged");
+                }
+                next_seq = next_seq.max(stream.last_seq() + 1);
             }
         })?;
         next_seq = next_seq.max(last);
     }
-    for through in flushed_through.values() {
-        next_seq = next_seq.max(through + 1);
+    for last in in_bucket.values().filter_map(SeqRanges::last) {
+        next_seq = next_seq.max(last + 1);
     }
     (recovered.next_seq, recovered.entries) = (next_seq.max(1), entries);
     Ok(recovered)
@@ -146,5 +148,5 @@ fn read(
             }
         }
     }
-    Ok(reader.next_seq())
+    Ok(reader.header().next_seq)
 }

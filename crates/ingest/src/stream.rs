@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use loptr_chunk::{Chunk, ChunkError, ChunkOptions, MemChunk};
 use loptr_model::{Entry, Fingerprint, Labels, Nanos, OwnedEntry, TimeRange};
+use loptr_wal::SeqRanges;
 use loptr_wire::enrich::DETECTED_LEVEL;
 use parking_lot::Mutex;
 
@@ -44,8 +45,8 @@ struct OpenChunk {
     chunk: MemChunk,
     /// The log segment from which on its entries may lie.
     first_segment: u64,
-    /// Number of its last entry.
-    last_seq: u64,
+    /// Numbers of its entries.
+    covers: SeqRanges,
     /// Time of the last append, monotonic.
     appended_at: Nanos,
 }
@@ -55,8 +56,8 @@ struct OpenChunk {
 pub(crate) struct ClosedChunk {
     pub(crate) chunk: MemChunk,
     pub(crate) first_segment: u64,
-    /// Entries of the stream up to this number lie in this chunk and those before it.
-    pub(crate) last_seq: u64,
+    /// Numbers of its entries: those of the stream among them lie in this chunk.
+    pub(crate) covers: SeqRanges,
     pub(crate) reason: CloseReason,
 }
 
@@ -139,7 +140,7 @@ impl Stream {
         if let Some(at) = repeated {
             logged.push(at);
             if let Some(open) = &mut state.open {
-                open.last_seq = first_seq;
+                open.covers.extend_to(first_seq);
             }
         }
         for at in new {
@@ -180,11 +181,11 @@ impl Stream {
         let open = state.open.get_or_insert_with(|| OpenChunk {
             chunk: MemChunk::new(self.options),
             first_segment: moment.segment,
-            last_seq: seq,
+            covers: SeqRanges::of(seq, seq),
             appended_at: moment.now,
         });
         open.chunk.append(entry.ts, entry.line, entry.metadata)?;
-        open.last_seq = seq;
+        open.covers.extend_to(seq);
         open.appended_at = moment.now;
         state.newest = Some(state.newest.map_or(entry.ts, |newest| newest.max(entry.ts)));
         Ok(())
@@ -291,10 +292,10 @@ struct Accepted {
 
 impl StreamState {
     fn close(&mut self, reason: CloseReason) {
-        if let Some(OpenChunk { chunk, first_segment, last_seq, .. }) = self.open.take()
+        if let Some(OpenChunk { chunk, first_segment, covers, .. }) = self.open.take()
             && !chunk.is_empty()
         {
-            self.closed.push(Arc::new(ClosedChunk { chunk, first_segment, last_seq, reason }));
+            self.closed.push(Arc::new(ClosedChunk { chunk, first_segment, covers, reason }));
         }
     }
 

@@ -8,7 +8,8 @@
 //!
 //! A [`Record::Push`] holds what was accepted, labels and level final. Each stream in it names the sequence number of
 //! its first entry; numbers grow over the whole process and never repeat, so a [`Record::Flushed`] can say "entries of
-//! this stream up to here lie in the bucket" and replay skips them. A [`Record::Shipped`] says which of those the
+//! this stream with these numbers lie in the bucket" and replay skips them. A [`Record::Snapshot`] holds a chunk that
+//! does not lie there yet, so that the pushes it was made of can go. A [`Record::Shipped`] says which flushed chunks the
 //! uploaded index already names. See `docs/formats/wal.md`.
 //!
 //! Reading stops at [`End`]: cleanly, at a torn tail (nothing whole comes after: cut it), or at a corrupt place with
@@ -31,10 +32,18 @@
 
 mod record;
 mod segment;
+mod seqs;
 mod varint;
 
-pub use record::{Flushed, PushRecord, PushStream, PushWriter, Record, flushed_record, shipped_record};
-pub use segment::{End, HEADER_BYTES, MAX_RECORD_BYTES, SegmentReader, VERSION, segment_header};
+pub use record::{
+    BadEntries, Flushed, PushRecord, PushStream, PushWriter, RawLabels, Record, Snapshot, SnapshotRecord,
+    flushed_record, shipped_record, snapshot_record,
+};
+pub use segment::{
+    End, FRAME_BYTES, Frame, Framed, HEADER_BYTES, Header, MAX_RECORD_BYTES, SegmentReader, VERSION, frame, next_whole,
+    segment_header,
+};
+pub use seqs::SeqRanges;
 
 /// Why bytes are not a log segment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -80,6 +80,11 @@ impl Head {
         self.counter
     }
 
+    /// The entries in order of arrival, as in a block.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(super) fn raw_bytes(&self) -> usize {
         self.bytes.len()
     }

@@ -12,6 +12,7 @@
 //! Rules are upstream's (head kinds "unordered") but for what loses data there; see `docs/formats/chunk.md`.
 
 mod head;
+mod image;
 mod intern;
 mod layout;
 mod restore;
