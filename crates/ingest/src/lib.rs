@@ -13,6 +13,7 @@
 //! `ingest` never reads the bucket.
 
 mod flush;
+mod flush_out;
 mod in_flight;
 mod log;
 mod metrics;
@@ -40,6 +41,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use flush_out::{LeftBehind, remove_log};
 pub use log::{Log, LogError, LogSettings};
 pub use metrics::IngestMetrics;
 pub use push::{PushFailure, PushFailureKind, PushLimits};
@@ -119,6 +121,8 @@ pub struct Ingester {
     last_upload_secs: AtomicI64,
     shipping: tokio::sync::Mutex<()>,
     flush_asked: Notify,
+    /// Why the last thing that did not get into the bucket did not.
+    last_failure: Mutex<Option<String>>,
     /// What is counted.
     pub metrics: IngestMetrics,
     stop: CancellationToken,
@@ -155,6 +159,7 @@ impl Ingester {
             last_upload_secs: AtomicI64::new(0),
             shipping: tokio::sync::Mutex::new(()),
             flush_asked: Notify::new(),
+            last_failure: Mutex::default(),
             metrics: IngestMetrics::default(),
             stop: CancellationToken::new(),
             stop_log: CancellationToken::new(),

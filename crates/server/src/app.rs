@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use loptr_chunk::Chunk;
 use loptr_config::Config;
-use loptr_ingest::{IngestError, Ingester};
+use loptr_ingest::{IngestError, Ingester, TakeoverError, TakeoverMetrics, take_over};
 use loptr_model::{Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{Disk, Ports, TaskError, TaskHandle};
 use loptr_query::{QueryEngine, Recent, RecentChunk, RecentSizes, RecentStream};
@@ -35,6 +35,9 @@ pub enum StartError {
     /// A task did not end well.
     #[error(transparent)]
     Task(#[from] TaskError),
+    /// What upstream left cannot be taken over.
+    #[error(transparent)]
+    Takeover(#[from] TakeoverError),
     /// The write path did not start.
     #[error(transparent)]
     Ingest(#[from] IngestError),
@@ -117,6 +120,27 @@ fn uploader_name(disk: &dyn Disk, dir: &Path, host: &str, now: Nanos) -> std::io
     Ok(name)
 }
 
+/// What is opened before anything else.
+pub(crate) struct Folders {
+    pub(crate) store: DiskStore,
+    pub(crate) uploader: String,
+}
+
+/// Opens the folders.
+pub(crate) async fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Result<Folders, StartError> {
+    let (disk, spawner) = (ports.disk.clone(), ports.spawner.clone());
+    let (chunks_dir, index_dir) = (settings.chunks_dir.clone(), settings.active_index_dir.clone());
+    let (host, now) = (host.to_owned(), ports.clock.now());
+    let failed = |dir: &Path, source| StartError::Store { dir: dir.display().to_string(), source };
+    let open = move || {
+        let store = DiskStore::open(disk.clone(), spawner, chunks_dir.clone());
+        let store = store.map_err(|source| failed(&chunks_dir, source))?;
+        let uploader = uploader_name(&*disk, &index_dir, &host, now).map_err(|source| failed(&index_dir, source))?;
+        Ok::<_, StartError>(Folders { store, uploader })
+    };
+    ports.spawner.run_blocking("open folders", open).await?
+}
+
 impl Process {
     /// Starts everything; returns once it is ready. `config` is shown at `/config`.
     pub async fn start(
@@ -125,17 +149,7 @@ impl Process {
         config: Option<Config>,
         host: &str,
     ) -> Result<Self, StartError> {
-        let (disk, spawner) = (ports.disk.clone(), ports.spawner.clone());
-        let (chunks_dir, index_dir) = (settings.chunks_dir.clone(), settings.active_index_dir.clone());
-        let (host, now) = (host.to_owned(), ports.clock.now());
-        let failed = |dir: &Path, source| StartError::Store { dir: dir.display().to_string(), source };
-        let open = move || {
-            let store = DiskStore::open(disk.clone(), spawner, chunks_dir.clone());
-            let store = store.map_err(|source| failed(&chunks_dir, source))?;
-            let name = uploader_name(&*disk, &index_dir, &host, now);
-            Ok::<_, StartError>((store, name.map_err(|source| failed(&index_dir, source))?))
-        };
-        let (store, uploader) = ports.spawner.run_blocking("open folders", open).await??;
+        let Folders { store, uploader } = open_folders(&ports, &settings, host).await?;
         settings.ingest.uploader = uploader;
         let schema = Arc::new(settings.schema.clone());
         let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone()));
@@ -146,6 +160,8 @@ impl Process {
             ports.cpu.clone(),
             settings.index_cache,
         ));
+        let takeover = TakeoverMetrics::default();
+        take_over(&ports, &settings.takeover, &settings.ingest, &bucket, &takeover).await?;
         let ingester = Ingester::start(ports.clone(), settings.ingest.clone(), bucket.clone(), index.clone()).await?;
         let recent = Arc::new(RecentIngester(ingester.clone()));
         let engine = Arc::new(QueryEngine::new(ports.clone(), bucket, index.clone(), recent, settings.query.clone()));
@@ -155,7 +171,7 @@ impl Process {
         let address = listener
             .local_addr()
             .map_err(|source| StartError::Listen { address: settings.http_address.clone(), source })?;
-        let metrics = Metrics::new(&ingester);
+        let metrics = Metrics::new(&ingester, &takeover);
         let app = Arc::new(App {
             ports: ports.clone(),
             limits: TenantLimits::new(&settings),

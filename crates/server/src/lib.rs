@@ -3,10 +3,12 @@
 //!
 //! ```text
 //! main ─ command line, files, environment ─> Settings ─> Process::start ─> serve until SIGTERM ─> Process::stop
+//!                                                    └─> flush_out (`loptr flush-out`)
 //! ```
 
 mod app;
 pub mod build;
+mod flush_out;
 mod http;
 pub mod logfmt;
 mod metrics;
@@ -15,4 +17,5 @@ mod serve;
 pub mod settings;
 
 pub use app::{Process, StartError};
+pub use flush_out::{FlushOutError, Progress, flush_out};
 pub use settings::{HONOURED, Settings, SettingsError};

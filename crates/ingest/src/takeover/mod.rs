@@ -69,6 +69,15 @@ pub struct TakeoverSettings {
     pub ceiling_bytes: usize,
 }
 
+impl TakeoverSettings {
+    /// What upstream calls the folder of a period's index heads; `from_day` counts days since 1970.
+    pub fn period_name(object_store: &str, from_day: i64) -> String {
+        let epoch = jiff::civil::date(1970, 1, 1);
+        let date = jiff::Span::new().try_days(from_day).map(|days| epoch.saturating_add(days));
+        format!("{object_store}_{}", date.unwrap_or(epoch))
+    }
+}
+
 /// What was taken over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TakenOver {

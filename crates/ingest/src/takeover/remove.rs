@@ -1,9 +1,9 @@
-//! Removes what was taken over, in an order that leaves at every step a folder upstream can start on: its newest
-//! segments go first, the checkpoint last and in one step. All of it lies in the bucket by then, so whatever is left when
-//! this is cut short is read once more and found to be there.
+//! Removes what was taken over, in an order that leaves at every step a log that can be read: the newest segments go
+//! first, the checkpoint last, so that what is left is what the log was at an earlier time. All of it lies in the bucket by
+//! then, so whatever is left when this is cut short is read once more and found to be there.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use loptr_ports::Disk;
 
@@ -35,23 +35,10 @@ pub(super) fn remove(disk: &dyn Disk, before: &Survey, now: &Survey) -> Result<(
         files(disk, dir, inside)?;
         folder(disk, dir)?;
     }
-    let Some(checkpoint) = &before.checkpoint_dir else { return Ok(()) };
-    // Unfinished from here on, which every reader ignores.
-    let unfinished = unfinished(checkpoint);
-    disk.rename(checkpoint, &unfinished).map_err(|source| failed(checkpoint, source))?;
-    sync(disk, &before.wal_dir)?;
-    for found in &before.checkpoint {
-        if let Some(name) = found.path.file_name() {
-            file(disk, &unfinished.join(name))?;
-        }
+    match &before.checkpoint_dir {
+        Some(dir) => files(disk, dir, &before.checkpoint).and_then(|()| folder(disk, dir)),
+        None => Ok(()),
     }
-    folder(disk, &unfinished)
-}
-
-fn unfinished(checkpoint: &Path) -> PathBuf {
-    let mut name = checkpoint.as_os_str().to_owned();
-    name.push(".tmp");
-    name.into()
 }
 
 fn parent(path: &Path) -> &Path {

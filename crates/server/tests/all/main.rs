@@ -8,6 +8,7 @@
 //! | `http` | statuses and texts of pushes; tenants; shutdown |
 //! | `journey` | from push to query without a gap or a double while everything is being flushed |
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
+//! | `takeover` | does it take over folders of a killed upstream, also when it is killed meanwhile? |
 //! | `simulated` | power cut at any write of a seeded run: the same |
 //!
 //! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
@@ -26,3 +27,4 @@ mod journey;
 mod killed;
 mod simulated;
 mod support;
+mod takeover;
