@@ -11,6 +11,7 @@
 //! ```
 
 mod check;
+mod publish;
 mod read;
 mod runtime;
 

@@ -29,7 +29,7 @@ impl Mode {
 }
 
 /// What secrets are printed as.
-const MASK: &str = "********";
+pub(crate) const MASK: &str = "********";
 
 /// Whether values of a kind are masked.
 pub(crate) fn is_secret(kind: Kind) -> bool {
@@ -47,6 +47,31 @@ impl Config {
         }
         if writer.out.is_empty() { "{}\n".to_owned() } else { writer.out }
     }
+}
+
+/// The values of a block that differ from `base`, as YAML indented by `depth`.
+pub(crate) fn diff_yaml(values: &Object, base: &Object, depth: usize) -> String {
+    let mut writer = Writer { out: String::new() };
+    writer.block(values, values.root(), depth, Some(base));
+    writer.out
+}
+
+/// A value without a type of its own, as a YAML document.
+pub(crate) fn any_yaml(any: &Any) -> String {
+    let mut writer = Writer { out: String::new() };
+    match any {
+        Any::Map(entries) if !entries.is_empty() => {
+            for (name, value) in entries {
+                writer.out.push_str(&format!("{}:", quoted(name)));
+                writer.any(value, 0);
+            }
+        }
+        any => {
+            writer.any(any, 0);
+            writer.out = writer.out.trim_start().to_owned();
+        }
+    }
+    writer.out
 }
 
 /// Keys that upstream keeps for itself: its wrapper's, which carry the command line.
@@ -197,6 +222,6 @@ impl Writer {
 }
 
 /// Text as a YAML scalar: plain where that reads back as the same text.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     if is_plain_text(text) { text.to_owned() } else { loptr_model::go_quote(text) }
 }

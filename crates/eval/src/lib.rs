@@ -55,6 +55,7 @@
 #![warn(missing_docs)]
 
 mod error;
+mod fields;
 mod go_sort;
 mod log_result;
 mod pipeline;
@@ -65,6 +66,7 @@ mod tie_order;
 mod vector;
 
 pub use error::{ErrorKind, EvalError};
+pub use fields::{Field, FieldKind, detect_fields, detect_values, is_number};
 pub use log_result::{LogCollector, LogEntry, LogStream, LogVisitor};
 pub use pipeline::{
     BlockFinder, ERROR, ERROR_DETAILS, Finder, LabelsId, PRESERVE_ERROR, Pipeline, Processed, ResultLabels, Sample,

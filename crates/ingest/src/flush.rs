@@ -20,10 +20,13 @@ use loptr_storage::{StorageError, TableId};
 use loptr_wal::{Flushed, flushed_record, shipped_record};
 use tokio_util::sync::CancellationToken;
 
-use crate::log::LogError;
+use crate::log::{LogError, LogState};
 use crate::stream::{ClosedChunk, Stream};
 use crate::tenant::Tenant;
 use crate::{IngestError, Ingester};
+
+/// Longest time between sweeps while the log is in trouble.
+const TROUBLED_PAUSE: Duration = Duration::from_secs(5);
 
 /// Which chunks a sweep closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +38,20 @@ pub(crate) enum Sweep {
 }
 
 /// Sweeps, ships and drops until `stop`.
+///
+/// While the log is full or its sync failed, everything is flushed and shipped, at once and again and again: pushes are
+/// refused then, and what lies in the bucket lets segments go, which makes room and heals a log whose sync failed.
 pub(crate) async fn flush_loop(ingester: Arc<Ingester>, stop: CancellationToken) {
     let mut since_ship = Duration::ZERO;
     loop {
+        let is_troubled = ingester.wants_empty_memory();
         let pause = ingester.settings.flush_check;
+        let pause = if is_troubled { pause.min(TROUBLED_PAUSE) } else { pause };
         let everything = tokio::select! {
             () = stop.cancelled() => return,
             () = ingester.flush_asked.notified() => true,
-            () = ingester.ports.clock.sleep(pause) => false,
+            () = ingester.log_changed() => ingester.wants_empty_memory(),
+            () = ingester.ports.clock.sleep(pause) => is_troubled,
         };
         since_ship += pause;
         let sweep = if everything { Sweep::Everything } else { Sweep::Due };
@@ -82,6 +91,35 @@ impl Ingester {
         let keep = i64::try_from(self.settings.keep_shipped.as_nanos()).unwrap_or(i64::MAX);
         self.pending.forget_shipped(Nanos(now.0 - keep));
         self.drop_log().await;
+        self.heal_log().await;
+    }
+
+    /// Whether flushing everything helps the log. A failed write needs only another segment.
+    fn wants_empty_memory(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| matches!(log.state(), LogState::Full | LogState::SyncFailed))
+    }
+
+    /// Completes when the log's state has changed.
+    async fn log_changed(&self) {
+        match &self.log {
+            Some(log) => log.changed().notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Begins the log anew when records cannot be written and nothing hangs on the old segments any more: memory is
+    /// empty, every chunk is named by an uploaded index, no push waits for its sync.
+    async fn heal_log(&self) {
+        let Some(log) = &self.log else { return };
+        let in_memory = || self.tenants().iter().any(|tenant| !tenant.is_empty());
+        let is_waiting = || self.pushes_in_flight.oldest().is_some() || self.pending.first_segment().is_some();
+        if !self.is_draining() || !log.may_begin_anew(self.ports.clock.monotonic()) || in_memory() || is_waiting() {
+            return;
+        }
+        match log.begin_anew().await {
+            Ok(()) => tracing::info!("everything acknowledged lies in the bucket, the write-ahead log began anew"),
+            Err(error) => tracing::warn!(%error, "write-ahead log could not begin anew, trying again"),
+        }
     }
 
     /// Flushes a stream's closed chunks, oldest first; stops at the first that fails.
@@ -126,10 +164,14 @@ impl Ingester {
             covers: chunk.covers.clone(),
             ordinal,
         };
-        let segment = self.segment();
+        let mut segment = self.segment();
         if let Err(error) = self.log_record(|out| flushed_record(&flushed, out)).await {
-            self.pending.give_up(ordinal);
-            return Err(error.into());
+            if !self.is_draining() {
+                self.pending.give_up(ordinal);
+                return Err(error.into());
+            }
+            // Without a record, the pushes themselves are needed until the index names the chunk.
+            segment = chunk.first_segment;
         }
         // Named by memory before it leaves memory: no query looks in between.
         self.pending.insert(&flushed, segment);
@@ -169,8 +211,10 @@ impl Ingester {
             self.index.forget(table);
         }
         self.metrics.index_uploads.inc_by(tables.len() as u64);
-        self.log_record(|out| shipped_record(ordinal_through, out)).await?;
-        Ok(())
+        match self.log_record(|out| shipped_record(ordinal_through, out)).await {
+            Err(error) if !self.is_draining() => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Puts the file under a name never used before: names of index files are immutable.
@@ -186,9 +230,19 @@ impl Ingester {
         }
     }
 
-    /// Removes the log segments that nothing needs.
+    /// Whether chunks leave memory without a record: the log cannot be written, and only an empty memory heals it. After
+    /// a crash the old segments bring the same lines back, whose chunks then are doubles.
+    fn is_draining(&self) -> bool {
+        self.wants_empty_memory() && self.log.as_ref().is_some_and(|log| !log.can_write())
+    }
+
+    /// Removes the log segments that nothing needs. What was flushed without a record needs them until the log begins
+    /// anew.
     async fn drop_log(&self) {
         let Some(log) = &self.log else { return };
+        if !log.can_write() {
+            return;
+        }
         let mut keep_from = log.segment();
         for tenant in self.tenants() {
             for stream in tenant.all() {

@@ -15,13 +15,16 @@
 mod flush;
 mod flush_out;
 mod in_flight;
+mod known;
 mod log;
 mod metrics;
 mod pending;
 mod push;
 mod rate;
 mod replay;
+mod rules;
 mod settings;
+mod shard;
 mod stream;
 mod takeover;
 mod tenant;
@@ -42,11 +45,14 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use flush_out::{LeftBehind, remove_log};
-pub use log::{Log, LogError, LogSettings};
+pub use known::PushLimits;
+pub use log::{Log, LogError, LogFigures, LogSettings, LogState, SyncPolicy, give_up_reserve};
 pub use metrics::IngestMetrics;
-pub use push::{PushFailure, PushFailureKind, PushLimits};
+pub use push::{PushFailure, PushFailureKind};
 pub use replay::ReplayError;
+pub use rules::{IngestRules, StreamRule};
 pub use settings::{IngestSettings, Limits};
+pub use shard::ShardStreams;
 pub use stream::{CloseReason, Stream};
 pub use takeover::{TakenOver, TakeoverError, TakeoverMetrics, TakeoverSettings, take_over};
 pub use tenant::Tenant;
@@ -55,6 +61,7 @@ use in_flight::PushesInFlight;
 use pending::Pending;
 use replay::Recovered;
 use stream::Moment;
+use tenant::NewStream;
 
 /// What went wrong inside the write path.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +96,7 @@ pub enum IngestError {
 }
 
 /// Figures for gauges.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IngestFigures {
     /// Streams in memory.
     pub streams: usize,
@@ -99,12 +106,8 @@ pub struct IngestFigures {
     pub chunk_bytes: usize,
     /// Chunks in the bucket that memory still names.
     pub pending_chunks: usize,
-    /// Bytes waiting for the log.
-    pub log_queued_bytes: usize,
-    /// Bytes written to the log.
-    pub log_bytes: u64,
-    /// Syncs of the log.
-    pub log_syncs: u64,
+    /// The log's.
+    pub log: LogFigures,
 }
 
 /// The write path of this process.
@@ -170,9 +173,8 @@ impl Ingester {
             let opening = ports.clone();
             let open = move || {
                 let recovered = ingester.replay(&log)?;
-                let (disk, spawner) = (opening.disk.clone(), opening.spawner.clone());
                 let stop = ingester.stop_log.clone();
-                let opened = Log::open(log, disk, spawner, recovered.next_segment, next_seq, stop);
+                let opened = Log::open(log, &opening, recovered.next_segment, next_seq, stop);
                 let (log, task) = opened.map_err(IngestError::Begin)?;
                 ingester.log = Some(log);
                 *ingester.log_task.lock() = Some(task);
@@ -212,7 +214,7 @@ impl Ingester {
                 let tenant = self.tenant(tenant);
                 let options = || self.chunk_options(entry.ts);
                 let appended = tenant
-                    .stream(labels, Some(fingerprint), 0, options)
+                    .stream(labels, Some(fingerprint), NewStream::unlimited(), options)
                     .map(|(stream, _)| stream.replay(entry, seq, &self.settings, Moment { now, segment }));
                 failed += u64::from(!matches!(appended, Ok(Ok(()))));
             })?;
@@ -250,6 +252,11 @@ impl Ingester {
 
     fn tenants(&self) -> Vec<Arc<Tenant>> {
         self.tenants.read().values().cloned().collect()
+    }
+
+    /// Why pushes are refused now, if they are: asked before one touches memory, and by `/ready`.
+    pub fn refusal(&self) -> Option<String> {
+        self.log.as_ref()?.refusal().map(|refusal| refusal.to_string())
     }
 
     fn segment(&self) -> u64 {
@@ -312,8 +319,7 @@ impl Ingester {
             }
         }
         if let Some(log) = &self.log {
-            figures.log_queued_bytes = log.queued_bytes();
-            (figures.log_bytes, figures.log_syncs) = log.written();
+            figures.log = log.figures();
         }
         figures
     }

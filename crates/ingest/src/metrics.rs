@@ -1,6 +1,7 @@
 //! What the write path counts, under upstream's names (registered by `server`, which knows the prefix).
 
 use loptr_model::TenantId;
+use loptr_wire::push::PushStream;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -23,9 +24,9 @@ pub struct DiscardLabels {
     pub reason: String,
     /// Tenant id.
     pub tenant: String,
-    /// Hours the line would have been kept; empty without retention.
+    /// Hours the line would have been kept; 0 without retention.
     pub retention_hours: String,
-    /// Ingestion policy; empty.
+    /// Ingestion policy; empty when there is none.
     pub policy: String,
     /// Push format.
     pub format: String,
@@ -40,10 +41,43 @@ pub struct ReceivedLabels {
     pub retention_hours: String,
     /// Whether the stream is one of the store's own.
     pub is_internal_stream: String,
-    /// Ingestion policy; empty.
+    /// Ingestion policy; empty when there is none.
     pub policy: String,
     /// Push format.
     pub format: String,
+}
+
+/// The same of lines, which upstream does not tell apart by retention.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReceivedLinesLabels {
+    /// Tenant id.
+    pub tenant: String,
+    /// Whether the stream is one of the store's own.
+    pub is_internal_stream: String,
+    /// Ingestion policy; empty when there is none.
+    pub policy: String,
+    /// Push format.
+    pub format: String,
+}
+
+impl ReceivedLabels {
+    pub(crate) fn of_lines(&self) -> ReceivedLinesLabels {
+        ReceivedLinesLabels {
+            tenant: self.tenant.clone(),
+            is_internal_stream: self.is_internal_stream.clone(),
+            policy: self.policy.clone(),
+            format: self.format.clone(),
+        }
+    }
+}
+
+/// What was changed on its way in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct MutatedLabels {
+    /// Upstream's word.
+    pub reason: &'static str,
+    /// Tenant id.
+    pub truncated: String,
 }
 
 /// Why a chunk was flushed.
@@ -58,10 +92,13 @@ pub struct ReasonLabel {
 #[allow(missing_docs, reason = "each is named as its metric, whose help text says what it counts")]
 pub struct IngestMetrics {
     pub bytes_received: Family<ReceivedLabels, Counter>,
-    pub lines_received: Family<ReceivedLabels, Counter>,
+    pub lines_received: Family<ReceivedLinesLabels, Counter>,
     pub metadata_bytes_received: Family<ReceivedLabels, Counter>,
     pub discarded_samples: Family<DiscardLabels, Counter>,
     pub discarded_bytes: Family<DiscardLabels, Counter>,
+    pub mutated_samples: Family<MutatedLabels, Counter>,
+    pub mutated_bytes: Family<MutatedLabels, Counter>,
+    pub stream_sharding: Counter,
     pub streams_created: Family<TenantLabel, Counter>,
     pub streams_removed: Counter,
     pub chunks_flushed: Family<ReasonLabel, Counter>,
@@ -73,6 +110,7 @@ pub struct IngestMetrics {
     pub index_uploads: Counter,
     pub wal_replayed_entries: Counter,
     pub wal_corruptions: Counter,
+    pub pushes_refused: Counter,
 }
 
 impl Default for IngestMetrics {
@@ -83,6 +121,9 @@ impl Default for IngestMetrics {
             metadata_bytes_received: Family::default(),
             discarded_samples: Family::default(),
             discarded_bytes: Family::default(),
+            mutated_samples: Family::default(),
+            mutated_bytes: Family::default(),
+            stream_sharding: Counter::default(),
             streams_created: Family::default(),
             streams_removed: Counter::default(),
             chunks_flushed: Family::default(),
@@ -94,6 +135,7 @@ impl Default for IngestMetrics {
             index_uploads: Counter::default(),
             wal_replayed_entries: Counter::default(),
             wal_corruptions: Counter::default(),
+            pushes_refused: Counter::default(),
         }
     }
 }
@@ -126,6 +168,21 @@ impl IngestMetrics {
             "loki_discarded_bytes",
             "The total number of bytes that were discarded",
             self.discarded_bytes.clone(),
+        );
+        r.register(
+            "loki_mutated_samples",
+            "The total number of samples that have been mutated",
+            self.mutated_samples.clone(),
+        );
+        r.register(
+            "loki_mutated_bytes",
+            "The total number of bytes that have been mutated",
+            self.mutated_bytes.clone(),
+        );
+        r.register(
+            "loki_stream_sharding_count",
+            "Total number of times the distributor has sharded streams",
+            self.stream_sharding.clone(),
         );
         r.register(
             "loki_ingester_streams_created",
@@ -170,6 +227,11 @@ impl IngestMetrics {
             "Total number of WAL corruptions encountered",
             self.wal_corruptions.clone(),
         );
+        r.register(
+            "loptr_ingester_pushes_refused",
+            "Pushes answered 503 before they touched memory, since the log or the budget had no room",
+            self.pushes_refused.clone(),
+        );
     }
 
     pub(crate) fn chunk_flushed(&self, reason: CloseReason, bytes: usize, entries: u32, utilization: f64) {
@@ -180,15 +242,22 @@ impl IngestMetrics {
         self.chunk_utilization.observe(utilization);
     }
 
-    pub(crate) fn discard(&self, tenant: &TenantId, reason: &str, format: &str, samples: u64, bytes: u64) {
-        let labels = DiscardLabels {
-            reason: reason.to_owned(),
-            tenant: tenant.to_string(),
-            retention_hours: String::new(),
-            policy: String::new(),
-            format: format.to_owned(),
-        };
-        self.discarded_samples.get_or_create(&labels).inc_by(samples);
-        self.discarded_bytes.get_or_create(&labels).inc_by(bytes);
+    pub(crate) fn discard(&self, labels: &DiscardLabels, samples: u64, bytes: u64) {
+        self.discarded_samples.get_or_create(labels).inc_by(samples);
+        self.discarded_bytes.get_or_create(labels).inc_by(bytes);
+    }
+
+    /// A whole stream was discarded.
+    pub(crate) fn discard_stream(&self, labels: &DiscardLabels, stream: &PushStream<'_>) {
+        let bytes: usize = stream.entries().map(|entry| entry.line.len() + entry.metadata.byte_len()).sum();
+        self.discard(labels, stream.len() as u64, bytes as u64);
+    }
+
+    /// A line was cut by so many bytes.
+    pub(crate) fn truncated(&self, tenant: &TenantId, bytes: u64) {
+        // Upstream's label is called so, and holds the tenant.
+        let labels = MutatedLabels { reason: "line_too_long", truncated: tenant.to_string() };
+        self.mutated_samples.get_or_create(&labels).inc();
+        self.mutated_bytes.get_or_create(&labels).inc_by(bytes);
     }
 }

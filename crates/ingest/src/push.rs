@@ -9,23 +9,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use loptr_model::{Entry, Labels, Nanos, TenantId};
+use loptr_model::{Entry, Nanos, TenantId};
 use loptr_ports::Priority;
 use loptr_wal::PushWriter;
-use loptr_wire::enrich::{self, DETECTED_LEVEL, Detected, LevelDetector, SERVICE_NAME};
-use loptr_wire::labels::{LabelsError, parse_labels};
+use loptr_wire::enrich::{self, DETECTED_LEVEL, Detected, LevelDetector};
 use loptr_wire::push::{DecodedPush, PushFormat, PushStream};
-use parking_lot::RwLock;
 
 use crate::Ingester;
 use crate::in_flight::InFlight;
-use crate::metrics::ReceivedLabels;
+use crate::known::{KnownStream, PushLimits, StreamError};
+use crate::metrics::{DiscardLabels, ReceivedLabels};
 use crate::settings::Limits;
+use crate::shard::{TIME_SHARD, time_shard};
 use crate::stream::{Moment, Refusal, StreamLimits, entry_bytes};
-use crate::tenant::Tenant;
-
-/// Label texts remembered per set of limits.
-const CACHED_LABELS: usize = 100_000;
+use crate::tenant::{NewStream, Tenant};
 
 /// Why a push was not stored, or not whole. The texts are upstream's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +43,8 @@ pub enum PushFailureKind {
     NoStreams,
     /// A limit was met (429).
     Limited,
+    /// Ingestion is blocked: answer with this status.
+    Blocked(u16),
     /// The log or disk refuses (503); try again.
     Unavailable,
     /// A defect of ours (500).
@@ -56,88 +55,6 @@ impl PushFailure {
     fn new(kind: PushFailureKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }
-}
-
-/// A tenant's limits, prepared.
-#[derive(Debug)]
-pub struct PushLimits {
-    /// The limits.
-    pub limits: Limits,
-    detector: LevelDetector,
-    known: RwLock<HashMap<Box<str>, Arc<KnownStream>>>,
-}
-
-/// A label text seen before.
-#[derive(Debug)]
-struct KnownStream {
-    labels: Labels,
-    level: Option<String>,
-    is_internal: bool,
-}
-
-impl PushLimits {
-    /// Prepares `limits`.
-    pub fn new(limits: Limits) -> Self {
-        let detector = LevelDetector::new(&limits.level_fields, limits.level_json_depth);
-        Self { limits, detector, known: RwLock::default() }
-    }
-
-    fn known(&self, text: &str) -> Result<Arc<KnownStream>, StreamError> {
-        if let Some(known) = self.known.read().get(text) {
-            return Ok(known.clone());
-        }
-        let sent = parse_labels(text).map_err(|error| match error {
-            LabelsError::Duplicate { .. } => StreamError::Refused("duplicate_label_names", error.to_string()),
-            error => StreamError::Unreadable(format!("couldn't parse labels: {error}")),
-        })?;
-        let service = enrich::discover_service(&sent, &self.limits.discover_service_name);
-        let labels = service.map_or_else(|| sent.clone(), |service| sent.with(SERVICE_NAME, service));
-        let is_internal = enrich::is_internal(&labels);
-        if !is_internal {
-            self.check_labels(&labels)?;
-        }
-        let level = self.detector.of_stream(&labels).map(str::to_owned);
-        let known = Arc::new(KnownStream { labels, level, is_internal });
-        let mut all = self.known.write();
-        if all.len() >= CACHED_LABELS {
-            all.clear();
-        }
-        all.insert(text.into(), known.clone());
-        Ok(known)
-    }
-
-    fn check_labels(&self, labels: &Labels) -> Result<(), StreamError> {
-        let limits = &self.limits;
-        let refused = |reason, message| Err(StreamError::Refused(reason, message));
-        if labels.is_empty() {
-            return refused("missing_labels", "error at least one label pair is required per stream".to_owned());
-        }
-        let names = labels.len() - usize::from(labels.get(SERVICE_NAME).is_some());
-        if names > limits.max_label_names {
-            let message =
-                format!("entry for stream '{labels}' has {names} label names; limit {}", limits.max_label_names);
-            return refused("max_label_names_per_series", message);
-        }
-        for (name, value) in labels.iter() {
-            if name.len() > limits.max_label_name_bytes {
-                return refused("label_name_too_long", format!("stream '{labels}' has label name too long: '{name}'"));
-            }
-            if value.len() > limits.max_label_value_bytes {
-                return refused(
-                    "label_value_too_long",
-                    format!("stream '{labels}' has label value too long: '{value}'"),
-                );
-            }
-        }
-        Ok(())
-    }
-}
-
-enum StreamError {
-    /// The whole request is refused.
-    Unreadable(String),
-    /// This stream is dropped: reason and text.
-    Refused(&'static str, String),
 }
 
 /// Distinct messages and how often each was said.
@@ -172,7 +89,92 @@ impl Messages {
 /// One stream's acceptable entries; their metadata lies in `pairs`.
 struct Checked<'a> {
     known: Arc<KnownStream>,
+    policy: Arc<str>,
     entries: Vec<(Nanos, Cow<'a, [u8]>, std::ops::Range<usize>)>,
+}
+
+/// One stream's entries on their way into memory.
+struct Ready<'a> {
+    known: Arc<KnownStream>,
+    policy: Arc<str>,
+    entries: Vec<Entry<'a>>,
+}
+
+/// What is counted together of what came in.
+#[derive(PartialEq, Eq)]
+struct ReceivedKind {
+    is_internal: bool,
+    policy: Arc<str>,
+    retention_hours: Arc<str>,
+}
+
+/// Adds a stream to the bytes, lines and bytes of metadata of its kind.
+fn tally(
+    received: &mut Vec<(ReceivedKind, [u64; 3])>,
+    sender: Sender<'_>,
+    limits: &PushLimits,
+    known: Option<&Arc<KnownStream>>,
+    stream: &PushStream<'_>,
+) {
+    if stream.is_empty() {
+        return;
+    }
+    let kind = match known {
+        Some(known) => ReceivedKind {
+            is_internal: known.is_internal,
+            policy: sender.policy(known),
+            retention_hours: known.retention_hours.clone(),
+        },
+        None => ReceivedKind {
+            is_internal: false,
+            policy: sender.policy.cloned().unwrap_or_default(),
+            retention_hours: limits.limits.rules.default_retention_hours.to_string().into(),
+        },
+    };
+    let at = match received.iter().position(|(counted, _)| *counted == kind) {
+        Some(at) => at,
+        None => {
+            received.push((kind, [0; 3]));
+            received.len() - 1
+        }
+    };
+    let [bytes, lines, metadata] = &mut received[at].1;
+    for entry in stream.entries() {
+        let of_metadata = entry.metadata.byte_len() as u64;
+        *bytes += entry.line.len() as u64 + of_metadata;
+        *metadata += of_metadata;
+        *lines += 1;
+    }
+}
+
+/// Whose push it is and what it looks like: labels of whatever is counted.
+#[derive(Clone, Copy)]
+struct Sender<'a> {
+    tenant: &'a TenantId,
+    format: &'a str,
+    /// Policy of every stream, when the request names one.
+    policy: Option<&'a Arc<str>>,
+}
+
+impl Sender<'_> {
+    fn policy(&self, known: &KnownStream) -> Arc<str> {
+        self.policy.unwrap_or(&known.policy).clone()
+    }
+
+    /// Labels of what streams in memory refuse: upstream knows no format there.
+    fn discard_by_stream(&self, reason: &str, policy: &str, retention_hours: &str) -> DiscardLabels {
+        DiscardLabels { format: String::new(), ..self.discard(reason, policy, retention_hours) }
+    }
+
+    fn discard(&self, reason: &str, policy: &str, retention_hours: &str) -> DiscardLabels {
+        DiscardLabels {
+            reason: reason.to_owned(),
+            tenant: self.tenant.to_string(),
+            retention_hours: retention_hours.to_owned(),
+            policy: policy.to_owned(),
+            format: self.format.to_owned(),
+        }
+    }
 }
 
 /// What a push left behind when it has been appended.
@@ -192,51 +194,101 @@ impl Ingester {
         limits: Arc<PushLimits>,
         push: DecodedPush,
     ) -> Result<(), PushFailure> {
+        self.push_under(tenant, limits, push, None).await
+    }
+
+    /// As [`Ingester::push`]; `policy`, when it is not empty, is the policy of every stream.
+    pub async fn push_under(
+        self: &Arc<Self>,
+        tenant: TenantId,
+        limits: Arc<PushLimits>,
+        push: DecodedPush,
+        policy: Option<&str>,
+    ) -> Result<(), PushFailure> {
+        if let Some(refusal) = self.refusal() {
+            self.metrics.pushes_refused.inc();
+            return Err(PushFailure::new(PushFailureKind::Unavailable, refusal));
+        }
+        let began = self.ports.clock.monotonic();
+        let latency = limits.limits.simulated_latency;
+        let policy: Option<Arc<str>> = policy.filter(|policy| !policy.is_empty()).map(Arc::from);
         let this = self.clone();
-        let accept = move || this.accept(&tenant, &limits, &push);
+        let accept = move || this.accept(&tenant, &limits, &push, policy.as_ref());
         let accepted = self.ports.cpu.run(Priority::Push, accept).await;
-        let accepted = accepted.map_err(|error| PushFailure::new(PushFailureKind::Internal, error.to_string()))??;
+        let accepted = accepted.map_err(|error| PushFailure::new(PushFailureKind::Internal, error.to_string()))?;
+        let stored = match accepted {
+            Ok(accepted) => self.make_durable(accepted).await,
+            Err(failure) => Err(failure),
+        };
+        let took = std::time::Duration::from_nanos((self.ports.clock.monotonic().0 - began.0).unsigned_abs());
+        if latency > took {
+            self.ports.clock.sleep(latency - took).await;
+        }
+        stored
+    }
+
+    /// Waits until the log has what was accepted.
+    async fn make_durable(&self, accepted: Accepted) -> Result<(), PushFailure> {
         if let Some(log) = &self.log
             && !accepted.record.is_empty()
         {
-            let appended = log.append(accepted.record).await;
+            let appended = log.append_push(accepted.record).await;
             appended.map_err(|error| PushFailure::new(PushFailureKind::Unavailable, error.to_string()))?;
         }
         accepted.failure.map_or(Ok(()), Err)
     }
 
     /// CPU work of a push. An `Err` has stored nothing.
-    fn accept(&self, tenant: &TenantId, limits: &PushLimits, push: &DecodedPush) -> Result<Accepted, PushFailure> {
+    fn accept(
+        &self,
+        tenant: &TenantId,
+        limits: &PushLimits,
+        push: &DecodedPush,
+        policy: Option<&Arc<str>>,
+    ) -> Result<Accepted, PushFailure> {
         if push.stream_count() == 0 {
             let message = "error at least one valid stream is required for ingestion";
             return Err(PushFailure::new(PushFailureKind::NoStreams, message));
         }
         let format = match push.format() {
-            PushFormat::Proto => "protobuf",
-            PushFormat::JsonV1 | PushFormat::JsonLegacy => "json",
+            PushFormat::Proto | PushFormat::JsonV1 | PushFormat::JsonLegacy => "loki",
         };
+        let sender = Sender { tenant, format, policy };
         let mut refused = Messages::default();
+        let mut blocked = None;
         let mut pairs: Vec<Pair<'_>> = Vec::new();
         let mut checked: Vec<Checked<'_>> = Vec::new();
-        for stream in push.streams() {
-            let known = match limits.known(stream.labels()) {
+        let mut received = Vec::new();
+        let known: Vec<_> = push.streams().map(|stream| limits.known(stream.labels())).collect();
+        for (stream, known) in push.streams().zip(&known) {
+            if let Err(StreamError::Unreadable(message)) = known {
+                return Err(PushFailure::new(PushFailureKind::Invalid, message.clone()));
+            }
+            tally(&mut received, sender, limits, known.as_ref().ok(), &stream);
+        }
+        self.count_received(sender, received);
+        for (stream, known) in push.streams().zip(known) {
+            let known = match known {
                 Ok(known) => known,
-                Err(StreamError::Unreadable(message)) => {
-                    return Err(PushFailure::new(PushFailureKind::Invalid, message));
-                }
+                Err(StreamError::Unreadable(_)) => continue,
                 Err(StreamError::Refused(reason, message)) => {
-                    let bytes: usize = stream.entries().map(|entry| entry.line.len()).sum();
-                    self.metrics.discard(tenant, reason, format, stream.len() as u64, bytes as u64);
+                    let hours = limits.limits.rules.default_retention_hours.to_string();
+                    let policy = policy.map_or("", |policy| policy);
+                    // Upstream counts such a stream under both reasons.
+                    for reason in [reason, "invalid_labels"] {
+                        self.metrics.discard_stream(&sender.discard(reason, policy, &hours), &stream);
+                    }
                     refused.add(message);
                     continue;
                 }
             };
-            if !stream.is_empty() {
-                checked.push(self.check(tenant, limits, known, &stream, format, &mut pairs, &mut refused)?);
+            if stream.is_empty() || !self.admits(sender, limits, &known, &stream, &mut refused, &mut blocked) {
+                continue;
             }
+            checked.push(self.check(sender, limits, known, &stream, &mut pairs, &mut refused)?);
         }
         let refs: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (&**name, &**value)).collect();
-        let streams: Vec<(Arc<KnownStream>, Vec<Entry<'_>>)> = checked
+        let streams: Vec<Ready<'_>> = checked
             .iter()
             .map(|stream| {
                 let entries = stream.entries.iter().map(|(ts, line, metadata)| Entry {
@@ -244,29 +296,122 @@ impl Ingester {
                     line,
                     metadata: &refs[metadata.clone()],
                 });
-                (stream.known.clone(), entries.collect())
+                Ready { known: stream.known.clone(), policy: stream.policy.clone(), entries: entries.collect() }
             })
             .collect();
-        self.count_received(tenant, format, &streams);
-        self.allow(tenant, limits, format, &streams)?;
-        let failure = refused.join().map(|message| PushFailure::new(PushFailureKind::Invalid, message));
-        Ok(self.append(tenant, limits, format, &streams, failure))
+        self.allow(sender, limits, &streams)?;
+        let failure = refused.join().map(|message| PushFailure::new(PushFailureKind::Invalid, message)).or(blocked);
+        let streams = self.split(sender, limits, streams);
+        Ok(self.append(sender, limits, &streams, failure))
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the pieces of one push")]
+    /// Whether a stream may come in at all: it has the labels it must have, and nothing blocks it.
+    fn admits(
+        &self,
+        sender: Sender<'_>,
+        limits: &PushLimits,
+        known: &KnownStream,
+        stream: &PushStream<'_>,
+        refused: &mut Messages,
+        blocked: &mut Option<PushFailure>,
+    ) -> bool {
+        let (rules, tenant, policy) = (&limits.limits.rules, sender.tenant, sender.policy(known));
+        let discard = |reason: &str| {
+            let labels = sender.discard(reason, &policy, &known.retention_hours);
+            self.metrics.discard_stream(&labels, stream);
+        };
+        let missing = if known.is_internal { Vec::new() } else { rules.missing_labels(&known.labels, &policy) };
+        if !missing.is_empty() {
+            discard("missing_enforced_labels");
+            refused.add(format!(
+                "missing required labels '{}' for user '{tenant}' for stream '{}' (policy: '{policy}')",
+                missing.join(","),
+                known.labels
+            ));
+            return false;
+        }
+        let Some(why) = rules.blocked(tenant, &policy, self.ports.clock.now()) else { return true };
+        discard(why.reason);
+        // 200 hides the refusal from the client.
+        if rules.block_status != 200 {
+            *blocked = Some(PushFailure::new(PushFailureKind::Blocked(rules.block_status), why.message));
+        }
+        false
+    }
+
+    /// Splits streams by time and hot ones by rate, as the tenant wants.
+    fn split<'a>(&self, sender: Sender<'_>, limits: &PushLimits, streams: Vec<Ready<'a>>) -> Vec<Ready<'a>> {
+        let settings = &limits.limits.shard_streams;
+        if !settings.enabled && !settings.by_time {
+            return streams;
+        }
+        let (now, recent) = (self.ports.clock.monotonic(), nanos(settings.ignore_recent));
+        let recent = self.ports.clock.now().saturating_sub(recent);
+        let mut split = Vec::with_capacity(streams.len());
+        for stream in streams {
+            let parts = if settings.by_time { self.by_time(stream, recent) } else { vec![stream] };
+            for part in parts {
+                let bytes = part.entries.iter().map(entry_bytes).sum();
+                let Some(shards) = part.known.rate.split(settings, bytes, part.entries.len(), now) else {
+                    split.push(part);
+                    continue;
+                };
+                self.metrics.stream_sharding.inc();
+                if settings.log {
+                    tracing::info!(org_id = %sender.tenant, stream = %part.known.labels, shard_count = shards.of, "sharding request");
+                }
+                let from = split.len();
+                split.extend(shards.numbers().map(|shard| Ready {
+                    known: part.known.shard(shard),
+                    policy: part.policy.clone(),
+                    entries: Vec::with_capacity(part.entries.len() / shards.count + 1),
+                }));
+                for (at, entry) in part.entries.into_iter().enumerate() {
+                    split[from + at % shards.count].entries.push(entry);
+                }
+            }
+        }
+        split
+    }
+
+    /// Entries older than `recent` in streams of their span of time, the others as they are.
+    fn by_time<'a>(&self, mut stream: Ready<'a>, recent: Nanos) -> Vec<Ready<'a>> {
+        stream.entries.sort_by_key(|entry| entry.ts);
+        if stream.entries.first().is_none_or(|entry| entry.ts > recent) {
+            return vec![stream];
+        }
+        let length = self.settings.max_age / 2;
+        let mut parts: Vec<(String, Ready<'a>)> = Vec::new();
+        for entry in stream.entries {
+            let span = if entry.ts < recent { time_shard(entry.ts, length) } else { String::new() };
+            if parts.last().is_none_or(|(last, _)| *last != span) {
+                let known = if span.is_empty() {
+                    stream.known.clone()
+                } else {
+                    Arc::new(stream.known.part(stream.known.labels.with(TIME_SHARD, &span)))
+                };
+                let part = Ready { known, policy: stream.policy.clone(), entries: Vec::new() };
+                parts.push((span, part));
+            }
+            if let Some((_, part)) = parts.last_mut() {
+                part.entries.push(entry);
+            }
+        }
+        parts.into_iter().map(|(_, part)| part).collect()
+    }
+
     fn check<'a>(
         &self,
-        tenant: &TenantId,
+        sender: Sender<'_>,
         limits: &PushLimits,
         known: Arc<KnownStream>,
         stream: &PushStream<'a>,
-        format: &str,
         pairs: &mut Vec<Pair<'a>>,
         refused: &mut Messages,
     ) -> Result<Checked<'a>, PushFailure> {
         let rules = &limits.limits;
+        let policy = sender.policy(&known);
         let now = self.ports.clock.now();
-        let nanos = |duration: std::time::Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
         let oldest = now.saturating_sub(nanos(rules.max_sample_age));
         let newest = now.saturating_add(nanos(rules.creation_grace));
         let name = || known.labels.to_string();
@@ -286,7 +431,7 @@ impl Ingester {
             } else if entry.ts > newest {
                 let message = format!("entry for stream '{}' has timestamp too new: {}", name(), rfc3339(entry.ts));
                 Some(("too_far_in_future", message))
-            } else if rules.max_line_bytes > 0 && line.len() > rules.max_line_bytes && !rules.truncate_lines {
+            } else if rules.max_line_bytes > 0 && line.len() > rules.max_line_bytes && !rules.can_truncate() {
                 let message = format!(
                     "max entry size '{}' bytes exceeded for stream '{}' while adding an entry with length '{}' bytes",
                     rules.max_line_bytes,
@@ -301,12 +446,13 @@ impl Ingester {
             };
             if let Some((reason, message)) = refusal {
                 let bytes = entry.line.len() + entry.metadata.byte_len();
-                self.metrics.discard(tenant, reason, format, 1, bytes as u64);
+                self.metrics.discard(&sender.discard(reason, &policy, &known.retention_hours), 1, bytes as u64);
                 refused.add(message);
                 continue;
             }
             if rules.max_line_bytes > 0 && line.len() > rules.max_line_bytes {
                 let keep = rules.max_line_bytes.saturating_sub(rules.truncate_identifier.len());
+                self.metrics.truncated(sender.tenant, (line.len() - keep) as u64);
                 line = Cow::Owned([&entry.line[..keep], rules.truncate_identifier.as_bytes()].concat());
             }
             // Upstream answers 500 here and clients send the same request for ever; a 400 ends it.
@@ -316,6 +462,9 @@ impl Ingester {
             })?;
             if rules.discover_levels && rules.allow_metadata && !known.is_internal {
                 add_level(&limits.detector, known.level.as_deref(), &line, &mut scratch);
+            }
+            if !limits.fields.is_empty() && rules.allow_metadata {
+                add_fields(limits, &known, &line, &mut scratch);
             }
             let start = pairs.len();
             pairs.append(&mut scratch);
@@ -331,52 +480,45 @@ impl Ingester {
             }
             entries.push((ts, line, start..pairs.len()));
         }
-        Ok(Checked { known, entries })
+        Ok(Checked { known, policy, entries })
     }
 
-    fn count_received(&self, tenant: &TenantId, format: &str, streams: &[(Arc<KnownStream>, Vec<Entry<'_>>)]) {
-        for internal in [false, true] {
-            let of_kind = streams.iter().filter(|(known, _)| known.is_internal == internal);
-            let (mut bytes, mut lines, mut metadata) = (0, 0, 0);
-            for entry in of_kind.flat_map(|(_, entries)| entries) {
-                let all = entry_bytes(entry);
-                bytes += all as u64;
-                metadata += (all - entry.line.len()) as u64;
-                lines += 1;
-            }
-            if lines == 0 {
-                continue;
-            }
+    /// Everything a push brought, whatever becomes of it: as upstream counts.
+    fn count_received(&self, sender: Sender<'_>, received: Vec<(ReceivedKind, [u64; 3])>) {
+        for (kind, [bytes, lines, metadata]) in received {
             let labels = ReceivedLabels {
-                tenant: tenant.to_string(),
-                retention_hours: String::new(),
-                is_internal_stream: internal.to_string(),
-                policy: String::new(),
-                format: format.to_owned(),
+                tenant: sender.tenant.to_string(),
+                // Nothing here where refusals have a 0.
+                retention_hours: if *kind.retention_hours == *"0" {
+                    String::new()
+                } else {
+                    kind.retention_hours.to_string()
+                },
+                is_internal_stream: kind.is_internal.to_string(),
+                policy: kind.policy.to_string(),
+                format: sender.format.to_owned(),
             };
             self.metrics.bytes_received.get_or_create(&labels).inc_by(bytes);
-            self.metrics.lines_received.get_or_create(&labels).inc_by(lines);
+            self.metrics.lines_received.get_or_create(&labels.of_lines()).inc_by(lines);
             self.metrics.metadata_bytes_received.get_or_create(&labels).inc_by(metadata);
         }
     }
 
     /// The whole request against the tenant's rate.
-    fn allow(
-        &self,
-        id: &TenantId,
-        limits: &PushLimits,
-        format: &str,
-        streams: &[(Arc<KnownStream>, Vec<Entry<'_>>)],
-    ) -> Result<(), PushFailure> {
-        let rules = &limits.limits;
-        let lines: usize = streams.iter().map(|(_, entries)| entries.len()).sum();
-        let bytes: usize = streams.iter().flat_map(|(_, entries)| entries).map(entry_bytes).sum();
+    fn allow(&self, sender: Sender<'_>, limits: &PushLimits, streams: &[Ready<'_>]) -> Result<(), PushFailure> {
+        let (rules, id) = (&limits.limits, sender.tenant);
+        let size = |stream: &Ready<'_>| stream.entries.iter().map(entry_bytes).sum::<usize>();
+        let lines: usize = streams.iter().map(|stream| stream.entries.len()).sum();
+        let bytes: usize = streams.iter().map(size).sum();
         let now = self.ports.clock.monotonic();
         let tenant = self.tenant(id);
         if lines == 0 || tenant.allow(bytes as f64, rules.ingestion_rate_bytes, rules.ingestion_burst_bytes, now) {
             return Ok(());
         }
-        self.metrics.discard(id, "rate_limited", format, lines as u64, bytes as u64);
+        for stream in streams.iter().filter(|stream| !stream.entries.is_empty()) {
+            let labels = sender.discard("rate_limited", &stream.policy, &stream.known.retention_hours);
+            self.metrics.discard(&labels, stream.entries.len() as u64, size(stream) as u64);
+        }
         let message = format!(
             "ingestion rate limit exceeded for user {id} (limit: {} bytes/sec) while attempting to ingest '{lines}' lines totaling '{bytes}' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased",
             rules.ingestion_rate_bytes as u64,
@@ -386,19 +528,18 @@ impl Ingester {
 
     fn append(
         &self,
-        id: &TenantId,
+        sender: Sender<'_>,
         limits: &PushLimits,
-        format: &str,
-        streams: &[(Arc<KnownStream>, Vec<Entry<'_>>)],
+        streams: &[Ready<'_>],
         failure: Option<PushFailure>,
     ) -> Accepted {
-        let tenant = self.tenant(id);
+        let tenant = self.tenant(sender.tenant);
         let moment = Moment { now: self.ports.clock.monotonic(), segment: self.segment() };
         let in_flight = self.pushes_in_flight.begin(moment.segment);
-        let mut writer = PushWriter::new(id);
+        let mut writer = PushWriter::new(sender.tenant);
         let mut refused = Refused::default();
-        for (known, entries) in streams.iter().filter(|(_, entries)| !entries.is_empty()) {
-            self.append_stream(&tenant, limits, format, known, entries, moment, &mut writer, &mut refused);
+        for stream in streams.iter().filter(|stream| !stream.entries.is_empty()) {
+            self.append_stream(&tenant, sender, limits, stream, moment, &mut writer, &mut refused);
         }
         let mut record = Vec::new();
         if !writer.is_empty() && self.log.is_some() {
@@ -411,15 +552,14 @@ impl Ingester {
     fn append_stream(
         &self,
         tenant: &Arc<Tenant>,
+        sender: Sender<'_>,
         limits: &PushLimits,
-        format: &str,
-        known: &KnownStream,
-        entries: &[Entry<'_>],
+        stream: &Ready<'_>,
         moment: Moment,
         writer: &mut PushWriter,
         refused: &mut Refused,
     ) {
-        let rules = &limits.limits;
+        let (rules, known, entries) = (&limits.limits, &*stream.known, stream.entries.as_slice());
         let first = entries.iter().map(|entry| entry.ts).min().unwrap_or_default();
         let stream_limits = StreamLimits {
             unordered: rules.unordered_writes,
@@ -428,10 +568,17 @@ impl Ingester {
         };
         let mut refusals: Vec<(usize, Refusal)> = Vec::new();
         let (logged, first_seq, fingerprint) = loop {
-            let found = tenant.stream(&known.labels, None, rules.max_streams, || self.chunk_options(first));
+            let limit = rules.rules.policy_max_streams.get(&*stream.policy).copied();
+            let new = NewStream {
+                max_streams: limit.unwrap_or(rules.max_streams),
+                policy: &stream.policy,
+                count_by_policy: rules.rules.count_by_policy,
+            };
+            let found = tenant.stream(&known.labels, None, new, || self.chunk_options(first));
             let Ok((stream, created)) = found else {
                 let bytes: usize = entries.iter().map(entry_bytes).sum();
-                self.metrics.discard(&tenant.id, "stream_limit", format, entries.len() as u64, bytes as u64);
+                let labels = sender.discard_by_stream("stream_limit", &stream.policy, &known.retention_hours);
+                self.metrics.discard(&labels, entries.len() as u64, bytes as u64);
                 refused.limited.push(format!("maximum active stream limit exceeded when trying to create stream {}, reduce the number of active streams (reduce labels or reduce label values), or contact your Loki administrator to see if the limit can be increased, user: '{}'", known.labels, tenant.id));
                 return;
             };
@@ -455,20 +602,18 @@ impl Ingester {
                 writer.stream(&known.labels, fingerprint, first_seq, &stored);
             }
         }
-        self.tell(&tenant.id, rules, format, known, entries, refusals, refused);
+        self.tell(sender, rules, stream, refusals, refused);
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the pieces of one push")]
     fn tell(
         &self,
-        tenant: &TenantId,
+        sender: Sender<'_>,
         rules: &Limits,
-        format: &str,
-        known: &KnownStream,
-        entries: &[Entry<'_>],
+        stream: &Ready<'_>,
         mut refusals: Vec<(usize, Refusal)>,
         refused: &mut Refused,
     ) {
+        let (tenant, known, entries) = (sender.tenant, &stream.known, &stream.entries);
         if refusals.is_empty() {
             return;
         }
@@ -501,7 +646,8 @@ impl Ingester {
                 }
                 Refusal::Damaged(error) => ("invalid_entry", error.clone()),
             };
-            self.metrics.discard(tenant, reason, format, 1, entry_bytes(entry) as u64);
+            let labels = sender.discard_by_stream(reason, &stream.policy, &known.retention_hours);
+            self.metrics.discard(&labels, 1, entry_bytes(entry) as u64);
             if shown == 0 || position < shown {
                 let at = go_time(entry.ts);
                 text.push_str(&format!("entry with timestamp {at} ignored, reason: '{words}',\n"));
@@ -587,6 +733,27 @@ fn add_level<'a>(detector: &LevelDetector, of_stream: Option<&str>, line: &[u8],
     }
 }
 
+/// Adds the fields the tenant wants that the stream's labels, the entry's metadata or its line have.
+fn add_fields<'a>(limits: &PushLimits, known: &KnownStream, line: &[u8], pairs: &mut Vec<Pair<'a>>) {
+    for ((name, field), of_stream) in limits.fields.iter().zip(&known.fields) {
+        let of_metadata = || {
+            let value = |wanted: &String| pairs.iter().find(|(name, _)| **name == **wanted).map(|(_, value)| &**value);
+            field.names().iter().find_map(value).map(str::to_owned)
+        };
+        let of_line = || field.of_line(line).map(|value| String::from_utf8_lossy(&value).into_owned());
+        let found = of_stream.clone().or_else(of_metadata).or_else(of_line);
+        let Some(value) = found.filter(|value| !value.is_empty()) else { continue };
+        match pairs.binary_search_by(|(known, _)| (**known).cmp(name)) {
+            Ok(at) => pairs[at].1 = Cow::Owned(value),
+            Err(at) => pairs.insert(at, (Cow::Owned(name.clone()), Cow::Owned(value))),
+        }
+    }
+}
+
+fn nanos(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// The usual levels without an allocation.
 fn static_level<'a>(level: &str) -> Cow<'a, str> {
     const USUAL: [&str; 8] = ["info", "error", "warn", "debug", "unknown", "trace", "critical", "fatal"];
@@ -604,7 +771,7 @@ fn byte_size(bytes: u64) -> String {
 }
 
 /// Whole seconds, UTC.
-fn rfc3339(ts: Nanos) -> String {
+pub(crate) fn rfc3339(ts: Nanos) -> String {
     let secs = ts.0.div_euclid(Nanos::PER_SEC);
     match jiff::Timestamp::from_second(secs) {
         Ok(time) => time.to_string(),

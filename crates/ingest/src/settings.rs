@@ -1,10 +1,13 @@
 //! The knobs of the write path, with upstream's defaults. `server` fills them from the configuration.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use loptr_chunk::Encoding;
 
 use crate::log::LogSettings;
+use crate::rules::IngestRules;
+use crate::shard::ShardStreams;
 
 /// Settings of the process.
 #[derive(Clone, Debug)]
@@ -75,7 +78,7 @@ impl Default for IngestSettings {
 }
 
 /// Limits of one tenant. Zero means none where upstream says so.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Bytes of lines and metadata accepted per second.
     pub ingestion_rate_bytes: f64,
@@ -123,6 +126,21 @@ pub struct Limits {
     pub stream_burst_bytes: f64,
     /// Whether entries may be older than the stream's newest, by half a chunk's age.
     pub unordered_writes: bool,
+    /// Policies, labels that must be there, blocks.
+    pub rules: IngestRules,
+    /// Fields kept as metadata, and the names under which they are looked for.
+    pub generic_fields: BTreeMap<String, Vec<String>>,
+    /// How streams are split.
+    pub shard_streams: ShardStreams,
+    /// Time every push takes at least: a test aid.
+    pub simulated_latency: Duration,
+}
+
+impl Limits {
+    /// Whether lines are cut: not when the text at their end leaves no room.
+    pub(crate) fn can_truncate(&self) -> bool {
+        self.truncate_lines && self.truncate_identifier.len() < self.max_line_bytes
+    }
 }
 
 impl Default for Limits {
@@ -181,6 +199,10 @@ impl Default for Limits {
             stream_rate_bytes: 3.0 * 1_048_576.0,
             stream_burst_bytes: 15.0 * 1_048_576.0,
             unordered_writes: true,
+            rules: IngestRules { block_status: 260, ..IngestRules::default() },
+            generic_fields: BTreeMap::new(),
+            shard_streams: ShardStreams::default(),
+            simulated_latency: Duration::ZERO,
         }
     }
 }

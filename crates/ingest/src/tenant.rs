@@ -32,7 +32,28 @@ struct Streams {
     /// By number in `index`.
     all: HashMap<u32, Arc<Stream>>,
     taken: HashMap<Fingerprint, u32>,
+    /// Policies of streams that have one, and how many streams each has.
+    policies: HashMap<u32, Box<str>>,
+    by_policy: HashMap<Box<str>, usize>,
     next_reserved: u64,
+}
+
+/// Under which limit a stream may be made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewStream<'a> {
+    /// Streams there may be; 0: no limit.
+    pub(crate) max_streams: usize,
+    /// Its policy; empty when it has none.
+    pub(crate) policy: &'a str,
+    /// Whether only streams of its policy count.
+    pub(crate) count_by_policy: bool,
+}
+
+impl NewStream<'static> {
+    /// Under none.
+    pub(crate) fn unlimited() -> Self {
+        Self { max_streams: 0, policy: "", count_by_policy: false }
+    }
 }
 
 /// The tenant has as many streams as it may have.
@@ -49,7 +70,7 @@ impl Tenant {
         &self,
         labels: &Labels,
         fingerprint: Option<Fingerprint>,
-        max_streams: usize,
+        new: NewStream<'_>,
         options: impl FnOnce() -> ChunkOptions,
     ) -> Result<(Arc<Stream>, bool), TooManyStreams> {
         {
@@ -62,7 +83,11 @@ impl Tenant {
         if let Some(stream) = streams.by_labels.get(labels).and_then(|id| streams.all.get(id)) {
             return Ok((stream.clone(), false));
         }
-        if max_streams > 0 && streams.all.len() >= max_streams {
+        let counted = match streams.by_policy.get(new.policy) {
+            count if new.count_by_policy && !new.policy.is_empty() => count.copied().unwrap_or(0),
+            _ => streams.all.len(),
+        };
+        if new.max_streams > 0 && counted >= new.max_streams {
             return Err(TooManyStreams);
         }
         let fingerprint = fingerprint.unwrap_or_else(|| streams.map_fingerprint(labels.fingerprint()));
@@ -71,6 +96,10 @@ impl Tenant {
         *streams.taken.entry(fingerprint).or_default() += 1;
         streams.by_labels.insert(labels.clone(), id);
         streams.all.insert(id, stream.clone());
+        if !new.policy.is_empty() {
+            streams.policies.insert(id, new.policy.into());
+            *streams.by_policy.entry(new.policy.into()).or_default() += 1;
+        }
         Ok((stream, true))
     }
 
@@ -83,6 +112,14 @@ impl Tenant {
         let Some(id) = streams.by_labels.remove(&stream.labels) else { return false };
         streams.index.remove(id);
         streams.all.remove(&id);
+        if let Some(policy) = streams.policies.remove(&id)
+            && let Some(count) = streams.by_policy.get_mut(&policy)
+        {
+            *count -= 1;
+            if *count == 0 {
+                streams.by_policy.remove(&policy);
+            }
+        }
         if let Some(count) = streams.taken.get_mut(&stream.fingerprint) {
             *count -= 1;
             if *count == 0 {

@@ -22,6 +22,9 @@ pub trait DiskFile: Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
+/// A lock on a file, held until dropped. The system takes it back when the process ends, however it ends.
+pub trait DiskLock: Send + Sync {}
+
 /// A file system.
 pub trait Disk: Send + Sync {
     /// Creates `path`, or empties it, for appending.
@@ -46,6 +49,9 @@ pub trait Disk: Send + Sync {
     fn list(&self, dir: &Path) -> io::Result<Vec<(PathBuf, bool)>>;
     /// Makes names created, renamed or removed in `dir` survive a power cut.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Locks `path`, created if absent, against every other process, and writes who holds it into it. An error of kind
+    /// [`io::ErrorKind::WouldBlock`] says who holds it now.
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>>;
     /// Space of the volume `path` lies on.
     fn usage(&self, path: &Path) -> io::Result<DiskUsage>;
 }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 pub use budget::{Budget, BudgetError, ProcessBudget, Reservation};
 pub use clock::{Clock, Elapsed, timeout};
 pub use cpu::{CpuPool, CpuStats, PoolError, Priority};
-pub use disk::{Disk, DiskFile, DiskUsage};
+pub use disk::{Disk, DiskFile, DiskLock, DiskUsage};
 pub use network::{Accepted, Connection, Listener, Network};
 pub use spawn::{Spawner, TaskError, TaskHandle};
 

@@ -5,7 +5,7 @@
 //! jobs where they are awaited.
 #![allow(clippy::disallowed_methods, reason = "this module is what the simulated runs plug in")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -21,8 +21,8 @@ use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 
 use crate::{
-    Accepted, Clock, CpuPool, Disk, DiskFile, DiskUsage, Listener, Network, Ports, Random, Spawner, TaskError,
-    TaskHandle,
+    Accepted, Clock, CpuPool, Disk, DiskFile, DiskLock, DiskUsage, Listener, Network, Ports, Random, Spawner,
+    TaskError, TaskHandle,
 };
 
 /// A simulated world: the parts, and handles to turn them.
@@ -230,6 +230,55 @@ struct DiskState {
     life: u64,
     free_bytes: Option<u64>,
     syncs: u64,
+    faults: Vec<Fault>,
+    /// Locked files.
+    locks: BTreeSet<PathBuf>,
+}
+
+/// What a disk is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskOp {
+    /// Making a file.
+    Create,
+    /// Writing to its end.
+    Append,
+    /// Syncing it.
+    Sync,
+    /// Reading, whole or in part.
+    Read,
+    /// Renaming.
+    Rename,
+    /// Syncing a folder.
+    SyncDir,
+}
+
+/// Calls that fail.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// Which call.
+    pub op: DiskOp,
+    /// Of which files: those whose path has this in it.
+    pub path: &'static str,
+    /// Calls that go well before the first that fails.
+    pub after: u64,
+    /// How many fail then.
+    pub times: u64,
+    /// As what.
+    pub kind: io::ErrorKind,
+    /// Whether a failed append leaves half of its bytes.
+    pub is_short: bool,
+}
+
+impl Fault {
+    /// Every `op` on files with `path` in their path fails from now on, as a broken device does.
+    pub fn lasting(op: DiskOp, path: &'static str) -> Self {
+        Self { op, path, after: 0, times: u64::MAX, kind: io::ErrorKind::Other, is_short: false }
+    }
+
+    /// So many of them fail, after `after` that go well.
+    pub fn some(op: DiskOp, path: &'static str, after: u64, times: u64) -> Self {
+        Self { after, times, ..Self::lasting(op, path) }
+    }
 }
 
 #[derive(Default, Debug, Clone)]
@@ -271,6 +320,7 @@ impl SimDisk {
     pub fn crash(&self, random: &SimRandom) {
         let mut state = self.0.lock();
         state.life += 1;
+        state.locks.clear();
         let state = &mut *state;
         let mut names = std::mem::take(&mut state.durable);
         for changes in state.dirs.values_mut() {
@@ -301,13 +351,56 @@ impl SimDisk {
         self.0.lock().syncs
     }
 
-    /// From now on only `free` bytes fit (`None`: no limit).
+    /// From now on only `free` bytes fit (`None`: no limit), and what is removed makes room.
     pub fn set_free_bytes(&self, free: Option<u64>) {
         self.0.lock().free_bytes = free;
+    }
+
+    /// Bytes that still fit, if there is a limit.
+    pub fn free_bytes(&self) -> Option<u64> {
+        self.0.lock().free_bytes
+    }
+
+    /// Calls that are to fail, besides those told before.
+    pub fn fail(&self, fault: Fault) {
+        self.0.lock().faults.push(fault);
+    }
+
+    /// No call fails any more.
+    pub fn heal(&self) {
+        self.0.lock().faults.clear();
     }
 }
 
 impl DiskState {
+    /// Whether a call fails; for an append also whether half of it is done.
+    fn fault(&mut self, op: DiskOp, path: &Path) -> Option<(io::Error, bool)> {
+        let path = path.to_string_lossy();
+        let mut found = None;
+        for fault in self.faults.iter_mut().filter(|fault| fault.op == op && path.contains(fault.path)) {
+            if fault.after > 0 {
+                fault.after -= 1;
+            } else if fault.times > 0 && found.is_none() {
+                fault.times = fault.times.saturating_sub(u64::from(fault.times != u64::MAX));
+                let error = io::Error::new(fault.kind, format!("{op:?} of {path} fails"));
+                found = Some((error, fault.is_short));
+            }
+        }
+        found
+    }
+
+    fn check(&mut self, op: DiskOp, path: &Path) -> io::Result<()> {
+        self.fault(op, path).map_or(Ok(()), |(error, _)| Err(error))
+    }
+
+    /// Gives back the room of the file at `path`, which is about to lose its name.
+    fn make_room(&mut self, path: &Path) {
+        let len = self.names.get(path).and_then(|file| self.files.get(file)).map_or(0, |content| content.bytes.len());
+        if let Some(free) = &mut self.free_bytes {
+            *free += len as u64;
+        }
+    }
+
     fn file(&self, path: &Path) -> io::Result<u64> {
         self.names.get(path).copied().ok_or_else(|| not_found(path))
     }
@@ -323,6 +416,7 @@ impl DiskState {
 
 struct SimFile {
     disk: Arc<Mutex<DiskState>>,
+    path: PathBuf,
     file: u64,
     life: u64,
 }
@@ -341,21 +435,30 @@ impl DiskFile for SimFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let file = self.file;
         self.with(|state| {
+            let fault = state.fault(DiskOp::Append, &self.path);
+            let wanted = match &fault {
+                Some((_, true)) => bytes.len() / 2,
+                Some((_, false)) => 0,
+                None => bytes.len(),
+            };
+            let mut fits = wanted;
             if let Some(free) = &mut state.free_bytes {
-                let fits = (*free).min(bytes.len() as u64);
-                *free -= fits;
-                if fits < bytes.len() as u64 {
-                    return Err(io::ErrorKind::StorageFull.into());
-                }
+                fits = usize::try_from(*free).unwrap_or(usize::MAX).min(wanted);
+                *free -= fits as u64;
             }
-            state.files.entry(file).or_default().bytes.extend_from_slice(bytes);
-            Ok(())
+            state.files.entry(file).or_default().bytes.extend_from_slice(&bytes[..fits]);
+            match fault {
+                Some((error, _)) => Err(error),
+                None if fits < wanted => Err(io::ErrorKind::StorageFull.into()),
+                None => Ok(()),
+            }
         })
     }
 
     fn sync(&mut self) -> io::Result<()> {
         let file = self.file;
         self.with(|state| {
+            state.check(DiskOp::Sync, &self.path)?;
             state.syncs += 1;
             let content = state.files.entry(file).or_default();
             content.synced.clone_from(&content.bytes);
@@ -364,18 +467,39 @@ impl DiskFile for SimFile {
     }
 }
 
+/// Held until dropped or until the crash.
+struct SimLock {
+    disk: Arc<Mutex<DiskState>>,
+    path: PathBuf,
+    life: u64,
+}
+
+impl DiskLock for SimLock {}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        let mut state = self.disk.lock();
+        if state.life == self.life {
+            state.locks.remove(&self.path);
+        }
+    }
+}
+
 impl Disk for SimDisk {
     fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         let mut state = self.0.lock();
+        state.check(DiskOp::Create, path)?;
         let file = state.next_file;
         state.next_file += 1;
+        state.make_room(path);
         state.note(path.parent(), NameChange::Set(path.to_owned(), file))?;
         state.files.insert(file, Content::default());
-        Ok(Box::new(SimFile { disk: self.0.clone(), file, life: state.life }))
+        Ok(Box::new(SimFile { disk: self.0.clone(), path: path.to_owned(), file, life: state.life }))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let state = self.0.lock();
+        let mut state = self.0.lock();
+        state.check(DiskOp::Read, path)?;
         let file = state.file(path)?;
         Ok(state.files.get(&file).map(|content| content.bytes.clone()).unwrap_or_default())
     }
@@ -388,7 +512,9 @@ impl Disk for SimDisk {
     }
 
     fn stat(&self, path: &Path) -> io::Result<(u64, i64)> {
-        Ok((self.read(path)?.len() as u64, 0))
+        let state = self.0.lock();
+        let file = state.file(path)?;
+        Ok((state.files.get(&file).map_or(0, |content| content.bytes.len() as u64), 0))
     }
 
     fn truncate(&self, path: &Path, len: u64) -> io::Result<()> {
@@ -402,7 +528,9 @@ impl Disk for SimDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
+        state.check(DiskOp::Rename, to)?;
         let file = state.file(from)?;
+        state.make_room(to);
         if from.parent() == to.parent() {
             return state.note(to.parent(), NameChange::Rename(from.to_owned(), to.to_owned(), file));
         }
@@ -413,6 +541,7 @@ impl Disk for SimDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
         state.file(path)?;
+        state.make_room(path);
         state.note(path.parent(), NameChange::Unset(path.to_owned()))
     }
 
@@ -448,6 +577,7 @@ impl Disk for SimDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
+        state.check(DiskOp::SyncDir, dir)?;
         state.syncs += 1;
         let changes = std::mem::take(state.dirs.get_mut(dir).ok_or_else(|| not_found(dir))?);
         for change in changes {
@@ -456,9 +586,20 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        let mut state = self.0.lock();
+        if !state.locks.insert(path.to_owned()) {
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, "another process holds it"));
+        }
+        Ok(Box::new(SimLock { disk: self.0.clone(), path: path.to_owned(), life: state.life }))
+    }
+
     fn usage(&self, _path: &Path) -> io::Result<DiskUsage> {
-        let free = self.0.lock().free_bytes.unwrap_or(1 << 40);
-        Ok(DiskUsage { total_bytes: 1 << 40, available_bytes: free })
+        let state = self.0.lock();
+        let held: u64 =
+            state.names.values().filter_map(|file| state.files.get(file)).map(|file| file.bytes.len() as u64).sum();
+        let total = state.free_bytes.map_or(1 << 40, |free| free + held);
+        Ok(DiskUsage { total_bytes: total, available_bytes: state.free_bytes.unwrap_or(total - held) })
     }
 }
 
@@ -498,6 +639,53 @@ mod tests {
         });
         let gone = gone.count();
         assert!((1..100).contains(&gone), "lost in {gone} of 100 seeds");
+    }
+
+    #[test]
+    fn a_full_disk_takes_what_fits_and_a_removal_makes_room() {
+        let disk = SimDisk::default();
+        disk.create_dir_all(Path::new("/d")).expect("new folder");
+        disk.set_free_bytes(Some(5));
+        let mut file = disk.create(Path::new("/d/a")).expect("new file");
+        let full = file.append(b"12345678").expect_err("five fit");
+        assert_eq!(
+            (full.kind(), disk.stat(Path::new("/d/a")).expect("it is there").0),
+            (io::ErrorKind::StorageFull, 5)
+        );
+        disk.remove(Path::new("/d/a")).expect("it is there");
+        assert_eq!(disk.free_bytes(), Some(5));
+    }
+
+    #[test]
+    fn faults_fail_the_calls_they_name() {
+        let disk = SimDisk::default();
+        disk.create_dir_all(Path::new("/d")).expect("new folder");
+        disk.fail(Fault { is_short: true, ..Fault::some(DiskOp::Append, "a", 1, 1) });
+        disk.fail(Fault::lasting(DiskOp::Sync, "b"));
+        let mut a = disk.create(Path::new("/d/a")).expect("new file");
+        let mut b = disk.create(Path::new("/d/b")).expect("new file");
+        a.append(b"12").expect("the first goes well");
+        assert!(a.append(b"3456").is_err());
+        a.append(b"78").expect("only one fails");
+        assert_eq!(disk.read(Path::new("/d/a")).expect("reads"), b"123478");
+        a.sync().expect("not named");
+        assert!(b.sync().is_err() && b.sync().is_err());
+        disk.heal();
+        b.sync().expect("healed");
+    }
+
+    #[test]
+    fn a_lock_is_held_once_and_lost_at_a_crash() {
+        let disk = SimDisk::default();
+        let path = Path::new("/d/lock");
+        let first = disk.lock(path).expect("free");
+        assert_eq!(disk.lock(path).err().map(|error| error.kind()), Some(io::ErrorKind::WouldBlock));
+        drop(first);
+        let second = disk.lock(path).expect("given back");
+        disk.crash(&SimRandom::new(1));
+        let _third = disk.lock(path).expect("its holder is dead");
+        drop(second);
+        assert!(disk.lock(path).is_err(), "a dead holder gives nothing back");
     }
 
     #[tokio::test]

@@ -129,7 +129,7 @@ pub(crate) struct Running {
 }
 
 /// Cancels the budget when the caller goes away, so that jobs already queued or running stop at their next block.
-struct CancelOnDrop(Budget);
+pub(crate) struct CancelOnDrop(pub(crate) Budget);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {

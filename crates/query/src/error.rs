@@ -18,6 +18,9 @@ pub enum QueryError {
     /// A limit of the tenant forbids it.
     #[error("{0}")]
     Limit(String),
+    /// A volume has too many label sets. Upstream calls this its own fault.
+    #[error("the query hit the max number of series limit (limit: {0} series)")]
+    VolumeSeries(usize),
     /// The request does not fit the query.
     #[error("{0}")]
     BadRequest(String),
@@ -79,7 +82,7 @@ impl QueryError {
                 _ => ErrorKind::Internal,
             },
             Self::Source(SourceError::Unavailable { .. }) => ErrorKind::Unavailable,
-            Self::Source(_) | Self::Pool(_) => ErrorKind::Internal,
+            Self::Source(_) | Self::Pool(_) | Self::VolumeSeries(_) => ErrorKind::Internal,
         }
     }
 }

@@ -11,6 +11,7 @@ mod meta;
 mod plan;
 mod recent;
 mod source;
+mod volume;
 
 pub use engine::{Answer, LogRequest, QueryEngine, QueryFigures, QuerySettings, range_steps};
 pub use error::{ErrorKind, QueryError};
@@ -18,3 +19,4 @@ pub use limits::QueryLimits;
 pub use meta::IndexFigures;
 pub use recent::{NothingRecent, Recent, RecentChunk, RecentSizes, RecentStream};
 pub use source::{ChunkSource, ScanCounters};
+pub use volume::{ShardFigures, Volume, VolumeRequest};

@@ -29,6 +29,10 @@ pub struct QueryLimits {
     /// Spans of time in which upstream answers a log query one by one. Here they only tell in which order equal times
     /// come.
     pub split: Duration,
+    /// Whether volumes are answered.
+    pub volume_enabled: bool,
+    /// Label sets (or names) a volume may have.
+    pub volume_max_series: usize,
 }
 
 impl Default for QueryLimits {
@@ -42,6 +46,8 @@ impl Default for QueryLimits {
             max_matchers: 1000,
             timeout: Duration::from_secs(60),
             split: Duration::from_secs(3600),
+            volume_enabled: true,
+            volume_max_series: 1000,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Labels, series and statistics: the index and memory asked without reading a chunk.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use loptr_eval::is_number;
 use loptr_index::ChunkStats;
 use loptr_model::{Fingerprint, Labels, Matcher, Millis, TenantId, TimeRange};
 use loptr_ports::Priority;
@@ -28,13 +29,13 @@ pub struct IndexFigures {
 }
 
 /// Memory's answer and the bucket's, not yet put together.
-struct Found {
-    recent: Vec<RecentSizes>,
-    indexed: Vec<IndexedStream>,
+pub(crate) struct Found {
+    pub(crate) recent: Vec<RecentSizes>,
+    pub(crate) indexed: Vec<IndexedStream>,
 }
 
 impl QueryEngine {
-    async fn find(
+    pub(crate) async fn find(
         &self,
         tenant: &TenantId,
         matchers: &Arc<[LabelMatcher]>,
@@ -110,6 +111,30 @@ impl QueryEngine {
         Ok(all.into_iter().collect())
     }
 
+    /// Labels of those streams with their values, but for the ones whose values are all identifiers.
+    pub async fn detected_labels(
+        &self,
+        tenant: &TenantId,
+        limits: &QueryLimits,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<BTreeMap<String, BTreeSet<String>>, QueryError> {
+        let sets = self.label_sets(tenant, limits, matchers, range).await?;
+        let collect = move || {
+            let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+            for (name, value) in sets.iter().flat_map(Labels::iter) {
+                match labels.get_mut(name) {
+                    Some(values) if values.contains(value) => {}
+                    Some(values) => drop(values.insert(value.to_owned())),
+                    None => drop(labels.insert(name.to_owned(), BTreeSet::from([value.to_owned()]))),
+                }
+            }
+            labels.retain(|name, values| KEPT_LABELS.contains(&name.as_str()) || !only_identifiers(values));
+            labels
+        };
+        Ok(self.ports.cpu.run(Priority::Query, collect).await?)
+    }
+
     /// Sums over the streams that `matchers` accept.
     pub async fn index_stats(
         &self,
@@ -138,6 +163,37 @@ impl QueryEngine {
     }
 }
 
+/// Labels that are detected whatever their values.
+const KEPT_LABELS: [&str; 4] = ["cluster", "namespace", "instance", "pod"];
+
+/// Whether all values are numbers or UUIDs. `0` and `1` alone are booleans.
+fn only_identifiers(values: &BTreeSet<String>) -> bool {
+    if values.len() <= 2 && values.iter().all(|value| value == "0" || value == "1") {
+        return values.is_empty();
+    }
+    values.iter().all(|value| is_number(value) || is_uuid(value))
+}
+
+/// Whether `value` reads as a UUID in one of its forms: plain, in braces, as a URN, or without dashes.
+fn is_uuid(value: &str) -> bool {
+    let hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let dashed = |text: &str| {
+        let mut parts = text.split('-');
+        [8, 4, 4, 4, 12].iter().all(|len| parts.next().is_some_and(|part| part.len() == *len && hex(part)))
+            && parts.next().is_none()
+    };
+    match value.len() {
+        32 => hex(value),
+        36 => dashed(value),
+        38 => value.get(1..37).is_some_and(dashed),
+        45 => {
+            value.get(..9).is_some_and(|urn| urn.eq_ignore_ascii_case("urn:uuid:"))
+                && value.get(9..).is_some_and(dashed)
+        }
+        _ => false,
+    }
+}
+
 /// Chunks by stream, each scaled to the part of its time inside `[from, through)`.
 fn stats_by_stream(found: &Found, from: Millis, through: Millis) -> HashMap<(Fingerprint, Labels), ChunkStats> {
     let mut all: HashMap<(Fingerprint, Labels), ChunkStats> = HashMap::new();
@@ -161,4 +217,17 @@ fn stats_by_stream(found: &Found, from: Millis, through: Millis) -> HashMap<(Fin
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_identifiers_are_told_apart() {
+        let only = |values: &[&str]| only_identifiers(&values.iter().map(|value| (*value).to_owned()).collect());
+        assert!(only(&["1", "2", "3"]) && only(&["2"]) && only(&["1e5", "550e8400-e29b-41d4-a716-446655440000"]));
+        assert!(only(&["{550e8400-e29b-41d4-a716-446655440000}", "urn:uuid:550e8400-e29b-41d4-a716-446655440000"]));
+        assert!(!only(&["0", "1"]) && !only(&["1"]) && !only(&["1", "2", "a"]) && !only(&["2", "n2"]));
+    }
 }

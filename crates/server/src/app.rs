@@ -8,16 +8,18 @@ use std::time::Duration;
 
 use loptr_chunk::Chunk;
 use loptr_config::Config;
-use loptr_ingest::{IngestError, Ingester, TakeoverError, TakeoverMetrics, take_over};
+use loptr_ingest::{IngestError, Ingester, TakeoverError, TakeoverMetrics, give_up_reserve, take_over};
 use loptr_model::{Millis, Nanos, TenantId, TimeRange};
-use loptr_ports::{Disk, Ports, TaskError, TaskHandle};
+use loptr_ports::{Disk, DiskLock, Ports, TaskError, TaskHandle};
 use loptr_query::{QueryEngine, Recent, RecentChunk, RecentSizes, RecentStream};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::http::{App, TenantLimits, router};
+use crate::http::{App, router};
+use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
+use crate::runtime::{RuntimeConfig, RuntimeError};
 use crate::serve::serve;
 use crate::settings::Settings;
 
@@ -32,6 +34,17 @@ pub enum StartError {
         /// The disk's words.
         source: std::io::Error,
     },
+    /// Another process works on the folder.
+    #[error("folder {dir} cannot be used: {source}; two processes on one folder would destroy each other's data")]
+    Locked {
+        /// The folder.
+        dir: String,
+        /// Who holds it, or why it cannot be locked.
+        source: std::io::Error,
+    },
+    /// The runtime configuration cannot be read.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// A task did not end well.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -56,7 +69,9 @@ pub struct Process {
     app: Arc<App>,
     stop: CancellationToken,
     server: TaskHandle,
+    reloading: Option<TaskHandle>,
     address: SocketAddr,
+    _lock: Box<dyn DiskLock>,
 }
 
 impl std::fmt::Debug for Process {
@@ -104,41 +119,64 @@ impl Recent for RecentIngester {
     }
 }
 
-/// The name under which this process uploads index files: kept in the folder, made once.
-fn uploader_name(disk: &dyn Disk, dir: &Path, host: &str, now: Nanos) -> std::io::Result<String> {
+/// The name under which this process uploads index files: kept in the folder, made once. When it cannot be kept, this
+/// life has a name of its own: what counts is that no two processes share one.
+fn uploader_name(disk: &dyn Disk, dir: &Path, host: &str, now: Nanos) -> String {
     let folder = dir.join("uploader");
     let file = folder.join("name");
     if let Ok(bytes) = disk.read(&file)
         && let Ok(name) = String::from_utf8(bytes)
         && !name.trim().is_empty()
     {
-        return Ok(name.trim().to_owned());
+        return name.trim().to_owned();
     }
     let name = format!("{host}-{}", now.0);
-    disk.create_dir_all(&folder)?;
-    disk.write_atomic(&file, name.as_bytes())?;
-    Ok(name)
+    let kept = disk.create_dir_all(&folder).and_then(|()| disk.write_atomic(&file, name.as_bytes()));
+    if let Err(error) = kept {
+        tracing::warn!(%error, file = %file.display(), "the name for index uploads could not be kept, this life uses one of its own");
+    }
+    name
 }
 
 /// What is opened before anything else.
 pub(crate) struct Folders {
+    pub(crate) lock: Box<dyn DiskLock>,
     pub(crate) store: DiskStore,
     pub(crate) uploader: String,
 }
 
-/// Opens the folders.
-pub(crate) async fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Result<Folders, StartError> {
-    let (disk, spawner) = (ports.disk.clone(), ports.spawner.clone());
-    let (chunks_dir, index_dir) = (settings.chunks_dir.clone(), settings.active_index_dir.clone());
-    let (host, now) = (host.to_owned(), ports.clock.now());
-    let failed = |dir: &Path, source| StartError::Store { dir: dir.display().to_string(), source };
-    let open = move || {
-        let store = DiskStore::open(disk.clone(), spawner, chunks_dir.clone());
-        let store = store.map_err(|source| failed(&chunks_dir, source))?;
-        let uploader = uploader_name(&*disk, &index_dir, &host, now).map_err(|source| failed(&index_dir, source))?;
-        Ok::<_, StartError>(Folders { store, uploader })
+/// Does `work`; if the disk is full, once more without the log's reserve.
+fn with_reserve<T>(
+    disk: &dyn Disk,
+    log_dir: Option<&Path>,
+    work: impl Fn() -> std::io::Result<T>,
+) -> std::io::Result<T> {
+    match work() {
+        Err(error) if error.kind() == std::io::ErrorKind::StorageFull => {
+            let gave_up = log_dir.is_some_and(|dir| give_up_reserve(disk, dir));
+            if gave_up { work() } else { Err(error) }
+        }
+        done => done,
+    }
+}
+
+/// Locks the folder and opens the others.
+pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Result<Folders, StartError> {
+    let disk = &ports.disk;
+    let log_dir = settings.ingest.log.as_ref().map(|log| log.dir.as_path());
+    let own_dir = log_dir.unwrap_or(&settings.active_index_dir);
+    let lock = || {
+        disk.create_dir_all(own_dir)?;
+        disk.lock(&own_dir.join("lock"))
     };
-    ports.spawner.run_blocking("open folders", open).await?
+    let lock = with_reserve(&**disk, log_dir, lock)
+        .map_err(|source| StartError::Locked { dir: own_dir.display().to_string(), source })?;
+    let chunks = &settings.chunks_dir;
+    let store = || DiskStore::open(disk.clone(), ports.spawner.clone(), chunks.clone());
+    let store = with_reserve(&**disk, log_dir, store)
+        .map_err(|source| StartError::Store { dir: chunks.display().to_string(), source })?;
+    let uploader = uploader_name(&**disk, &settings.active_index_dir, host, ports.clock.now());
+    Ok(Folders { lock, store, uploader })
 }
 
 impl Process {
@@ -149,7 +187,14 @@ impl Process {
         config: Option<Config>,
         host: &str,
     ) -> Result<Self, StartError> {
-        let Folders { store, uploader } = open_folders(&ports, &settings, host).await?;
+        let limits = Arc::new(TenantLimits::new(&settings));
+        let runtime = Arc::new(RuntimeConfig::new(config.as_ref()));
+        if let (Some(config), true) = (&config, runtime.is_on()) {
+            runtime.load(&ports, config, &limits).await?;
+        }
+        let (opening, host) = ((ports.clone(), settings.clone()), host.to_owned());
+        let open = move || open_folders(&opening.0, &opening.1, &host);
+        let Folders { lock, store, uploader } = ports.spawner.run_blocking("open folders", open).await??;
         settings.ingest.uploader = uploader;
         let schema = Arc::new(settings.schema.clone());
         let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone()));
@@ -174,7 +219,8 @@ impl Process {
         let metrics = Metrics::new(&ingester, &takeover);
         let app = Arc::new(App {
             ports: ports.clone(),
-            limits: TenantLimits::new(&settings),
+            limits,
+            runtime,
             settings,
             config,
             ingester,
@@ -184,6 +230,13 @@ impl Process {
             stopping: AtomicBool::new(false),
         });
         let stop = CancellationToken::new();
+        let reloading = match &app.config {
+            Some(config) if app.runtime.is_on() => {
+                let (runtime, limits) = (app.runtime.clone(), app.limits.clone());
+                Some(runtime.keep_loading(&ports, config.clone(), limits, stop.clone()))
+            }
+            _ => None,
+        };
         let serving = serve(
             listener,
             router(app.clone()),
@@ -194,7 +247,7 @@ impl Process {
         );
         let server = ports.spawner.spawn("http server", Box::pin(serving));
         tracing::info!(%address, "Loptr started");
-        Ok(Self { app, stop, server, address })
+        Ok(Self { app, stop, server, reloading, address, _lock: lock })
     }
 
     /// Where it listens.
@@ -211,6 +264,11 @@ impl Process {
         self.stop.cancel();
         if let Err(error) = self.server.await {
             tracing::error!(%error, "server task failed");
+        }
+        if let Some(reloading) = self.reloading
+            && let Err(error) = reloading.await
+        {
+            tracing::error!(%error, "runtime config task failed");
         }
         self.app.ingester.stop().await;
         tracing::info!("Loptr stopped");

@@ -54,12 +54,15 @@ pub async fn flush_out(
     host: &str,
     tell: impl Fn(Progress),
 ) -> Result<(), FlushOutError> {
-    let Folders { store, uploader, .. } = &open_folders(&ports, &settings, host).await?;
-    settings.ingest.uploader.clone_from(uploader);
+    let (opening, host) = ((ports.clone(), settings.clone()), host.to_owned());
+    let open = move || open_folders(&opening.0, &opening.1, &host);
+    let folders = ports.spawner.run_blocking("open folders", open).await.map_err(StartError::from)?;
+    // The lock is kept to the end.
+    let Folders { lock: _lock, store, uploader } = folders?;
+    settings.ingest.uploader = uploader;
     let schema = Arc::new(settings.schema.clone());
     let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone()));
-    let index =
-        IndexStore::new(Arc::new(store.clone()), schema, ports.clock.clone(), ports.cpu.clone(), settings.index_cache);
+    let index = IndexStore::new(Arc::new(store), schema, ports.clock.clone(), ports.cpu.clone(), settings.index_cache);
     let metrics = TakeoverMetrics::default();
     let taking = take_over(&ports, &settings.takeover, &settings.ingest, &bucket, &metrics);
     let taken =

@@ -10,12 +10,15 @@ mod app;
 pub mod build;
 mod flush_out;
 mod http;
+mod limits;
 pub mod logfmt;
 mod metrics;
 pub mod real;
+mod runtime;
 mod serve;
 pub mod settings;
 
 pub use app::{Process, StartError};
 pub use flush_out::{FlushOutError, Progress, flush_out};
-pub use settings::{HONOURED, Settings, SettingsError};
+pub use runtime::RuntimeError;
+pub use settings::{HONOURED, LimitsError, Settings, SettingsError};

@@ -1,5 +1,7 @@
 //! `/metrics`: what services count and hold, under upstream's names, as the classic text that every scraper reads.
 
+mod durability;
+
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -68,8 +70,23 @@ impl Metrics {
         }
         let mut text = classic(&open_metrics);
         gauges(&mut text, app);
+        runtime_config(&mut text, app);
         text
     }
+}
+
+/// Upstream's two figures of the runtime configuration.
+fn runtime_config(out: &mut String, app: &App) {
+    if !app.runtime.is_on() {
+        return;
+    }
+    let ok = u8::from(app.runtime.succeeded());
+    let hash = app.runtime.hash();
+    write!(
+        out,
+        "# HELP loki_runtime_config_hash Hash of the currently active runtime configuration, merged from all configured files.\n# TYPE loki_runtime_config_hash gauge\nloki_runtime_config_hash{{config=\"loki\",sha256=\"{hash}\"}} 1\n# HELP loki_runtime_config_last_reload_successful Whether the last runtime-config reload attempt was successful.\n# TYPE loki_runtime_config_last_reload_successful gauge\nloki_runtime_config_last_reload_successful{{config=\"loki\"}} {ok}\n",
+    )
+    .expect("writing to a String cannot fail");
 }
 
 /// Upstream's form of a route: `/loki/api/v1/push` → `loki_api_v1_push`.
@@ -83,6 +100,9 @@ fn route_label(route: &str) -> String {
     if label.is_empty() { "root".to_owned() } else { label }
 }
 
+/// Counters whose upstream names do not end in `_total`.
+const UNSUFFIXED: &[&str] = &["loki_stream_sharding_count"];
+
 /// OpenMetrics text → the classic format: counters are named in full in their headers, help ends without a dot, no end
 /// mark.
 fn classic(open_metrics: &str) -> String {
@@ -94,6 +114,12 @@ fn classic(open_metrics: &str) -> String {
     }
     let mut out = String::with_capacity(open_metrics.len());
     for line in open_metrics.lines() {
+        let unsuffixed =
+            UNSUFFIXED.iter().find_map(|name| Some((name, line.strip_prefix(name)?.strip_prefix("_total")?)));
+        if let Some((name, rest)) = unsuffixed {
+            writeln!(out, "{name}{rest}").expect("writing to a String cannot fail");
+            continue;
+        }
         if line == "# EOF" || line.starts_with("# UNIT ") {
             continue;
         }
@@ -101,7 +127,7 @@ fn classic(open_metrics: &str) -> String {
         let header = header.or_else(|| line.strip_prefix("# TYPE ").map(|rest| ("TYPE", rest)));
         match header.and_then(|(kind, rest)| Some((kind, rest.split_once(' ')?))) {
             Some((kind, (name, rest))) => {
-                let suffix = if counters.contains(name) { "_total" } else { "" };
+                let suffix = if counters.contains(name) && !UNSUFFIXED.contains(&name) { "_total" } else { "" };
                 let rest = if kind == "HELP" { rest.strip_suffix('.').unwrap_or(rest) } else { rest };
                 out.push_str(&format!("# {kind} {name}{suffix} {rest}\n"));
             }
@@ -117,15 +143,12 @@ fn classic(open_metrics: &str) -> String {
 fn gauges(out: &mut String, app: &Arc<App>) {
     let ingest = app.ingester.figures();
     let cpu = app.ports.cpu.stats();
-    let all: [(&str, &str, f64); 13] = [
+    let all: [(&str, &str, f64); 10] = [
         ("loki_ingester_memory_streams", "The total number of streams in memory", ingest.streams as f64),
         ("loki_ingester_streams", "Alias of loki_ingester_memory_streams for old dashboards", ingest.streams as f64),
         ("loki_ingester_memory_chunks", "The total number of chunks in memory", ingest.chunks as f64),
         ("loptr_ingester_memory_chunk_bytes", "Bytes held by chunks in memory", ingest.chunk_bytes as f64),
         ("loptr_ingester_pending_chunks", "Flushed chunks that memory still names", ingest.pending_chunks as f64),
-        ("loptr_wal_queued_bytes", "Bytes waiting for the write-ahead log", ingest.log_queued_bytes as f64),
-        ("loptr_wal_written_bytes", "Bytes written to the write-ahead log since start", ingest.log_bytes as f64),
-        ("loptr_wal_syncs", "Syncs of the write-ahead log since start", ingest.log_syncs as f64),
         ("loptr_cpu_pool_queued", "Jobs waiting for a CPU thread", cpu.queued as f64),
         ("loptr_cpu_pool_running", "Jobs running on CPU threads", cpu.running as f64),
         ("loptr_cpu_pool_threads", "CPU threads", cpu.threads as f64),
@@ -136,6 +159,7 @@ fn gauges(out: &mut String, app: &Arc<App>) {
         writeln!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}")
             .expect("writing to a String cannot fail");
     }
+    durability::write(out, &ingest);
     writeln!(
         out,
         "# HELP loki_build_info A metric with a constant '1' value labeled by version\n# TYPE loki_build_info gauge\nloki_build_info{{version=\"{}\"}} 1",

@@ -5,6 +5,7 @@
     reason = "this module is where the real outside is plugged in"
 )]
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::future::Future;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -17,8 +18,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use loptr_model::Nanos;
 use loptr_ports::{
-    Accepted, Clock, CpuPool, Disk, DiskFile, DiskUsage, Listener, Network, Ports, Random, Spawner, TaskError,
-    TaskHandle,
+    Accepted, Clock, CpuPool, Disk, DiskFile, DiskLock, DiskUsage, Listener, Network, Ports, Random, Spawner,
+    TaskError, TaskHandle,
 };
 
 /// Jobs of one priority that wait for a CPU thread, at most.
@@ -31,7 +32,7 @@ pub fn ports() -> io::Result<Ports> {
         clock: Arc::new(MachineClock { started: Instant::now() }),
         random: Arc::new(MachineRandom::new()),
         spawner: Arc::new(TokioSpawner(tokio::runtime::Handle::current())),
-        disk: Arc::new(MachineDisk),
+        disk: Arc::new(MachineDisk::default()),
         network: Arc::new(TcpNetwork),
         cpu: CpuPool::new(threads, CPU_QUEUE)?,
     })
@@ -99,9 +100,22 @@ impl Spawner for TokioSpawner {
     }
 }
 
-struct MachineDisk;
+/// Folders whose names are known to be synced in their parents, at most.
+const SYNCED_DIRS: usize = 100_000;
+
+/// The machine's files.
+#[derive(Default)]
+struct MachineDisk {
+    /// Held while a folder is made: whoever finds it there finds it durable.
+    synced_dirs: parking_lot::Mutex<HashSet<PathBuf>>,
+}
 
 struct MachineFile(File);
+
+/// The open file is the lock.
+struct MachineLock(#[allow(dead_code, reason = "held, not read")] File);
+
+impl DiskLock for MachineLock {}
 
 impl DiskFile for MachineFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -165,12 +179,28 @@ impl Disk for MachineDisk {
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        let missing: Vec<&Path> =
-            path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+        let mut synced = self.synced_dirs.lock();
+        if synced.contains(path) && path.is_dir() {
+            return Ok(());
+        }
+        if synced.len() >= SYNCED_DIRS {
+            synced.clear();
+        }
+        let dirs: Vec<&Path> = path.ancestors().filter(|dir| !dir.as_os_str().is_empty()).collect();
+        let missing = dirs.iter().take_while(|dir| !dir.exists()).count();
         fs::create_dir_all(path)?;
-        // A new folder's name lies in its parent.
-        for dir in missing {
-            sync_dir(dir.parent().unwrap_or(Path::new(".")))?;
+        for (at, dir) in dirs.iter().enumerate() {
+            // A folder's name lies in its parent.
+            let Some(parent) = dir.parent() else { continue };
+            if at >= missing && synced.contains(*dir) {
+                break;
+            }
+            match sync_dir(parent) {
+                // One that was there before, below a folder that is not ours to open.
+                Err(error) if at >= missing && error.kind() == io::ErrorKind::PermissionDenied => {}
+                done => done?,
+            }
+            synced.insert(dir.to_path_buf());
         }
         Ok(())
     }
@@ -187,6 +217,25 @@ impl Disk for MachineDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         sync_dir(dir)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut holder = String::new();
+                // Who holds it is told if it can be read.
+                let _ = file.take(64).read_to_string(&mut holder);
+                let holder = holder.trim();
+                let holder = if holder.is_empty() { "another process".to_owned() } else { format!("process {holder}") };
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, format!("{holder} holds it")));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        // Only told to people, and there may be no room for it.
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+        Ok(Box::new(MachineLock(file)))
     }
 
     fn usage(&self, path: &Path) -> io::Result<DiskUsage> {

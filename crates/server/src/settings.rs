@@ -2,13 +2,15 @@
 //! what is warned of and what stops the start.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use loptr_chunk::{Encoding, SchemaVersion};
 use loptr_config::{Config, IndexKind, Limits};
-use loptr_ingest::{IngestSettings, LogSettings, TakeoverSettings};
-use loptr_model::Millis;
+use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule, SyncPolicy, TakeoverSettings};
+use loptr_model::{Millis, Nanos};
 use loptr_query::{QueryLimits, QuerySettings};
+use loptr_regex::LabelMatcher;
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
 
@@ -51,6 +53,7 @@ pub const HONOURED: &[&str] = &[
     "ingester.wal.enabled",
     "ingester.wal.dir",
     "ingester.wal.flush_on_shutdown",
+    "ingester.wal.disk_full_threshold",
     "ingester.wal.replay_memory_ceiling",
     "storage_config.filesystem.directory",
     "storage_config.tsdb_shipper.active_index_directory",
@@ -75,6 +78,18 @@ pub const HONOURED: &[&str] = &[
     "limits_config.max_streams_per_user",
     "limits_config.max_global_streams_per_user",
     "limits_config.unordered_writes",
+    "limits_config.use_owned_stream_count",
+    "limits_config.simulated_push_latency",
+    "limits_config.discover_generic_fields",
+    "limits_config.shard_streams",
+    "limits_config.block_ingestion_until",
+    "limits_config.block_ingestion_policy_until",
+    "limits_config.block_ingestion_status_code",
+    "limits_config.enforced_labels",
+    "limits_config.policy_enforced_labels",
+    "limits_config.policy_stream_mapping",
+    "limits_config.policy_override_limits",
+    "distributor.default_policy_stream_mappings",
     "limits_config.per_stream_rate_limit",
     "limits_config.per_stream_rate_limit_burst",
     "limits_config.allow_structured_metadata",
@@ -88,6 +103,11 @@ pub const HONOURED: &[&str] = &[
     "limits_config.max_streams_matchers_per_query",
     "limits_config.query_timeout",
     "limits_config.split_queries_by_interval",
+    "limits_config.per_tenant_override_config",
+    "limits_config.per_tenant_override_period",
+    "runtime_config",
+    "limits_config.volume_enabled",
+    "limits_config.volume_max_series",
 ];
 
 /// Why a configuration that parses cannot be run.
@@ -103,6 +123,9 @@ pub enum SettingsError {
         /// What is missing.
         reason: String,
     },
+    /// Limits of all tenants.
+    #[error("CONFIG ERROR: invalid limits_config config: {0}")]
+    Limits(#[from] LimitsError),
     /// A value has no meaning here.
     #[error("{path}: {reason}")]
     Value {
@@ -111,6 +134,29 @@ pub enum SettingsError {
         /// What is wrong.
         reason: String,
     },
+}
+
+/// Limits that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LimitsError {
+    /// Of the process.
+    #[error("{0}")]
+    Selector(String),
+    /// Of one tenant.
+    #[error("invalid override for tenant {tenant}: {reason}")]
+    Tenant {
+        /// Whose.
+        tenant: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl LimitsError {
+    /// The same, told of one tenant.
+    pub(crate) fn of_tenant(self, tenant: &str) -> Self {
+        Self::Tenant { tenant: tenant.to_owned(), reason: self.to_string() }
+    }
 }
 
 /// Everything the process is told.
@@ -163,8 +209,14 @@ impl Settings {
             .parse::<Encoding>()
             .map_err(|error| SettingsError::Value { path: "ingester.chunk_encoding", reason: error.to_string() })?;
         let log = config.bool("ingester.wal.enabled").then(|| LogSettings {
-            dir: PathBuf::from(config.str("ingester.wal.dir")).join("loptr"),
-            segment_bytes: 128 << 20,
+            sync: match config.str("loptr.wal.sync") {
+                "interval" => SyncPolicy::Interval(config.duration("loptr.wal.sync_interval")),
+                _ => SyncPolicy::Always,
+            },
+            max_bytes: config.bytes("loptr.wal.max_bytes"),
+            reserve_bytes: config.bytes("loptr.wal.reserve_bytes"),
+            disk_full_threshold: config.float("ingester.wal.disk_full_threshold"),
+            ..LogSettings::new(PathBuf::from(config.str("ingester.wal.dir")).join("loptr"))
         });
         let conn_limit = config.count("server.http_listen_conn_limit");
         let header_timeout = config.duration("server.http_server_read_header_timeout");
@@ -217,8 +269,8 @@ impl Settings {
             schema: schema(config)?,
             chunks_dir: PathBuf::from(config.str("storage_config.filesystem.directory")),
             active_index_dir: PathBuf::from(config.str("storage_config.tsdb_shipper.active_index_directory")),
-            query_limits: query_limits(&limits),
-            limits: write_limits(&limits),
+            query_limits: query_limits(&limits)?,
+            limits: write_limits(&limits)?,
             shutdown_delay: config.duration("shutdown_delay"),
             serve: ServeSettings {
                 connections: if conn_limit == 0 { 16_384 } else { conn_limit },
@@ -304,14 +356,10 @@ fn schema(config: &Config) -> Result<Schema, SettingsError> {
     })
 }
 
-fn write_limits(limits: &Limits) -> loptr_ingest::Limits {
+pub(crate) fn write_limits(limits: &Limits) -> Result<loptr_ingest::Limits, LimitsError> {
     const MIB: f64 = 1_048_576.0;
-    let streams = match (limits.max_streams_per_user, limits.max_global_streams_per_user) {
-        (0, global) => global,
-        (local, 0) => local,
-        (local, global) => local.min(global),
-    };
-    loptr_ingest::Limits {
+    let streams = smaller_limit(limits.max_streams_per_user, limits.max_global_streams_per_user);
+    Ok(loptr_ingest::Limits {
         ingestion_rate_bytes: limits.ingestion_rate_mb * MIB,
         ingestion_burst_bytes: limits.ingestion_burst_size_mb * MIB,
         max_label_names: limits.max_label_names_per_series,
@@ -335,11 +383,85 @@ fn write_limits(limits: &Limits) -> loptr_ingest::Limits {
         stream_rate_bytes: limits.per_stream_rate_limit as f64,
         stream_burst_bytes: limits.per_stream_rate_limit_burst as f64,
         unordered_writes: limits.unordered_writes,
+        rules: ingest_rules(limits)?,
+        generic_fields: limits.discover_generic_fields.clone(),
+        shard_streams: ShardStreams {
+            enabled: limits.shard_streams_enabled,
+            desired_rate_bytes: limits.shard_streams_desired_rate,
+            by_time: limits.shard_streams_time_sharding_enabled,
+            ignore_recent: limits.shard_streams_time_sharding_ignore_recent,
+            log: limits.shard_streams_logging_enabled,
+        },
+        simulated_latency: limits.simulated_push_latency,
+    })
+}
+
+/// Of two limits the smaller; 0 means none.
+fn smaller_limit(one: usize, other: usize) -> usize {
+    match (one, other) {
+        (0, limit) | (limit, 0) => limit,
+        (one, other) => one.min(other),
     }
 }
 
-fn query_limits(limits: &Limits) -> QueryLimits {
-    QueryLimits {
+/// A stream selector of the limits, compiled.
+fn selector(text: &str, what: &str) -> Result<Arc<[LabelMatcher]>, LimitsError> {
+    let invalid = |error: String| LimitsError::Selector(format!("invalid labels matchers{what}: {error}"));
+    let matchers = loptr_logql::parse_matchers(text).map_err(|error| invalid(error.to_string()))?;
+    let compiled: Result<Vec<LabelMatcher>, _> = matchers.iter().map(LabelMatcher::compile).collect();
+    compiled.map(Arc::from).map_err(|error| invalid(error.to_string()))
+}
+
+fn ingest_rules(limits: &Limits) -> Result<IngestRules, LimitsError> {
+    let mut retention_hours = Vec::with_capacity(limits.retention_stream.len());
+    for rule in &limits.retention_stream {
+        let (priority, value) = (rule.priority, rule.period.as_secs() / 3600);
+        retention_hours.push(StreamRule { priority, matchers: selector(&rule.selector, "")?, value });
+    }
+    let mut policies = Vec::new();
+    for (policy, streams) in &limits.policy_stream_mapping {
+        for stream in streams {
+            let matchers = selector(&stream.selector, " for policy stream mapping")?;
+            policies.push(StreamRule { priority: stream.priority, matchers, value: policy.clone() });
+        }
+    }
+    // Of a policy 0 means that the tenant's own limit holds.
+    let of_policy = |policy: &loptr_config::PolicyLimits| {
+        let local = match policy.max_streams_per_user {
+            0 => limits.max_streams_per_user,
+            own => own,
+        };
+        let global = match policy.max_global_streams_per_user {
+            0 => limits.max_global_streams_per_user,
+            own => own,
+        };
+        smaller_limit(local, global)
+    };
+    let until = |until: &Option<i64>| until.map(Nanos);
+    Ok(IngestRules {
+        policies,
+        retention_hours,
+        default_retention_hours: limits.retention_period.as_secs() / 3600,
+        enforced_labels: limits.enforced_labels.clone(),
+        policy_enforced_labels: limits.policy_enforced_labels.clone(),
+        block_until: until(&limits.block_ingestion_until),
+        block_policy_until: limits
+            .block_ingestion_policy_until
+            .iter()
+            .filter_map(|(policy, time)| Some((policy.clone(), until(time)?)))
+            .collect(),
+        block_status: u16::try_from(limits.block_ingestion_status_code).unwrap_or(260),
+        policy_max_streams: limits
+            .policy_override_limits
+            .iter()
+            .map(|(policy, limits)| (policy.clone(), of_policy(limits)))
+            .collect(),
+        count_by_policy: limits.use_owned_stream_count,
+    })
+}
+
+pub(crate) fn query_limits(limits: &Limits) -> Result<QueryLimits, LimitsError> {
+    Ok(QueryLimits {
         max_length: limits.max_query_length,
         max_look_back: limits.max_query_lookback,
         max_range: limits.max_query_range,
@@ -348,7 +470,9 @@ fn query_limits(limits: &Limits) -> QueryLimits {
         max_matchers: limits.max_streams_matchers_per_query,
         timeout: limits.query_timeout,
         split: limits.split_queries_by_interval,
-    }
+        volume_enabled: limits.volume_enabled,
+        volume_max_series: limits.volume_max_series,
+    })
 }
 
 #[cfg(test)]

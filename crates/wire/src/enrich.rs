@@ -10,6 +10,7 @@
 //! assert_eq!(normalize_name("k8s.pod-name").unwrap(), "k8s_pod_name");
 //! ```
 
+mod field;
 mod keywords;
 mod level;
 mod line;
@@ -17,6 +18,7 @@ mod logfmt;
 mod names;
 mod service;
 
+pub use field::FieldDetector;
 pub use level::{DEFAULT_LEVEL_FIELDS, DETECTED_LEVEL, Detected, LevelDetector, normalize_level};
 pub use names::{NameError, clean_value, normalize_metadata, normalize_name};
 pub use service::{

@@ -14,6 +14,7 @@ use crate::load::unmarshal_errors;
 use crate::notice::Notice;
 use crate::table::{KeyId, table};
 use crate::value::Object;
+use crate::write::{diff_yaml, quoted};
 use crate::yaml::tree::{self, Body, NodeId, Tree};
 
 /// One file of `runtime_config.file`, already uncompressed.
@@ -39,12 +40,31 @@ pub struct MultiKv {
 pub struct Runtime {
     /// Limits of tenants that have their own.
     pub overrides: HashMap<String, Limits>,
+    /// The same as values below `limits_config`, to be shown.
+    pub values: HashMap<String, Object>,
     /// Operational settings of tenants that have their own: values below `operational_config`.
     pub operational: HashMap<String, Object>,
     /// Settings of the `multi` key-value store, if the file has any.
     pub multi_kv: Option<MultiKv>,
     /// Things to log at level warn.
     pub notices: Vec<Notice>,
+}
+
+impl Runtime {
+    /// What each tenant has of its own, as a runtime file would say it: limits that differ from `base`'s.
+    pub fn to_yaml(&self, base: &Object) -> String {
+        let limits = base.block(limits_key());
+        let mut names: Vec<&String> = self.values.keys().collect();
+        names.sort();
+        let mut out = String::from(if names.is_empty() { "overrides: {}\n" } else { "overrides:\n" });
+        for name in names {
+            let own = diff_yaml(&self.values[name], &limits, 2);
+            out.push_str(&format!("  {}:", quoted(name)));
+            out.push_str(if own.is_empty() { " {}\n" } else { "\n" });
+            out.push_str(&own);
+        }
+        out
+    }
 }
 
 /// A document and the blocks of its tenants.
@@ -93,6 +113,7 @@ pub(crate) fn read(files: &[RuntimeFile<'_>], base: &Object) -> Result<Runtime, 
             .and_then(|()| check(&values))
             .map_err(|error| format!("invalid override for tenant {tenant}: {error}"))?;
         runtime.overrides.insert(tenant.to_owned(), Limits::read(&values, &process));
+        runtime.values.insert(tenant.to_owned(), values);
     }
     let operational = table().find("operational_config").expect("the table has operational_config");
     for tenant in tenants(documents.iter().map(|document| &document.configs)) {

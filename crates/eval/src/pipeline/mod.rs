@@ -14,8 +14,8 @@ mod label_filter;
 mod labels;
 mod line_filter;
 mod line_pattern;
-mod number;
-mod parse;
+pub(crate) mod number;
+pub(crate) mod parse;
 mod stage;
 
 use std::sync::Arc;

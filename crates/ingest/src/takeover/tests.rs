@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use loptr_chunk::SchemaVersion;
 use loptr_model::{Fingerprint, Millis, OwnedEntry};
 use loptr_ports::sim::{SimDisk, World};
-use loptr_ports::{Disk, DiskFile, DiskUsage};
+use loptr_ports::{Disk, DiskFile, DiskLock, DiskUsage};
 use loptr_storage::{DiskStore, IndexCacheSettings, IndexStore, Period, Schema};
 use loptr_takeover::IndexedChunk;
 use loptr_takeover::encode::{self, Segment};
@@ -90,6 +90,9 @@ impl Disk for Doomed {
     }
     fn usage(&self, path: &Path) -> io::Result<DiskUsage> {
         self.disk.usage(path)
+    }
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        self.disk.lock(path)
     }
 }
 

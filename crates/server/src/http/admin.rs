@@ -6,12 +6,12 @@ use std::sync::atomic::Ordering;
 
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 
 use loptr_wire::params::Params;
 
-use super::App;
 use super::error::HttpError;
+use super::{App, tenant};
 use crate::build;
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -20,6 +20,10 @@ const TEXT: &str = "text/plain; charset=utf-8";
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, HttpError> {
     if app.stopping.load(Ordering::Relaxed) {
         return Err(HttpError::plain(StatusCode::SERVICE_UNAVAILABLE, "Application is stopping"));
+    }
+    // Whoever balances pushes sends them elsewhere; queries are answered all the same.
+    if let Some(refusal) = app.ingester.refusal() {
+        return Err(HttpError::plain(StatusCode::SERVICE_UNAVAILABLE, format!("pushes are refused: {refusal}")));
     }
     Ok("ready\n")
 }
@@ -38,6 +42,29 @@ pub(crate) async fn services(State(app): State<Arc<App>>) -> impl IntoResponse {
 pub(crate) async fn config(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> impl IntoResponse {
     let params = Params::from_form(query.as_deref().unwrap_or_default(), None).unwrap_or_default();
     ([(header::CONTENT_TYPE, TEXT)], app.config_text(params.get("mode")))
+}
+
+/// `GET /runtime_config`: the overrides in use, as a runtime file would say them. Upstream has no such page.
+pub(crate) async fn runtime_config(State(app): State<Arc<App>>) -> Result<impl IntoResponse, HttpError> {
+    let (Some(config), true) = (&app.config, app.runtime.is_on()) else {
+        return Err(HttpError::plain(StatusCode::NOT_FOUND, "runtime config file is not configured"));
+    };
+    Ok(([(header::CONTENT_TYPE, TEXT)], app.runtime.current().to_yaml(config)))
+}
+
+/// `GET /config/tenant/v1/limits`: what the tenant of the header may know of its limits, with authentication off too.
+pub(crate) async fn tenant_limits(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, HttpError> {
+    let unauthorized = |error: HttpError| HttpError { status: StatusCode::UNAUTHORIZED, ..error };
+    let tenant = tenant::of(&headers, true).map_err(unauthorized)?;
+    let Some(config) = &app.config else {
+        return Err(HttpError::plain(StatusCode::NOT_FOUND, "No default limits configured"));
+    };
+    let runtime = app.runtime.current();
+    let text = config.published_limits_yaml(runtime.values.get(tenant.as_str()));
+    Ok(([(header::CONTENT_TYPE, TEXT)], text))
 }
 
 /// `GET /loki/api/v1/status/buildinfo`

@@ -63,6 +63,9 @@ impl From<PushFailure> for HttpError {
             PushFailureKind::Invalid => StatusCode::BAD_REQUEST,
             PushFailureKind::NoStreams => StatusCode::UNPROCESSABLE_ENTITY,
             PushFailureKind::Limited => StatusCode::TOO_MANY_REQUESTS,
+            PushFailureKind::Blocked(status) => {
+                StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
             PushFailureKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             PushFailureKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -1,7 +1,13 @@
 //! Routes and what they need.
 
 pub(crate) mod admin;
+mod asked;
+mod detected;
+mod drilldown;
 pub(crate) mod error;
+mod index;
+mod labels;
+mod legacy;
 pub(crate) mod push;
 pub(crate) mod query;
 pub(crate) mod tenant;
@@ -16,42 +22,23 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use http::StatusCode;
 use loptr_config::Config;
-use loptr_ingest::{Ingester, PushLimits};
-use loptr_model::TenantId;
+use loptr_ingest::Ingester;
 use loptr_ports::Ports;
-use loptr_query::{QueryEngine, QueryLimits};
+use loptr_query::QueryEngine;
 use loptr_storage::IndexStore;
 
+use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
+use crate::runtime::RuntimeConfig;
 use crate::settings::Settings;
-
-/// Limits by tenant.
-#[derive(Debug)]
-pub(crate) struct TenantLimits {
-    push: Arc<PushLimits>,
-    query: QueryLimits,
-}
-
-impl TenantLimits {
-    pub(crate) fn new(settings: &Settings) -> Self {
-        Self { push: Arc::new(PushLimits::new(settings.limits.clone())), query: settings.query_limits.clone() }
-    }
-
-    pub(crate) fn push(&self, _tenant: &TenantId) -> Arc<PushLimits> {
-        self.push.clone()
-    }
-
-    pub(crate) fn query(&self, _tenant: &TenantId) -> QueryLimits {
-        self.query.clone()
-    }
-}
 
 /// What every handler can reach.
 pub(crate) struct App {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
     pub(crate) config: Option<Config>,
-    pub(crate) limits: TenantLimits,
+    pub(crate) limits: Arc<TenantLimits>,
+    pub(crate) runtime: Arc<RuntimeConfig>,
     pub(crate) ingester: Arc<Ingester>,
     pub(crate) engine: Arc<QueryEngine>,
     pub(crate) index: Arc<IndexStore>,
@@ -71,23 +58,17 @@ impl App {
 
 /// All routes of target `all`.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let query = || get(query::query_range).post(query::query_range);
     let routes = Router::new()
         .route("/ready", get(admin::ready))
         .route("/services", get(admin::services))
         .route("/config", get(admin::config))
+        .route("/runtime_config", get(admin::runtime_config))
+        .route("/config/tenant/v1/limits", get(admin::tenant_limits))
         .route("/flush", get(admin::flush).post(admin::flush))
         .route("/loki/api/v1/status/buildinfo", get(admin::build_info))
         .route("/loki/api/v1/push", post(push::push))
-        .route("/api/prom/push", post(push::push))
-        .route("/loki/api/v1/query_range", query())
-        .route("/loki/api/v1/query", get(query::instant).post(query::instant))
-        .route("/loki/api/v1/label", get(query::labels).post(query::labels))
-        .route("/loki/api/v1/labels", get(query::labels).post(query::labels))
-        .route("/loki/api/v1/label/{name}/values", get(query::label_values).post(query::label_values))
-        .route("/loki/api/v1/series", get(query::series).post(query::series))
-        .route("/loki/api/v1/index/stats", get(query::index_stats).post(query::index_stats))
-        .route("/loki/api/v1/format_query", get(query::format_query).post(query::format_query));
+        .route("/api/prom/push", post(push::push));
+    let routes = query_routes(routes);
     let routes = if app.settings.instrumentation { routes.route("/metrics", any(admin::metrics)) } else { routes };
     let routes = routes
         .method_not_allowed_fallback(|| async { StatusCode::METHOD_NOT_ALLOWED })
@@ -98,6 +79,31 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         prefix => Router::new().nest(prefix, routes).fallback(admin::not_found),
     };
     routes.with_state(app)
+}
+
+/// The read path. Each route takes its parameters from the URL, from a form, or from both.
+fn query_routes(routes: Router<Arc<App>>) -> Router<Arc<App>> {
+    routes
+        .route("/loki/api/v1/query_range", get(query::query_range).post(query::query_range))
+        .route("/loki/api/v1/query", get(query::instant).post(query::instant))
+        .route("/loki/api/v1/label", get(labels::names).post(labels::names))
+        .route("/loki/api/v1/labels", get(labels::names).post(labels::names))
+        .route("/loki/api/v1/label/{name}/values", get(labels::values).post(labels::values))
+        .route("/loki/api/v1/series", get(labels::series).post(labels::series))
+        .route("/loki/api/v1/index/stats", get(index::stats).post(index::stats))
+        .route("/loki/api/v1/index/shards", get(index::shards).post(index::shards))
+        .route("/loki/api/v1/index/volume", get(index::volume).post(index::volume))
+        .route("/loki/api/v1/index/volume_range", get(index::volume_range).post(index::volume_range))
+        .route("/loki/api/v1/patterns", get(detected::patterns).post(detected::patterns))
+        .route("/loki/api/v1/detected_labels", get(detected::labels).post(detected::labels))
+        .route("/loki/api/v1/detected_fields", get(detected::fields).post(detected::fields))
+        .route("/loki/api/v1/detected_field/{name}/values", get(detected::field_values).post(detected::field_values))
+        .route("/loki/api/v1/format_query", get(query::format_query).post(query::format_query))
+        .route("/loki/api/v1/drilldown-limits", get(drilldown::limits))
+        .route("/api/prom/query", get(legacy::query).post(legacy::query))
+        .route("/api/prom/label", get(labels::legacy_names).post(labels::legacy_names))
+        .route("/api/prom/label/{name}/values", get(labels::legacy_values).post(labels::legacy_values))
+        .route("/api/prom/series", get(labels::series).post(labels::series))
 }
 
 /// Times each request and survives a panic of its handler.

@@ -12,6 +12,9 @@ use loptr_wire::push::{PushErrorKind, decode_push, path_is_v1};
 use super::error::HttpError;
 use super::{App, tenant};
 
+/// The header that puts all streams of a push under one policy.
+const POLICY: &str = "x-loki-ingestion-policy";
+
 fn text<'h>(headers: &'h HeaderMap, name: &header::HeaderName) -> &'h str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
@@ -36,7 +39,8 @@ pub(crate) async fn push(State(app): State<Arc<App>>, request: Request) -> Resul
         };
         HttpError::plain(status, error.to_string())
     })?;
-    app.ingester.push(tenant, limits, decoded).await?;
+    let policy = parts.headers.get(POLICY).and_then(|value| value.to_str().ok());
+    app.ingester.push_under(tenant, limits, decoded, policy).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

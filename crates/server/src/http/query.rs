@@ -2,70 +2,25 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use loptr_eval::QueryValue;
 use loptr_eval::Steps;
 use loptr_eval::source::Direction;
-use loptr_logql::ast::Expr;
-use loptr_model::{Matcher, Nanos, TenantId, TimeRange};
+use loptr_logql::ast::{Expr, LogExpr};
 use loptr_query::{Answer, LogRequest, QueryFigures, range_steps};
 use loptr_wire::answer::{
-    EncodingFlags, IndexStats, QueryStats, Series, StreamsWriter, write_format_error, write_formatted,
-    write_index_stats, write_labels, write_matrix, write_scalar, write_series, write_vector,
+    EncodingFlags, QueryStats, Series, StreamsWriter, write_format_error, write_formatted, write_matrix, write_scalar,
+    write_vector,
 };
-use loptr_wire::params::{self, InstantParams, LabelParams, Params, RangeParams, SeriesParams};
+use loptr_wire::params::{self, InstantParams, Params, RangeParams};
 
+use super::App;
+use super::asked::{form, json, log_range, on_cpu, read};
 use super::error::HttpError;
-use super::{App, tenant};
 
-const JSON: &str = "application/json; charset=UTF-8";
-/// Bytes of a form; more is refused (upstream's bound).
-const FORM_BYTES: usize = 10 << 20;
-
-/// A request of the query path, its form read.
-struct Asked {
-    tenant: TenantId,
-    headers: HeaderMap,
-    params: Params,
-    now: Nanos,
-}
-
-async fn read(app: &App, request: Request) -> Result<Asked, HttpError> {
-    let (parts, body) = request.into_parts();
-    let tenant = tenant::of(&parts.headers, app.settings.auth_enabled)?;
-    let form = form(&parts.method, &parts.headers, body).await?;
-    let url = parts.uri.query().unwrap_or_default();
-    let params = Params::from_form(url, form.as_deref()).map_err(HttpError::bad_query)?;
-    Ok(Asked { tenant, headers: parts.headers, params, now: app.ports.clock.now() })
-}
-
-/// The body of a POST that is a form.
-async fn form(method: &Method, headers: &HeaderMap, body: Body) -> Result<Option<bytes::Bytes>, HttpError> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_form = kind
-        .split(';')
-        .next()
-        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
-    if method != Method::POST || !is_form {
-        return Ok(None);
-    }
-    let body = axum::body::to_bytes(body, FORM_BYTES).await;
-    body.map(Some).map_err(|_| HttpError::bad_query("http: request body too large"))
-}
-
-fn json(body: Vec<u8>) -> Response {
-    ([(header::CONTENT_TYPE, JSON)], body).into_response()
-}
-
-/// `[start, end)` of a log query; equal bounds mean that one instant.
-fn log_range(start: Nanos, end: Nanos) -> TimeRange {
-    TimeRange::new(start, if start == end { end.saturating_add(1) } else { end })
-}
-
-fn stats_of(figures: &QueryFigures, entries: usize) -> QueryStats {
+pub(super) fn stats_of(figures: &QueryFigures, entries: usize) -> QueryStats {
     let int = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     let secs = figures.took.as_secs_f64();
     let bytes = figures.decompressed_bytes + figures.head_bytes;
@@ -138,41 +93,43 @@ fn write_log_streams(out: &mut Vec<u8>, streams: &[loptr_eval::LogStream], flags
     writer.finish(stats);
 }
 
-fn encoding_flags(headers: &HeaderMap) -> EncodingFlags {
+pub(super) fn encoding_flags(headers: &HeaderMap) -> EncodingFlags {
     let flags = headers.get("x-loki-response-encoding-flags").and_then(|value| value.to_str().ok());
     EncodingFlags::parse(flags.unwrap_or_default())
 }
 
 async fn answer(app: &App, headers: &HeaderMap, answer: Answer, figures: QueryFigures) -> Result<Response, HttpError> {
     let flags = encoding_flags(headers);
-    let body = app.ports.cpu.run(loptr_ports::Priority::Query, move || body_of(&answer, &figures, &flags)).await;
-    body.map(json).map_err(|error| HttpError::query(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+    on_cpu(app, move || body_of(&answer, &figures, &flags)).await.map(json)
+}
+
+/// What a log query over a range asks of the engine.
+pub(super) fn log_request(query: LogExpr, range: &RangeParams, categorize: bool) -> LogRequest {
+    LogRequest {
+        query,
+        range: log_range(range.start, range.end),
+        direction: match range.direction {
+            params::Direction::Forward => Direction::Forward,
+            params::Direction::Backward => Direction::Backward,
+        },
+        limit: range.limit as usize,
+        interval_ns: range.interval_ns,
+        categorize,
+    }
 }
 
 /// `/loki/api/v1/query_range`
 pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
     let asked = read(&app, request).await?;
     let range = RangeParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
-    let limits = app.limits.query(&asked.tenant);
     let (value, figures) = match loptr_logql::parse(&range.query).map_err(HttpError::bad_query)? {
         Expr::Log(query) => {
-            let direction = match range.direction {
-                params::Direction::Forward => Direction::Forward,
-                params::Direction::Backward => Direction::Backward,
-            };
-            let request = LogRequest {
-                query,
-                range: log_range(range.start, range.end),
-                direction,
-                limit: range.limit as usize,
-                interval_ns: range.interval_ns,
-                categorize: encoding_flags(&asked.headers).categorize_labels(),
-            };
-            app.engine.logs(&asked.tenant, &limits, request).await?
+            let request = log_request(query, &range, encoding_flags(&asked.headers).categorize_labels());
+            app.engine.logs(&asked.tenant, &asked.limits, request).await?
         }
         Expr::Metric(query) => {
             let steps = range_steps(range.start, range.end, range.step_ns, app.settings.query.align_to_step);
-            app.engine.metrics(&asked.tenant, &limits, query, steps).await?
+            app.engine.metrics(&asked.tenant, &asked.limits, query, steps).await?
         }
         Expr::Variants(_) => return Err(variants_disabled()),
     };
@@ -183,14 +140,15 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
 pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
     let asked = read(&app, request).await?;
     let instant = InstantParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
-    let limits = app.limits.query(&asked.tenant);
     let (value, figures) = match loptr_logql::parse(&instant.query).map_err(HttpError::bad_query)? {
         Expr::Log(_) => {
             return Err(HttpError::bad_query(
                 "log queries are not supported as an instant query type, please change your query to a range query type",
             ));
         }
-        Expr::Metric(query) => app.engine.metrics(&asked.tenant, &limits, query, Steps::instant(instant.time)).await?,
+        Expr::Metric(query) => {
+            app.engine.metrics(&asked.tenant, &asked.limits, query, Steps::instant(instant.time)).await?
+        }
         Expr::Variants(_) => return Err(variants_disabled()),
     };
     answer(&app, &asked.headers, value, figures).await
@@ -198,94 +156,6 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
 
 fn variants_disabled() -> HttpError {
     HttpError::bad_query("multi variant queries are disabled for this instance")
-}
-
-/// The matchers of a selector that may be missing or `{}`.
-fn optional_selector(text: &str) -> Result<Vec<Matcher>, HttpError> {
-    if text.trim().is_empty() {
-        return Ok(Vec::new());
-    }
-    loptr_logql::parse_matchers(text).map_err(HttpError::bad_query)
-}
-
-/// Refuses what upstream's frontend refuses: an end before the start.
-fn check_order(start: Nanos, end: Nanos) -> Result<(), HttpError> {
-    if end < start {
-        return Err(HttpError::bad_query("this data is no longer available, it is past now - max_query_lookback (0s)"));
-    }
-    Ok(())
-}
-
-/// `/loki/api/v1/labels`
-pub(crate) async fn labels(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
-    let asked = read(&app, request).await?;
-    let wanted = LabelParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
-    check_order(wanted.start, wanted.end)?;
-    let matchers = optional_selector(&wanted.query)?;
-    let limits = app.limits.query(&asked.tenant);
-    let range = closed(wanted.start, wanted.end);
-    let names = app.engine.label_names(&asked.tenant, &limits, &matchers, range).await?;
-    let mut out = Vec::new();
-    write_labels(&mut out, &names);
-    Ok(json(out))
-}
-
-/// `/loki/api/v1/label/{name}/values`
-pub(crate) async fn label_values(
-    State(app): State<Arc<App>>,
-    Path(name): Path<String>,
-    request: Request,
-) -> Result<Response, HttpError> {
-    let asked = read(&app, request).await?;
-    let wanted = LabelParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
-    check_order(wanted.start, wanted.end)?;
-    let matchers = optional_selector(&wanted.query)?;
-    let limits = app.limits.query(&asked.tenant);
-    let range = closed(wanted.start, wanted.end);
-    let values = app.engine.label_values(&asked.tenant, &limits, &name, &matchers, range).await?;
-    let mut out = Vec::new();
-    write_labels(&mut out, &values);
-    Ok(json(out))
-}
-
-/// `/loki/api/v1/series`
-pub(crate) async fn series(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
-    let asked = read(&app, request).await?;
-    let wanted = SeriesParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
-    check_order(wanted.start, wanted.end)?;
-    let mut groups = Vec::with_capacity(wanted.groups.len());
-    for group in &wanted.groups {
-        let matchers = loptr_logql::parse_matchers(group).map_err(HttpError::bad_query)?;
-        if matchers.is_empty() {
-            return Err(HttpError::bad_query(format!("0 matchers in group: {group}")));
-        }
-        groups.push(matchers);
-    }
-    let limits = app.limits.query(&asked.tenant);
-    let sets = app.engine.series(&asked.tenant, &limits, &groups, closed(wanted.start, wanted.end)).await?;
-    let mut out = Vec::new();
-    write_series(&mut out, &sets);
-    Ok(json(out))
-}
-
-/// `/loki/api/v1/index/stats`
-pub(crate) async fn index_stats(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
-    let asked = read(&app, request).await?;
-    let wanted = RangeParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
-    let matchers = loptr_logql::parse_matchers(&wanted.query).map_err(HttpError::bad_query)?;
-    let limits = app.limits.query(&asked.tenant);
-    let range = log_range(wanted.start, wanted.end);
-    let figures = app.engine.index_stats(&asked.tenant, &limits, &matchers, range).await?;
-    let mut out = Vec::new();
-    let stats =
-        IndexStats { streams: figures.streams, chunks: figures.chunks, bytes: figures.bytes, entries: figures.entries };
-    write_index_stats(&mut out, &stats);
-    Ok(json(out))
-}
-
-/// Both bounds in, as label calls mean them.
-fn closed(start: Nanos, end: Nanos) -> TimeRange {
-    TimeRange::new(start, end.saturating_add(1))
 }
 
 /// `/loki/api/v1/format_query`

@@ -5,10 +5,13 @@
 //! |---|---|
 //! | `buckets` | does it read what upstream wrote, to the last entry? |
 //! | `command_line` | does it start, refuse and stop as operators know it? |
+//! | `faults` | a disk or store that fails in one way: is the push refused, does it heal, is anything lost? |
 //! | `http` | statuses and texts of pushes; tenants; shutdown |
 //! | `journey` | from push to query without a gap or a double while everything is being flushed |
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
 //! | `takeover` | does it take over folders of a killed upstream, also when it is killed meanwhile? |
+//! | `reads` | volumes, shards, detected labels and fields, the old routes |
+//! | `limits` | limits of single tenants, changed while running |
 //! | `simulated` | power cut at any write of a seeded run: the same |
 //!
 //! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
@@ -22,9 +25,12 @@
 
 mod buckets;
 mod command_line;
+mod faults;
 mod http;
 mod journey;
 mod killed;
+mod limits;
+mod reads;
 mod simulated;
 mod support;
 mod takeover;

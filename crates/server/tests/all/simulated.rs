@@ -14,7 +14,7 @@ use std::time::Duration;
 use loptr_config::{Command, Host, Outside, load, parse_args};
 use loptr_model::Nanos;
 use loptr_ports::sim::{SimDisk, SimRandom, World};
-use loptr_ports::{Disk, DiskFile, DiskUsage, Ports};
+use loptr_ports::{Disk, DiskFile, DiskLock, DiskUsage, Ports};
 use loptr_server::{Process, Settings};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -27,16 +27,16 @@ use crate::support::ledger::{Ledger, Wrong};
 use crate::support::lines::{CATEGORIZE, Direction, LogQuery, streams_of, vector_of};
 use crate::support::random::Draws;
 
-const PORT: u16 = 3100;
+pub(crate) const PORT: u16 = 3100;
 /// 2026-11-19 22:30 UTC: runs cross midnight, where another index table begins.
-const NOW: Nanos = Nanos(1_795_127_400_000_000_000);
+pub(crate) const NOW: Nanos = Nanos(1_795_127_400_000_000_000);
 const HOUR: i64 = 3_600_000_000_000;
 /// Real time a life may take.
 const LIFE: Duration = Duration::from_secs(50);
 
 /// What a disk does not do although it says so: sync some files or folders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lie {
+pub(crate) enum Lie {
     None,
     LogFiles,
     LogFolder,
@@ -58,7 +58,7 @@ impl Lie {
 
 /// A disk whose power is cut at a given change.
 #[derive(Clone)]
-struct Doomed(Arc<Inner>);
+pub(crate) struct Doomed(Arc<Inner>);
 
 struct Inner {
     disk: Arc<SimDisk>,
@@ -69,13 +69,13 @@ struct Inner {
 
 /// What goes wrong in one life.
 #[derive(Clone, Copy, Debug, Default)]
-struct Accidents {
+pub(crate) struct Accidents {
     /// Changes until the power is cut; none: it is not.
-    cut_after: Option<u64>,
+    pub(crate) cut_after: Option<u64>,
     /// One change in so many fails; none: all are done.
-    fails_one_in: Option<u64>,
+    pub(crate) fails_one_in: Option<u64>,
     /// Bytes the disk still takes.
-    free_bytes: Option<u64>,
+    pub(crate) free_bytes: Option<u64>,
 }
 
 struct State {
@@ -109,7 +109,7 @@ impl Doomed {
     }
 
     /// Cuts the power now.
-    fn cut(&self, at: (&'static str, PathBuf)) {
+    pub(crate) fn cut(&self, at: (&'static str, PathBuf)) {
         let mut state = self.0.state.lock();
         if !state.dead {
             state.dead = true;
@@ -213,6 +213,10 @@ impl Disk for Doomed {
         self.changing("sync folder", dir, || if lies { Ok(()) } else { self.0.disk.sync_dir(dir) })
     }
 
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        self.reading(|disk| disk.lock(path))
+    }
+
     fn usage(&self, path: &Path) -> io::Result<DiskUsage> {
         self.reading(|disk| disk.usage(path))
     }
@@ -243,7 +247,10 @@ schema_config:
     };
     let config = load(&invocation, &outside).expect("the configuration is good");
     let mut settings = Settings::from_config(&config, 1 << 30).expect("and understood");
-    settings.ingest.log.as_mut().expect("the log is on by default").segment_bytes = draws.between(500, 8000);
+    let log = settings.ingest.log.as_mut().expect("the log is on by default");
+    log.segment_bytes = draws.between(500, 8000);
+    log.reserve_bytes = if draws.one_in(2) { 0 } else { draws.between(100, 2000) };
+    log.disk_full_threshold = if draws.one_in(2) { 0.0 } else { 0.9 };
     settings.ingest.block_bytes = draws.between(100, 500) as usize;
     settings.ingest.target_bytes = draws.between(200, 2000) as usize;
     settings.ingest.concurrent_flushes = draws.between(1, 8) as usize;
@@ -254,7 +261,7 @@ schema_config:
 
 /// Why a seed failed.
 #[derive(Debug)]
-enum Failure {
+pub(crate) enum Failure {
     /// An answer disagreed with what was acknowledged.
     Wrong { when: &'static str, wrong: Wrong },
     /// Something else that must not happen.
@@ -272,18 +279,18 @@ impl std::fmt::Display for Failure {
 
 /// A push and the lines in it.
 #[derive(Clone)]
-struct Push {
-    body: Vec<u8>,
-    lines: Vec<String>,
+pub(crate) struct Push {
+    pub(crate) body: Vec<u8>,
+    pub(crate) lines: Vec<String>,
 }
 
 /// One seed's run.
-struct Run {
-    world: World,
-    settings: Settings,
+pub(crate) struct Run {
+    pub(crate) world: World,
+    pub(crate) settings: Settings,
     lie: Lie,
-    draws: Draws,
-    ledger: Arc<Mutex<Ledger>>,
+    pub(crate) draws: Draws,
+    pub(crate) ledger: Arc<Mutex<Ledger>>,
     /// Pushes without a 204: clients send them again, in this life or a later one.
     unanswered: Arc<Mutex<Vec<Push>>>,
     next_line: u64,
@@ -291,7 +298,13 @@ struct Run {
     cuts: BTreeMap<String, u64>,
 }
 
-async fn send(world: &World, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Reply> {
+pub(crate) async fn send(
+    world: &World,
+    method: &str,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> io::Result<Reply> {
     let mut stream = world.network.dial(PORT).await?;
     stream.write_all(&request_bytes(method, target, headers, body)).await?;
     let mut bytes = Vec::new();
@@ -300,14 +313,14 @@ async fn send(world: &World, method: &str, target: &str, headers: &[(&str, &str)
 }
 
 /// Lets the process's tasks go on for a while.
-async fn turns(count: u64) {
+pub(crate) async fn turns(count: u64) {
     for _ in 0..count {
         tokio::task::yield_now().await;
     }
 }
 
 impl Run {
-    fn new(seed: u64, lie: Lie) -> Self {
+    pub(crate) fn new(seed: u64, lie: Lie) -> Self {
         let mut draws = Draws::new(!seed);
         Self {
             world: World::new(seed, NOW),
@@ -335,7 +348,7 @@ impl Run {
         self.last_life()
     }
 
-    fn on_a_runtime(
+    pub(crate) fn on_a_runtime(
         &mut self,
         accidents: Accidents,
         life: impl AsyncFnOnce(&mut Self, Process, &Doomed) -> Result<(), Failure>,
@@ -393,7 +406,7 @@ impl Run {
     }
 
     /// Nothing happens to this one: all of it is read, flushed, and read again.
-    fn last_life(&mut self) -> Result<(), Failure> {
+    pub(crate) fn last_life(&mut self) -> Result<(), Failure> {
         self.on_a_runtime(Accidents::default(), async |run, process, disk| {
             run.check("in the last life", disk).await?;
             let _ = send(&run.world, "POST", "/flush", &[], b"").await;
@@ -438,7 +451,7 @@ impl Run {
         });
     }
 
-    fn new_push(&mut self) -> Push {
+    pub(crate) fn new_push(&mut self) -> Push {
         use loptr_ports::Clock;
         let now = self.world.clock.now().0;
         let mut streams = Vec::new();
@@ -461,7 +474,7 @@ impl Run {
     }
 
     /// Asks for everything; the answer must hold what was acknowledged before it was asked.
-    async fn check(&mut self, when: &'static str, disk: &Doomed) -> Result<(), Failure> {
+    pub(crate) async fn check(&mut self, when: &'static str, disk: &Doomed) -> Result<(), Failure> {
         use loptr_ports::Clock;
         let acknowledged = self.ledger.lock().acknowledged.clone();
         let now = self.world.clock.now().0;

@@ -1,6 +1,7 @@
 //! Stages that make labels out of the line (specification 4.6), and what they share.
 
 pub(super) mod json;
+pub(crate) mod json_names;
 pub(super) mod json_path;
 mod json_scan;
 pub(super) mod logfmt;

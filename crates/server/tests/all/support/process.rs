@@ -43,6 +43,7 @@ common:
     filesystem:
       chunks_directory: {dir}/chunks
       rules_directory: {dir}/rules
+loptr: {{wal: {{reserve_bytes: 1MB}}}}
 schema_config:
   configs:
     - from: 2020-10-24

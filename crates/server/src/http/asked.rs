@@ -1,0 +1,93 @@
+//! A request of the query path: whose it is, its form, and the shapes of answers.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, Method, StatusCode, header};
+use loptr_model::{Matcher, Nanos, TenantId, TimeRange};
+use loptr_ports::Priority;
+use loptr_query::QueryLimits;
+use loptr_wire::params::Params;
+
+use super::error::HttpError;
+use super::{App, tenant};
+
+const JSON: &str = "application/json; charset=UTF-8";
+/// Bytes of a form; more is refused (upstream's bound).
+const FORM_BYTES: usize = 10 << 20;
+
+/// A request of the query path, its form read.
+pub(super) struct Asked {
+    pub(super) tenant: TenantId,
+    pub(super) limits: Arc<QueryLimits>,
+    pub(super) headers: HeaderMap,
+    pub(super) params: Params,
+    pub(super) now: Nanos,
+}
+
+/// Reads whose request it is, and its parameters.
+pub(super) async fn read(app: &App, request: Request) -> Result<Asked, HttpError> {
+    let (parts, body) = request.into_parts();
+    let tenant = tenant::of(&parts.headers, app.settings.auth_enabled)?;
+    let form = form(&parts.method, &parts.headers, body).await?;
+    let url = parts.uri.query().unwrap_or_default();
+    let params = Params::from_form(url, form.as_deref()).map_err(HttpError::bad_query)?;
+    let limits = app.limits.query(&tenant);
+    Ok(Asked { tenant, limits, headers: parts.headers, params, now: app.ports.clock.now() })
+}
+
+/// The body of a POST that is a form.
+pub(super) async fn form(method: &Method, headers: &HeaderMap, body: Body) -> Result<Option<bytes::Bytes>, HttpError> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_form = kind
+        .split(';')
+        .next()
+        .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"));
+    if method != Method::POST || !is_form {
+        return Ok(None);
+    }
+    let body = axum::body::to_bytes(body, FORM_BYTES).await;
+    body.map(Some).map_err(|_| HttpError::bad_query("http: request body too large"))
+}
+
+/// An answer as clients of the query path expect it.
+pub(super) fn json(body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, JSON)], body).into_response()
+}
+
+/// Runs CPU work of an answer off the reactor.
+pub(super) async fn on_cpu<T: Send + 'static>(
+    app: &App,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, HttpError> {
+    let done = app.ports.cpu.run(Priority::Query, work).await;
+    done.map_err(|error| HttpError::query(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+/// `[start, end)` of a log query; equal bounds mean that one instant.
+pub(super) fn log_range(start: Nanos, end: Nanos) -> TimeRange {
+    TimeRange::new(start, if start == end { end.saturating_add(1) } else { end })
+}
+
+/// Both bounds in, as label calls mean them.
+pub(super) fn closed(start: Nanos, end: Nanos) -> TimeRange {
+    TimeRange::new(start, end.saturating_add(1))
+}
+
+/// The matchers of a selector that may be missing or `{}`.
+pub(super) fn optional_selector(text: &str) -> Result<Vec<Matcher>, HttpError> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    loptr_logql::parse_matchers(text).map_err(HttpError::bad_query)
+}
+
+/// Refuses what upstream's frontend refuses: an end before the start.
+pub(super) fn check_order(start: Nanos, end: Nanos) -> Result<(), HttpError> {
+    if end < start {
+        return Err(HttpError::bad_query("this data is no longer available, it is past now - max_query_lookback (0s)"));
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! Label names, label values and series, in the shapes of `/loki/api/v1` and of `/api/prom`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use loptr_wire::answer::{write_labels, write_legacy_labels, write_series};
+use loptr_wire::params::{LabelParams, SeriesParams};
+
+use super::App;
+use super::asked::{check_order, closed, json, on_cpu, optional_selector, read};
+use super::error::HttpError;
+
+async fn found_names(app: &App, request: Request) -> Result<Vec<String>, HttpError> {
+    let asked = read(app, request).await?;
+    let wanted = LabelParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
+    check_order(wanted.start, wanted.end)?;
+    let matchers = optional_selector(&wanted.query)?;
+    let range = closed(wanted.start, wanted.end);
+    Ok(app.engine.label_names(&asked.tenant, &asked.limits, &matchers, range).await?)
+}
+
+async fn found_values(app: &App, name: &str, request: Request) -> Result<Vec<String>, HttpError> {
+    let asked = read(app, request).await?;
+    let wanted = LabelParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
+    check_order(wanted.start, wanted.end)?;
+    let matchers = optional_selector(&wanted.query)?;
+    let range = closed(wanted.start, wanted.end);
+    Ok(app.engine.label_values(&asked.tenant, &asked.limits, name, &matchers, range).await?)
+}
+
+async fn written(app: &App, labels: Vec<String>, write: fn(&mut Vec<u8>, &[String])) -> Result<Response, HttpError> {
+    let write = move || {
+        let mut out = Vec::new();
+        write(&mut out, &labels);
+        out
+    };
+    on_cpu(app, write).await.map(json)
+}
+
+/// `/loki/api/v1/labels`
+pub(crate) async fn names(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
+    let names = found_names(&app, request).await?;
+    written(&app, names, write_labels).await
+}
+
+/// `/loki/api/v1/label/{name}/values`
+pub(crate) async fn values(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, HttpError> {
+    let values = found_values(&app, &name, request).await?;
+    written(&app, values, write_labels).await
+}
+
+/// `/api/prom/label`
+pub(crate) async fn legacy_names(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
+    let names = found_names(&app, request).await?;
+    written(&app, names, write_legacy_labels).await
+}
+
+/// `/api/prom/label/{name}/values`
+pub(crate) async fn legacy_values(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Result<Response, HttpError> {
+    let values = found_values(&app, &name, request).await?;
+    written(&app, values, write_legacy_labels).await
+}
+
+/// `/loki/api/v1/series` and `/api/prom/series`
+pub(crate) async fn series(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
+    let asked = read(&app, request).await?;
+    let wanted = SeriesParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
+    check_order(wanted.start, wanted.end)?;
+    let mut groups = Vec::with_capacity(wanted.groups.len());
+    for group in &wanted.groups {
+        let matchers = loptr_logql::parse_matchers(group).map_err(HttpError::bad_query)?;
+        if matchers.is_empty() {
+            return Err(HttpError::bad_query(format!("0 matchers in group: {group}")));
+        }
+        groups.push(matchers);
+    }
+    let range = closed(wanted.start, wanted.end);
+    let sets = app.engine.series(&asked.tenant, &asked.limits, &groups, range).await?;
+    let write = move || {
+        let mut out = Vec::new();
+        write_series(&mut out, &sets);
+        out
+    };
+    on_cpu(&app, write).await.map(json)
+}

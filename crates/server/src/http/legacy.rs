@@ -1,0 +1,63 @@
+//! `/api/prom/query`: log lines in the shape of the first clients.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::Response;
+use loptr_logql::ast::{Expr, LogExpr};
+use loptr_model::go_quote;
+use loptr_query::Answer;
+use loptr_wire::answer::LegacyStreamsWriter;
+use loptr_wire::params::RangeParams;
+
+use super::App;
+use super::asked::{json, on_cpu, read};
+use super::error::HttpError;
+use super::query::{log_request, stats_of};
+
+/// The log query `query`, its lines filtered by the regular expression `regexp` first if there is one: old clients
+/// send them apart.
+pub(super) fn with_regexp(query: &str, regexp: &str) -> Result<LogExpr, HttpError> {
+    let parsed = match loptr_logql::parse(query).map_err(HttpError::bad_query)? {
+        Expr::Log(query) => query,
+        _ => {
+            return Err(HttpError::bad_query(if regexp.is_empty() {
+                "legacy endpoints only support streams result type"
+            } else {
+                "only log selector is supported"
+            }));
+        }
+    };
+    if regexp.is_empty() {
+        return Ok(parsed);
+    }
+    let filtered = format!("{query} |~ {}", go_quote(regexp));
+    loptr_logql::parse_log(&filtered).map_err(HttpError::bad_query)
+}
+
+/// `/api/prom/query`
+pub(crate) async fn query(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
+    let asked = read(&app, request).await?;
+    let range = RangeParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
+    let query = with_regexp(&range.query, asked.params.get("regexp"))?;
+    let request = log_request(query, &range, false);
+    let (answer, figures) = app.engine.logs(&asked.tenant, &asked.limits, request).await?;
+    let write = move || {
+        let streams = match answer {
+            Answer::Streams(streams) => streams,
+            Answer::Value(_) => Vec::new(),
+        };
+        let entries = streams.iter().map(|stream| stream.entries.len()).sum();
+        let mut out = Vec::new();
+        let mut writer = LegacyStreamsWriter::new(&mut out);
+        for stream in &streams {
+            writer.stream(&stream.labels.all);
+            for entry in &stream.entries {
+                writer.line(entry.ts, &entry.line);
+            }
+        }
+        writer.finish(&stats_of(&figures, entries));
+        out
+    };
+    on_cpu(&app, write).await.map(json)
+}

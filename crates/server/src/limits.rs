@@ -1,0 +1,81 @@
+//! Limits by tenant: what `limits_config` says, and the overrides of single tenants, which may change while running.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use loptr_config::{Limits, Runtime};
+use loptr_ingest::PushLimits;
+use loptr_model::TenantId;
+use loptr_query::QueryLimits;
+use parking_lot::RwLock;
+
+use crate::settings::{LimitsError, Settings, query_limits, write_limits};
+
+/// One set of limits, prepared for both paths.
+#[derive(Debug)]
+struct Prepared {
+    /// As configured: two equal sets share what was learnt under them.
+    limits: Option<Limits>,
+    push: Arc<PushLimits>,
+    query: Arc<QueryLimits>,
+}
+
+impl Prepared {
+    fn new(limits: Limits) -> Result<Self, LimitsError> {
+        let (push, query) = (write_limits(&limits)?, query_limits(&limits)?);
+        Ok(Self { limits: Some(limits), push: Arc::new(PushLimits::new(push)), query: Arc::new(query) })
+    }
+}
+
+/// The limits of every tenant.
+#[derive(Debug)]
+pub(crate) struct TenantLimits {
+    default: Prepared,
+    own: RwLock<Arc<HashMap<String, Arc<Prepared>>>>,
+}
+
+impl TenantLimits {
+    /// Everybody has the limits of `settings`.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let default = Prepared {
+            limits: None,
+            push: Arc::new(PushLimits::new(settings.limits.clone())),
+            query: Arc::new(settings.query_limits.clone()),
+        };
+        Self { default, own: RwLock::default() }
+    }
+
+    /// Takes over the tenants of `runtime`, or leaves everything as it was. Limits that did not change keep what was
+    /// learnt under them.
+    pub(crate) fn replace(&self, runtime: &Runtime) -> Result<(), LimitsError> {
+        let before = self.own.read().clone();
+        let mut own = HashMap::with_capacity(runtime.overrides.len());
+        for (tenant, limits) in &runtime.overrides {
+            let same = before.get(tenant).filter(|known| known.limits.as_ref() == Some(limits));
+            let prepared = match same {
+                Some(known) => known.clone(),
+                None => Arc::new(Prepared::new(limits.clone()).map_err(|error| error.of_tenant(tenant))?),
+            };
+            own.insert(tenant.clone(), prepared);
+        }
+        *self.own.write() = Arc::new(own);
+        Ok(())
+    }
+
+    fn of<T>(&self, tenant: &TenantId, part: impl Fn(&Prepared) -> &Arc<T>) -> Arc<T> {
+        match self.own.read().get(tenant.as_str()) {
+            Some(own) => part(own).clone(),
+            None => part(&self.default).clone(),
+        }
+    }
+
+    /// Limits of a tenant's pushes.
+    pub(crate) fn push(&self, tenant: &TenantId) -> Arc<PushLimits> {
+        self.of(tenant, |prepared| &prepared.push)
+    }
+
+    /// Limits of a tenant's queries.
+    pub(crate) fn query(&self, tenant: &TenantId) -> Arc<QueryLimits> {
+        self.of(tenant, |prepared| &prepared.query)
+    }
+}
