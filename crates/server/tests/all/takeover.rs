@@ -224,8 +224,11 @@ fn flush_out_leaves_everything_in_the_bucket_and_no_log() {
     let home = home("killed-wal", LOOSE);
     let loptr = home.start();
     push_all(&loptr, &archive::pushed("conformance/"));
+    let log = files_below(&home.dir().join("wal/loptr"));
+    let refused = home.run_first("flush-out", &[]);
+    assert_eq!(refused.code, Some(1), "another process runs on the folder: {}", refused.stderr);
     loptr.kill();
-    assert!(home.dir().join("wal/loptr").exists());
+    assert!(files_below(&home.dir().join("wal/loptr")).is_superset(&log));
     let name = uploader(&home);
     let done = home.run_first("flush-out", &[]);
     assert_eq!(done.code, Some(0), "{}", done.stderr);
