@@ -5,7 +5,10 @@ use loptr_model::Labels;
 /// Why a query could not be compiled or evaluated.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum EvalError {
-    /// A stage cannot be built.
+    /// A stage is at fault, and the parser's crate knows in which words.
+    #[error(transparent)]
+    Query(#[from] loptr_logql::ParseError),
+    /// A stage that is well formed cannot be built: its regular expression is too large.
     #[error("parse error : stage '{stage}' : {message}")]
     Stage {
         /// The stage as printed.
@@ -42,9 +45,6 @@ pub enum EvalError {
     /// Two sides of a binary operator do not pair up.
     #[error("{0}")]
     Matching(String),
-    /// A construct this build does not evaluate.
-    #[error("{0} is not supported yet")]
-    Unsupported(String),
     /// The caller broke a contract of this crate, or upstream answers this query with an internal error.
     #[error("{0}")]
     Internal(String),
@@ -60,14 +60,21 @@ pub enum ErrorKind {
 }
 
 impl EvalError {
+    /// What upstream says of an aggregation that reads nothing.
+    pub fn no_selector() -> Self {
+        let message = "queries require at least one regexp or equality matcher that does not have an empty-compatible \
+                       value. For instance, app=~\".*\" does not meet this requirement, but app=~\".+\" will";
+        Self::Invalid(message.into())
+    }
+
     /// Who is at fault.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Stage { .. }
+            Self::Query(_)
+            | Self::Stage { .. }
             | Self::Invalid(_)
             | Self::Pipeline { .. }
-            | Self::SeriesLimit { .. }
-            | Self::Unsupported(_) => ErrorKind::BadRequest,
+            | Self::SeriesLimit { .. } => ErrorKind::BadRequest,
             Self::Matching(_) | Self::Internal(_) => ErrorKind::Internal,
         }
     }

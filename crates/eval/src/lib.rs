@@ -56,8 +56,10 @@
 
 mod error;
 mod fields;
+mod go_heap;
 mod go_sort;
 mod log_result;
+mod mark;
 mod pipeline;
 mod range;
 mod regex;
@@ -68,9 +70,12 @@ mod vector;
 pub use error::{ErrorKind, EvalError};
 pub use fields::{Field, FieldKind, detect_fields, detect_values, is_number};
 pub use log_result::{LogCollector, LogEntry, LogStream, LogVisitor};
+pub use mark::Mark;
 pub use pipeline::{
     BlockFinder, ERROR, ERROR_DETAILS, Finder, LabelsId, PRESERVE_ERROR, Pipeline, Processed, ResultLabels, Sample,
     SampleExtractor, StreamExtractor, StreamPipeline,
 };
 pub use range::{RangeFold, RangePlan, SampleVisitor, SeriesId, SeriesSteps, Steps};
-pub use vector::{LeafPlan, MatrixSeries, QueryValue, VectorSample, evaluate, leaves, pushdown};
+pub use vector::{
+    ApproxTopk, LeafPlan, MatrixSeries, QueryValue, VectorSample, approx_topk, evaluate, leaves, pushdown,
+};

@@ -6,6 +6,7 @@
 //! are joined, and where they hold more than `limit` entries together, a heap takes the best: of streams whose next
 //! entries have equal times, whichever lies on top.
 
+use crate::go_heap;
 use crate::go_sort::{MAX_INSERTION, go_sort};
 use crate::log_result::{LogEntry, LogStream};
 use crate::source::Direction;
@@ -34,89 +35,41 @@ pub(crate) fn shuffle(entries: &mut [LogEntry], direction: Direction, split_ns: 
     }
 }
 
-/// Leaves the best `limit` entries of streams sorted by their text.
+/// Leaves the best `limit` entries of streams sorted by their text. Which of equal times stay depends on how a heap of
+/// streams by their next entry moves.
 pub(crate) fn cut(streams: &mut Vec<LogStream>, direction: Direction, limit: usize) {
     if streams.iter().map(|stream| stream.entries.len()).sum::<usize>() <= limit {
         return;
     }
-    let mut queue = Queue { streams, direction, taken: vec![0; streams.len()], heap: Vec::new() };
-    queue.init();
+    let now: &[LogStream] = streams;
+    let mut taken = vec![0; streams.len()];
+    // Streams with entries left.
+    let mut heap: Vec<usize> = (0..streams.len()).filter(|&at| !streams[at].entries.is_empty()).collect();
+    let comes_first = |taken: &[usize], a: usize, b: usize| {
+        let next = |stream: usize| now[stream].entries[taken[stream]].ts;
+        match direction {
+            Direction::Forward => next(a) < next(b),
+            Direction::Backward => next(a) > next(b),
+        }
+    };
+    go_heap::init(&mut heap, |&a, &b| comes_first(&taken, a, b));
     for _ in 0..limit {
-        queue.take_one();
+        // The stream on top goes to the end and rises from there.
+        let Some(last) = heap.len().checked_sub(1) else { break };
+        let stream = heap[0];
+        heap.swap(0, last);
+        go_heap::down(&mut heap[..last], 0, |&a, &b| comes_first(&taken, a, b));
+        taken[stream] += 1;
+        if taken[stream] == now[stream].entries.len() {
+            heap.pop();
+        } else {
+            go_heap::up(&mut heap, last, |&a, &b| comes_first(&taken, a, b));
+        }
     }
-    let taken = queue.taken;
     for (stream, taken) in streams.iter_mut().zip(taken) {
         stream.entries.truncate(taken);
     }
     streams.retain(|stream| !stream.entries.is_empty());
-}
-
-/// A heap of streams by their next entry, moved as Go's `container/heap` moves it: ties depend on that.
-struct Queue<'a> {
-    streams: &'a [LogStream],
-    direction: Direction,
-    /// Entries taken of each stream.
-    taken: Vec<usize>,
-    /// Streams with entries left.
-    heap: Vec<usize>,
-}
-
-impl Queue<'_> {
-    fn init(&mut self) {
-        self.heap = (0..self.streams.len()).filter(|&at| !self.streams[at].entries.is_empty()).collect();
-        for place in (0..self.heap.len() / 2).rev() {
-            self.down(place, self.heap.len());
-        }
-    }
-
-    /// Takes the entry on top. Its stream goes to the end and rises from there.
-    fn take_one(&mut self) {
-        let Some(last) = self.heap.len().checked_sub(1) else { return };
-        self.heap.swap(0, last);
-        self.down(0, last);
-        let stream = self.heap[last];
-        self.taken[stream] += 1;
-        if self.taken[stream] == self.streams[stream].entries.len() {
-            self.heap.pop();
-        } else {
-            self.up(last);
-        }
-    }
-
-    fn less(&self, a: usize, b: usize) -> bool {
-        let next = |place: usize| {
-            let stream = self.heap[place];
-            self.streams[stream].entries[self.taken[stream]].ts
-        };
-        match self.direction {
-            Direction::Forward => next(a) < next(b),
-            Direction::Backward => next(a) > next(b),
-        }
-    }
-
-    fn up(&mut self, mut place: usize) {
-        while place > 0 && self.less(place, (place - 1) / 2) {
-            self.heap.swap(place, (place - 1) / 2);
-            place = (place - 1) / 2;
-        }
-    }
-
-    fn down(&mut self, mut place: usize, length: usize) {
-        loop {
-            let mut child = 2 * place + 1;
-            if child >= length {
-                return;
-            }
-            if child + 1 < length && self.less(child + 1, child) {
-                child += 1;
-            }
-            if !self.less(child, place) {
-                return;
-            }
-            self.heap.swap(place, child);
-            place = child;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -53,3 +53,8 @@ fn vectors() {
 fn binary() {
     run("binary");
 }
+
+#[test]
+fn ties() {
+    run("ties");
+}

@@ -20,6 +20,18 @@ pub enum LeftBehind {
         /// What the last attempt failed with.
         reason: String,
     },
+    /// The log was not replayed to its end.
+    #[error("the write-ahead log is not replayed to its end: {reason}")]
+    NotReplayed {
+        /// What it waits for.
+        reason: String,
+    },
+    /// Entries of the log could not be brought back.
+    #[error("{entries} entries of the write-ahead log could not be brought back")]
+    Failed {
+        /// How many.
+        entries: u64,
+    },
     /// Some of the log could not be read.
     #[error(
         "{places} places of the write-ahead log are damaged (the lines above name them): what can be read lies in the bucket, the log is kept"
@@ -31,9 +43,32 @@ pub enum LeftBehind {
 }
 
 impl Ingester {
+    /// Waits until everything the log has is in memory or in the bucket.
+    pub async fn replayed(&self) -> Result<(), LeftBehind> {
+        loop {
+            let mut changed = std::pin::pin!(self.replay.changed().notified());
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            if !self.replay.needs_old_segments() {
+                break;
+            }
+            if let Some(reason) = self.replay.why_stalled() {
+                return Err(LeftBehind::NotReplayed { reason });
+            }
+            changed.await;
+        }
+        match self.replay.failures() {
+            0 => Ok(()),
+            entries => Err(LeftBehind::Failed { entries }),
+        }
+    }
+
     /// Flushes everything and ships its index; an error if any of it did not get there. The log is as it was.
     pub async fn flush_out(self: &Arc<Self>) -> Result<(), LeftBehind> {
+        // What was replayed is flushed even if not all of it was.
+        let replayed = self.replayed().await;
         self.flush_now().await;
+        replayed?;
         let (chunks, unshipped) = (self.figures().chunks, self.pending.unshipped().chunks.len());
         if chunks > 0 || unshipped > 0 {
             let reason = self.last_failure.lock().clone().unwrap_or_else(|| "it was still being written".to_owned());

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use loptr_chunk::Encoding;
+use loptr_wire::push::otlp::OtlpRules;
 
 use crate::log::LogSettings;
 use crate::rules::IngestRules;
@@ -43,6 +44,14 @@ pub struct IngestSettings {
     /// How long chunks are named from memory after their index was shipped: readers elsewhere look for new files this
     /// seldom.
     pub keep_shipped: Duration,
+    /// How often chunks whose entries lie in old log segments are looked over, to log them anew in one piece.
+    pub checkpoint_every: Duration,
+    /// Memory that chunks may hold while the log is replayed; more makes replay flush. 0: no limit.
+    pub replay_memory_bytes: u64,
+    /// Bytes of the log replayed at a time.
+    pub replay_piece_bytes: u64,
+    /// Queries wait for the end of replay when no more bytes than this are left.
+    pub replay_soon_bytes: u64,
     /// The log; none means acknowledged data can be lost.
     pub log: Option<LogSettings>,
     /// Whether everything in memory goes to the bucket on shutdown.
@@ -70,6 +79,10 @@ impl Default for IngestSettings {
             max_returned_errors: 10,
             ship_every: Duration::from_secs(15 * 60),
             keep_shipped: Duration::from_secs(20 * 60),
+            checkpoint_every: Duration::from_secs(5 * 60),
+            replay_memory_bytes: 3 << 30,
+            replay_piece_bytes: 2 << 20,
+            replay_soon_bytes: 64 << 20,
             log: None,
             flush_on_shutdown: false,
             uploader: "loptr-0".to_owned(),
@@ -112,6 +125,8 @@ pub struct Limits {
     pub max_metadata_pairs: usize,
     /// Labels that `service_name` is taken from, in order; empty: it is not added.
     pub discover_service_name: Vec<String>,
+    /// What becomes of OTLP attributes.
+    pub otlp: OtlpRules,
     /// Whether `detected_level` is added.
     pub discover_levels: bool,
     /// Names under which a level is looked for.
@@ -177,6 +192,7 @@ impl Default for Limits {
                 "job",
                 "k8s_job_name",
             ]),
+            otlp: OtlpRules::default(),
             discover_levels: true,
             level_fields: names(&[
                 "level",

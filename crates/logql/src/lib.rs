@@ -59,4 +59,4 @@ mod unicode;
 pub use error::{ErrorKind, ParseError, stage_error};
 pub use parse::{MAX_QUERY_BYTES, parse, parse_bytes, parse_log, parse_matchers, parse_selector};
 pub use print::pretty;
-pub use stages::{TemplateCheck, check_stages};
+pub use stages::{TemplateCheck, check_pipeline, check_stages};

@@ -4,8 +4,7 @@
 //! log query for an instant), so they are a step of their own.
 
 use crate::ast::{
-    Expr, Extraction, LabelFilter, LabelFormat, LineFilter, LineFilterOp, LineOperand, LogExpr, MetricExpr, Stage,
-    StageKind,
+    Expr, Extraction, LabelFilter, LabelFormat, LineFilter, LineFilterOp, LineOperand, MetricExpr, Stage, StageKind,
 };
 use crate::error::{ParseError, stage_error};
 use crate::{expression, ip, pattern, regex};
@@ -23,10 +22,10 @@ use crate::{expression, ip, pattern, regex};
 /// ```
 pub fn check_stages(query: &Expr, template: &TemplateCheck<'_>) -> Result<(), ParseError> {
     match query {
-        Expr::Log(log) => check_pipeline(log, template),
+        Expr::Log(log) => check_pipeline(&log.stages, template),
         Expr::Metric(metric) => check_metric(metric, template),
         Expr::Variants(variants) => {
-            check_pipeline(&variants.of.log, template)?;
+            check_pipeline(&variants.of.log.stages, template)?;
             variants.variants.iter().try_for_each(|metric| check_metric(metric, template))
         }
     }
@@ -37,7 +36,7 @@ pub type TemplateCheck<'a> = dyn Fn(&StageKind) -> Result<(), String> + 'a;
 
 fn check_metric(metric: &MetricExpr, template: &TemplateCheck<'_>) -> Result<(), ParseError> {
     match metric {
-        MetricExpr::Range(range) => check_pipeline(&range.range.log, template),
+        MetricExpr::Range(range) => check_pipeline(&range.range.log.stages, template),
         MetricExpr::Vector(vector) => check_metric(&vector.inner, template),
         MetricExpr::LabelReplace(replace) => check_metric(&replace.inner, template),
         MetricExpr::Binary(binary) => {
@@ -48,9 +47,13 @@ fn check_metric(metric: &MetricExpr, template: &TemplateCheck<'_>) -> Result<(),
     }
 }
 
-fn check_pipeline(log: &LogExpr, template: &TemplateCheck<'_>) -> Result<(), ParseError> {
+/// As [`check_stages`], of one pipeline.
+pub fn check_pipeline<'a>(
+    stages: impl IntoIterator<Item = &'a Stage>,
+    template: &TemplateCheck<'_>,
+) -> Result<(), ParseError> {
     let (mut filters, mut others) = (Vec::new(), Vec::new());
-    for stage in &log.stages {
+    for stage in stages {
         match &stage.kind {
             StageKind::LineFilter(_) => filters.push(stage),
             StageKind::LabelFilter(_) => {

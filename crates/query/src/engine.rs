@@ -10,7 +10,7 @@
 //! each piece drops what it sees twice. Fetching runs ahead of the CPU by a bounded number of pieces.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,17 +20,19 @@ use loptr_eval::{
     Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, RangeFold, RangePlan, SampleVisitor,
     SeriesSteps, Steps, evaluate, leaves,
 };
-use loptr_logql::ast::{LogExpr, MetricExpr};
+use loptr_logql::ast::{LogExpr, MetricExpr, RangeAggregation, RangeOp};
 use loptr_model::{ChunkRef, Matcher, Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{Budget, Ports, Priority, ProcessBudget, Reservation};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, IndexStore, IndexedStream};
+use parking_lot::Mutex;
 
 use crate::error::QueryError;
 use crate::limits::{QueryLimits, nanos};
 use crate::plan::{Piece, PlannedStream, Windows, plan};
+use crate::readers::Readers;
 use crate::recent::Recent;
-use crate::source::{ChunkSource, ScanCounters};
+use crate::source::{ChunkCounters, ChunkSource, ScanCounters};
 
 /// Settings of the process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,11 +45,29 @@ pub struct QuerySettings {
     pub parallel_fetches: usize,
     /// Whether a range query's start and end move to multiples of the step (upstream does when it splits queries).
     pub align_to_step: bool,
+    /// How upstream's frontend would talk to its queriers.
+    pub frontend: FrontendEncoding,
+}
+
+/// How upstream's frontend talks to its queriers: not every answer can be told either way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FrontendEncoding {
+    /// Queries travel as text.
+    #[default]
+    Json,
+    /// Queries travel as plans.
+    Protobuf,
 }
 
 impl Default for QuerySettings {
     fn default() -> Self {
-        Self { query_bytes: 1 << 30, process_bytes: 4 << 30, parallel_fetches: 32, align_to_step: true }
+        Self {
+            query_bytes: 1 << 30,
+            process_bytes: 4 << 30,
+            parallel_fetches: 32,
+            align_to_step: true,
+            frontend: FrontendEncoding::Json,
+        }
     }
 }
 
@@ -77,31 +97,58 @@ pub enum Answer {
     Value(QueryValue),
 }
 
+/// What a query read of chunks, of the bucket or in memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ChunkFigures {
+    /// Bytes of blocks read, after decompression.
+    pub bytes: u64,
+    /// Entries in those blocks.
+    pub lines: u64,
+    /// Bytes of structured metadata of the entries looked at.
+    pub metadata_bytes: u64,
+    /// Entries that passed the query's stages.
+    pub kept: u64,
+    /// Those that were met before.
+    pub repeated: u64,
+}
+
 /// Figures of a query.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct QueryFigures {
     /// Time it took.
     pub took: Duration,
-    /// Chunks the index and memory named.
+    /// Time its jobs waited for a CPU, added up.
+    pub queued: Duration,
+    /// Time its jobs ran, added up.
+    pub ran: Duration,
+    /// Jobs run.
+    pub jobs: u64,
+    /// Spans of time read one after the other.
+    pub windows: u64,
+    /// Chunks the index named, or those not named yet that were on their way to it.
     pub chunks: u64,
+    /// Chunks in memory.
+    pub chunks_in_memory: u64,
     /// Streams they belong to.
     pub streams: u64,
+    /// Time it took to find them.
+    pub lookup: Duration,
     /// Chunk objects fetched.
     pub chunks_fetched: u64,
     /// Their bytes.
     pub fetched_bytes: u64,
-    /// Bytes of blocks read, before decompression.
+    /// Time spent fetching them, added up.
+    pub fetch: Duration,
+    /// What was read of them.
+    pub stored: ChunkFigures,
+    /// Bytes of their blocks before decompression.
     pub compressed_bytes: u64,
-    /// After it.
-    pub decompressed_bytes: u64,
-    /// Entries in those blocks.
-    pub lines: u64,
-    /// As `decompressed_bytes`, in memory.
-    pub head_bytes: u64,
-    /// As `lines`, in memory.
-    pub head_lines: u64,
-    /// Entries the pipeline was run on.
-    pub candidates: u64,
+    /// What was read in memory.
+    pub memory: ChunkFigures,
+    /// Whether a stage looked at structured metadata.
+    pub metadata_read: bool,
+    /// What whoever reads the answer must know: that it is partial.
+    pub warnings: Vec<String>,
 }
 
 /// The read path of this process.
@@ -122,9 +169,9 @@ impl std::fmt::Debug for QueryEngine {
 
 /// A query under way.
 pub(crate) struct Running {
-    pub(crate) tenant: TenantId,
     pub(crate) budget: Budget,
     pub(crate) counters: Arc<ScanCounters>,
+    partial: Mutex<Option<String>>,
     started: Nanos,
 }
 
@@ -155,52 +202,69 @@ impl QueryEngine {
         self.process.used_bytes()
     }
 
-    pub(crate) fn begin(&self, tenant: &TenantId, limits: &QueryLimits) -> Running {
+    pub(crate) fn begin(&self, limits: &QueryLimits) -> Running {
         let started = self.ports.clock.monotonic();
         let timeout = i64::try_from(limits.timeout.as_nanos()).unwrap_or(i64::MAX);
         let deadline = (timeout > 0).then(|| (started.saturating_add(timeout), self.ports.clock.clone()));
         Running {
-            tenant: tenant.clone(),
             budget: Budget::new(self.settings.query_bytes, deadline, self.process.clone()),
             counters: Arc::default(),
+            partial: Mutex::default(),
             started,
         }
     }
 
     fn figures(&self, running: &Running, streams: &[Arc<PlannedStream>]) -> QueryFigures {
         let counters = &running.counters;
-        let get = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
-        let took = self.ports.clock.monotonic().0 - running.started.0;
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let time = |counter: &AtomicU64| Duration::from_nanos(get(counter));
+        let read = |of: &ChunkCounters| ChunkFigures {
+            bytes: get(&of.bytes),
+            lines: get(&of.lines),
+            metadata_bytes: get(&of.metadata_bytes),
+            kept: get(&of.kept),
+            repeated: get(&of.repeated),
+        };
         QueryFigures {
-            took: Duration::from_nanos(took.unsigned_abs()),
-            chunks: streams.iter().map(|stream| (stream.chunks.len() + stream.heads.len()) as u64).sum(),
+            took: Duration::from_nanos(self.ns_since(running.started)),
+            queued: time(&counters.queue_ns),
+            ran: time(&counters.run_ns),
+            jobs: get(&counters.jobs),
+            windows: get(&counters.windows),
+            chunks: streams.iter().map(|stream| stream.chunks.len() as u64).sum(),
+            chunks_in_memory: streams.iter().map(|stream| stream.heads.len() as u64).sum(),
             streams: streams.len() as u64,
+            lookup: time(&counters.lookup_ns),
             chunks_fetched: get(&counters.chunks_fetched),
             fetched_bytes: get(&counters.fetched_bytes),
+            fetch: time(&counters.fetch_ns),
+            stored: read(&counters.stored),
             compressed_bytes: get(&counters.compressed_bytes),
-            decompressed_bytes: get(&counters.decompressed_bytes),
-            lines: get(&counters.lines),
-            head_bytes: get(&counters.head_bytes),
-            head_lines: get(&counters.head_lines),
-            candidates: get(&counters.candidates),
+            memory: read(&counters.memory),
+            metadata_read: counters.metadata_read.load(Ordering::Relaxed),
+            warnings: running.partial.lock().iter().cloned().collect(),
         }
+    }
+
+    fn ns_since(&self, start: Nanos) -> u64 {
+        self.ports.clock.monotonic().0.saturating_sub(start.0).unsigned_abs()
     }
 
     /// Answers a log query.
     pub async fn logs(
         &self,
-        tenant: &TenantId,
+        readers: &Readers,
         limits: &QueryLimits,
         request: LogRequest,
     ) -> Result<(Answer, QueryFigures), QueryError> {
         limits.check_log(&request)?;
-        let running = self.begin(tenant, limits);
+        let running = self.begin(limits);
         let _cancel = CancelOnDrop(running.budget.clone());
         let pipeline = Pipeline::compile(&request.query, self.ports.clock.now())?;
         let Some(range) = limits.look_back(request.range, self.ports.clock.now()) else {
             return Ok((Answer::Streams(Vec::new()), QueryFigures::default()));
         };
-        let streams = self.streams(&running, &request.query.matchers, range).await?;
+        let streams = self.streams(readers, &running, &request.query.matchers, range).await?;
         let collector = LogCollector::new(request.limit, request.direction, request.interval_ns);
         let collector = collector.split_by(nanos(limits.split));
         let mut collected = self.collect(&running, &pipeline, &streams, range, collector).await?;
@@ -226,14 +290,18 @@ impl QueryEngine {
         let mut collected = empty.clone();
         let mut windows = Windows::new(streams, range, direction == Direction::Backward, empty.limit());
         while let Some(window) = windows.next(collected.len()) {
+            running.counters.windows.fetch_add(1, Ordering::Relaxed);
             let pieces: Vec<Piece> = streams.iter().filter_map(|stream| stream.piece(window)).collect();
             let job = |piece: Piece| {
                 let (pipeline, budget, mut part) = (pipeline.clone(), running.budget.clone(), empty.clone());
+                let counters = running.counters.clone();
                 move |sources: &[Arc<ChunkSource>]| {
                     let mut stream = pipeline.for_stream(&piece.stream.labels);
                     let required = sources_that_may_hold(sources, || pipeline.required_metadata(&piece.stream.labels));
-                    let mut visitor = LogVisitor::new(&mut stream, &mut part);
+                    let mark = piece.stream.reader.mark.as_deref();
+                    let mut visitor = LogVisitor::new(&mut stream, &mut part).marked(mark);
                     scan(&required?, piece.range, direction, pipeline.block_finder(), &budget, &mut visitor)?;
+                    counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
                     budget.charge(part.held_bytes() as u64)?;
                     Ok(part)
                 }
@@ -252,20 +320,20 @@ impl QueryEngine {
     /// Answers a metric query at `steps`.
     pub async fn metrics(
         &self,
-        tenant: &TenantId,
+        readers: &Readers,
         limits: &QueryLimits,
         query: MetricExpr,
         steps: Steps,
     ) -> Result<(Answer, QueryFigures), QueryError> {
         limits.check_metric(&query, steps)?;
-        let running = self.begin(tenant, limits);
+        limits.check_approx_topk(&query, steps, self.settings.frontend)?;
+        let running = self.begin(limits);
         let _cancel = CancelOnDrop(running.budget.clone());
         let mut results = Vec::new();
         let mut planned = Vec::new();
         for leaf in leaves(&query) {
             let range_plan = leaf.plan(steps, self.ports.clock.now())?;
-            let (series, streams) =
-                self.leaf(&running, limits, &leaf.aggregation.range.log.matchers, &range_plan).await?;
+            let (series, streams) = self.leaf(readers, &running, limits, leaf.aggregation, &range_plan).await?;
             results.push(series);
             planned.extend(streams);
         }
@@ -277,27 +345,32 @@ impl QueryEngine {
 
     async fn leaf(
         &self,
+        readers: &Readers,
         running: &Running,
         limits: &QueryLimits,
-        matchers: &[Matcher],
+        aggregation: &RangeAggregation,
         range_plan: &RangePlan,
     ) -> Result<(Vec<SeriesSteps>, Vec<Arc<PlannedStream>>), QueryError> {
         let whole = range_plan.time_range();
         let Some(range) = limits.look_back(whole, self.ports.clock.now()) else {
             return Ok((range_plan.fold().finish()?, Vec::new()));
         };
-        let streams = self.streams(running, matchers, range).await?;
+        let streams = self.streams(readers, running, &aggregation.range.log.matchers, range).await?;
+        // Absence is one series' whoever is absent.
+        let marks = aggregation.op != RangeOp::Absent;
         let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
         let job = |piece: Piece| {
-            let (range_plan, budget) = (range_plan.clone(), running.budget.clone());
+            let (range_plan, budget, counters) = (range_plan.clone(), running.budget.clone(), running.counters.clone());
             move |sources: &[Arc<ChunkSource>]| {
                 let mut fold = range_plan.fold();
                 let extractor = range_plan.extractor();
                 let required = sources_that_may_hold(sources, || extractor.required_metadata(&piece.stream.labels));
                 let mut stream = extractor.for_stream(&piece.stream.labels);
-                let mut visitor = SampleVisitor::new(&mut stream, &mut fold);
+                let mark = piece.stream.reader.mark.as_deref().filter(|_| marks);
+                let mut visitor = SampleVisitor::new(&mut stream, &mut fold).marked(mark);
                 let finder = extractor.block_finder();
                 scan(&required?, piece.range, Direction::Forward, finder, &budget, &mut visitor)?;
+                counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
                 budget.charge(fold.held_bytes() as u64)?;
                 Ok(fold)
             }
@@ -330,9 +403,17 @@ impl QueryEngine {
                 async move {
                     let fetched = self.fetch(running, &piece).await?;
                     let work = job(piece.clone());
+                    let (clock, counters) = (self.ports.clock.clone(), running.counters.clone());
+                    let asked = clock.monotonic();
                     let scan = move || {
+                        let begun = clock.monotonic();
                         let sources = fetched.open(&piece)?;
-                        Ok::<T, QueryError>(work(&sources)?)
+                        let done = work(&sources)?;
+                        let ns = |from: Nanos, to: Nanos| to.0.saturating_sub(from.0).unsigned_abs();
+                        counters.queue_ns.fetch_add(ns(asked, begun), Ordering::Relaxed);
+                        counters.run_ns.fetch_add(ns(begun, clock.monotonic()), Ordering::Relaxed);
+                        counters.jobs.fetch_add(1, Ordering::Relaxed);
+                        Ok::<T, QueryError>(done)
                     };
                     self.ports.cpu.run(Priority::Query, scan).await?
                 }
@@ -345,7 +426,9 @@ impl QueryEngine {
         running.budget.check()?;
         let references: Vec<ChunkRef> = piece.stream.chunks_in(piece.range).map(|chunk| chunk.reference).collect();
         let parallel = self.settings.parallel_fetches;
-        let objects = self.bucket.get_chunks(&running.tenant, &references, parallel).await?;
+        let asked = self.ports.clock.monotonic();
+        let objects = self.bucket.get_chunks(&piece.stream.reader.tenant, &references, parallel).await?;
+        running.counters.fetch_ns.fetch_add(self.ns_since(asked), Ordering::Relaxed);
         let bytes: u64 = objects.iter().map(|object| object.len() as u64).sum();
         running.counters.chunks_fetched.fetch_add(objects.len() as u64, Ordering::Relaxed);
         running.counters.fetched_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -353,32 +436,43 @@ impl QueryEngine {
         Ok(Fetched {
             chunks: references.into_iter().zip(objects).collect(),
             bucket: self.bucket.clone(),
-            tenant: running.tenant.clone(),
+            tenant: piece.stream.reader.tenant.clone(),
             counters: running.counters.clone(),
             _held: held,
         })
     }
 
     /// The streams a query reads, from memory and bucket.
-    async fn streams(
+    pub(crate) async fn streams(
         &self,
+        readers: &Readers,
         running: &Running,
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<Vec<Arc<PlannedStream>>, QueryError> {
-        let matchers = compile(matchers)?;
+        let begun = self.ports.clock.monotonic();
+        let (readers, matchers) = readers.choose(matchers)?;
+        let matchers = compile(&matchers)?;
         let (from, through) = millis(range);
-        let (recent, tenant, asked) = (self.recent.clone(), running.tenant.clone(), matchers.clone());
-        // In this order, see the module's page.
-        let in_memory = move || {
-            let streams = recent.streams(&tenant, &asked, range);
-            (streams, recent.pending(&tenant, &asked, from, through))
-        };
-        let (in_memory, pending) = self.ports.cpu.run(Priority::Query, in_memory).await?;
-        let indexed = self.indexed(&running.tenant, &matchers, from, through).await?;
-        let counters = running.counters.clone();
-        let put_together = move || plan(in_memory, pending.into_iter().chain(indexed), &counters);
-        Ok(self.ports.cpu.run(Priority::Query, put_together).await?)
+        let mut all = Vec::new();
+        for reader in readers.each() {
+            if let Some(partial) = self.recent.partial(&reader.tenant, range).await {
+                *running.partial.lock() = Some(partial);
+            }
+            let (recent, tenant, asked) = (self.recent.clone(), reader.tenant.clone(), matchers.clone());
+            // In this order, see the module's page.
+            let in_memory = move || {
+                let streams = recent.streams(&tenant, &asked, range);
+                (streams, recent.pending(&tenant, &asked, from, through))
+            };
+            let (in_memory, pending) = self.ports.cpu.run(Priority::Query, in_memory).await?;
+            let indexed = self.indexed(&reader.tenant, &matchers, from, through).await?;
+            let counters = running.counters.clone();
+            let put_together = move || plan(&reader, in_memory, pending.into_iter().chain(indexed), &counters);
+            all.extend(self.ports.cpu.run(Priority::Query, put_together).await?);
+        }
+        running.counters.lookup_ns.fetch_add(self.ns_since(begun), Ordering::Relaxed);
+        Ok(all)
     }
 
     pub(crate) async fn indexed(

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use loptr_eval::{Steps, leaves};
+use loptr_eval::{ApproxTopk, EvalError, Steps, approx_topk, leaves};
 use loptr_logql::ast::MetricExpr;
 use loptr_model::{Nanos, TimeRange};
 
-use crate::engine::LogRequest;
+use crate::engine::{FrontendEncoding, LogRequest};
 use crate::error::QueryError;
 
 /// Query limits of one tenant. Zero means none.
@@ -29,10 +29,14 @@ pub struct QueryLimits {
     /// Spans of time in which upstream answers a log query one by one. Here they only tell in which order equal times
     /// come.
     pub split: Duration,
+    /// Whether `approx_topk` is answered.
+    pub approx_topk: bool,
     /// Whether volumes are answered.
     pub volume_enabled: bool,
     /// Label sets (or names) a volume may have.
     pub volume_max_series: usize,
+    /// Tails at once.
+    pub max_tails: usize,
 }
 
 impl Default for QueryLimits {
@@ -46,8 +50,36 @@ impl Default for QueryLimits {
             max_matchers: 1000,
             timeout: Duration::from_secs(60),
             split: Duration::from_secs(3600),
+            approx_topk: false,
             volume_enabled: true,
             volume_max_series: 1000,
+            max_tails: 10,
+        }
+    }
+}
+
+/// The smaller one that is not zero.
+fn stricter<T: PartialOrd + Default>(a: T, b: T) -> T {
+    let none = T::default();
+    if a == none || (b != none && b < a) { b } else { a }
+}
+
+impl QueryLimits {
+    /// What both allow: of each figure the smallest that is set.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            max_length: stricter(self.max_length, other.max_length),
+            max_look_back: stricter(self.max_look_back, other.max_look_back),
+            max_range: stricter(self.max_range, other.max_range),
+            max_entries: stricter(self.max_entries, other.max_entries),
+            max_series: stricter(self.max_series, other.max_series),
+            max_matchers: stricter(self.max_matchers, other.max_matchers),
+            timeout: stricter(self.timeout, other.timeout),
+            split: stricter(self.split, other.split),
+            volume_enabled: self.volume_enabled && other.volume_enabled,
+            volume_max_series: stricter(self.volume_max_series, other.volume_max_series),
+            max_tails: stricter(self.max_tails, other.max_tails),
+            approx_topk: self.approx_topk && other.approx_topk,
         }
     }
 }
@@ -83,6 +115,32 @@ impl QueryLimits {
             longest = longest.max(range_ns);
         }
         self.check_length(steps.start.saturating_sub(longest), steps.end)
+    }
+
+    /// Refuses `approx_topk` as upstream does: with its sketches on the way between its parts, which not every encoding of
+    /// its frontend carries.
+    pub(crate) fn check_approx_topk(
+        &self,
+        query: &MetricExpr,
+        steps: Steps,
+        frontend: FrontendEncoding,
+    ) -> Result<(), QueryError> {
+        let Some(met) = approx_topk(query) else { return Ok(()) };
+        if met == ApproxTopk::Cut && !self.approx_topk {
+            let message = "approx_topk is not enabled. See -limits.shard_aggregations";
+            return Err(EvalError::Internal(message.into()).into());
+        }
+        if leaves(query).is_empty() {
+            return Err(EvalError::no_selector().into());
+        }
+        if frontend == FrontendEncoding::Json {
+            let message = "parse error at line 1, col 1: syntax error: unexpected IDENTIFIER";
+            return Err(QueryError::BadRequest(message.into()));
+        }
+        if !steps.is_instant() {
+            return Err(EvalError::Internal("count min sketches are only supported on instant queries".into()).into());
+        }
+        Ok(())
     }
 
     /// Refuses spans over the limit.
@@ -169,6 +227,40 @@ fn prometheus_duration(ns: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn approx_topk_is_refused_in_upstreams_words() {
+        let check = |query: &str, enabled: bool, frontend, steps| {
+            let Ok(loptr_logql::ast::Expr::Metric(query)) = loptr_logql::parse(query) else { panic!("{query}") };
+            let limits = QueryLimits { approx_topk: enabled, ..QueryLimits::default() };
+            limits.check_approx_topk(&query, steps, frontend).map_err(|error| error.to_string()).err()
+        };
+        let (instant, range) = (Steps::instant(Nanos(0)), Steps::range(Nanos(0), Nanos(9), 3));
+        let query = r#"1 + approx_topk(3, rate({a="b"}[1m]))"#;
+        let unknown = "parse error at line 1, col 1: syntax error: unexpected IDENTIFIER";
+        for (query, enabled, frontend, steps, error) in [
+            (
+                query,
+                false,
+                FrontendEncoding::Json,
+                instant,
+                Some("approx_topk is not enabled. See -limits.shard_aggregations"),
+            ),
+            (query, true, FrontendEncoding::Json, instant, Some(unknown)),
+            (query, true, FrontendEncoding::Protobuf, instant, None),
+            (
+                query,
+                true,
+                FrontendEncoding::Protobuf,
+                range,
+                Some("count min sketches are only supported on instant queries"),
+            ),
+            (r#"approx_topk(3, topk(9, rate({a="b"}[1m])))"#, false, FrontendEncoding::Json, instant, Some(unknown)),
+            (r#"sum(approx_topk(3, rate({a="b"}[1m])))"#, false, FrontendEncoding::Json, range, None),
+        ] {
+            assert_eq!(check(query, enabled, frontend, steps).as_deref(), error, "{query}");
+        }
+    }
 
     #[test]
     fn lengths_are_told_in_upstreams_words() {

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use loptr_chunk::{Chunk, ChunkError, RawEntry, Symbols};
 use loptr_eval::Finder;
@@ -10,25 +10,48 @@ use loptr_eval::source::{BlockSpan, Scratch, Source, SourceError, Tombstones};
 use loptr_model::{Entry, Labels, Nanos, TimeRange};
 use loptr_ports::Budget;
 
+/// What reading chunks cost, of the bucket or in memory.
+#[derive(Debug, Default)]
+pub struct ChunkCounters {
+    /// Blocks' bytes after decompression.
+    pub bytes: AtomicU64,
+    /// Entries in those blocks.
+    pub lines: AtomicU64,
+    /// Bytes of structured metadata, names and values, of the entries looked at.
+    pub metadata_bytes: AtomicU64,
+    /// Entries that passed the query's stages.
+    pub kept: AtomicU64,
+    /// Those that were met before.
+    pub repeated: AtomicU64,
+}
+
 /// What reading sources cost a query; shared by its tasks.
 #[derive(Debug, Default)]
 pub struct ScanCounters {
-    /// Blocks' bytes after decompression.
-    pub decompressed_bytes: AtomicU64,
-    /// Blocks' bytes before it.
+    /// Chunks of the bucket.
+    pub stored: ChunkCounters,
+    /// Blocks' bytes before decompression.
     pub compressed_bytes: AtomicU64,
-    /// Entries in the blocks read.
-    pub lines: AtomicU64,
-    /// Entries handed on.
-    pub candidates: AtomicU64,
-    /// As `decompressed_bytes`, of chunks still in memory.
-    pub head_bytes: AtomicU64,
-    /// As `lines`, of chunks still in memory.
-    pub head_lines: AtomicU64,
+    /// Chunks in memory.
+    pub memory: ChunkCounters,
+    /// Whether a stage looked at structured metadata.
+    pub metadata_read: AtomicBool,
     /// Chunk objects fetched.
     pub chunks_fetched: AtomicU64,
     /// Their bytes.
     pub fetched_bytes: AtomicU64,
+    /// Nanoseconds spent fetching them, added up over all fetches.
+    pub fetch_ns: AtomicU64,
+    /// Nanoseconds it took to find out which chunks to read.
+    pub lookup_ns: AtomicU64,
+    /// Nanoseconds its jobs waited for a CPU, added up.
+    pub queue_ns: AtomicU64,
+    /// Nanoseconds they ran, added up.
+    pub run_ns: AtomicU64,
+    /// Jobs run.
+    pub jobs: AtomicU64,
+    /// Spans of time read one after the other.
+    pub windows: AtomicU64,
 }
 
 /// One chunk of a stream.
@@ -73,16 +96,17 @@ impl ChunkSource {
         SourceError::Corrupt { what: self.name.clone(), why: error.to_string() }
     }
 
+    fn counters(&self) -> &ChunkCounters {
+        if self.in_memory { &self.counters.memory } else { &self.counters.stored }
+    }
+
     fn count(&self, at: usize) {
         let block = &self.chunk.blocks()[at];
-        let (bytes, lines) = if self.in_memory {
-            (&self.counters.head_bytes, &self.counters.head_lines)
-        } else {
+        if !self.in_memory {
             self.counters.compressed_bytes.fetch_add(block.len, Ordering::Relaxed);
-            (&self.counters.decompressed_bytes, &self.counters.lines)
-        };
-        bytes.fetch_add(block.uncompressed, Ordering::Relaxed);
-        lines.fetch_add(block.entries, Ordering::Relaxed);
+        }
+        self.counters().bytes.fetch_add(block.uncompressed, Ordering::Relaxed);
+        self.counters().lines.fetch_add(block.entries, Ordering::Relaxed);
     }
 }
 
@@ -93,7 +117,7 @@ struct HandOn<'s, 'v> {
     symbols: Option<&'s Symbols>,
     range: TimeRange,
     metadata: Vec<(&'s str, &'s str)>,
-    handed: u64,
+    metadata_bytes: u64,
     visit: &'v mut dyn FnMut(Entry<'_>) -> ControlFlow<()>,
 }
 
@@ -109,10 +133,11 @@ impl<'s> HandOn<'s, '_> {
                 None => self.symbols.insert(self.chunk.symbols()?),
             };
             for pair in raw.metadata.resolve(symbols) {
-                self.metadata.push(pair?);
+                let (name, value) = pair?;
+                self.metadata_bytes += (name.len() + value.len()) as u64;
+                self.metadata.push((name, value));
             }
         }
-        self.handed += 1;
         Ok((self.visit)(Entry { ts: raw.ts, line: raw.line, metadata: &self.metadata }))
     }
 }
@@ -150,8 +175,14 @@ impl Source for ChunkSource {
             }
             visit(entry)
         };
-        let mut hand_on =
-            HandOn { chunk: &self.chunk, symbols: None, range, metadata: Vec::new(), handed: 0, visit: &mut spared };
+        let mut hand_on = HandOn {
+            chunk: &self.chunk,
+            symbols: None,
+            range,
+            metadata: Vec::new(),
+            metadata_bytes: 0,
+            visit: &mut spared,
+        };
         let mut same: SameTime<'_> = SameTime::default();
         match finder {
             Some(finder) => {
@@ -182,9 +213,13 @@ impl Source for ChunkSource {
                 }
             }
         }
-        let handed = hand_on.handed;
-        self.counters.candidates.fetch_add(handed, Ordering::Relaxed);
+        self.counters().metadata_bytes.fetch_add(hand_on.metadata_bytes, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn note(&self, kept: u64, repeated: u64) {
+        self.counters().kept.fetch_add(kept, Ordering::Relaxed);
+        self.counters().repeated.fetch_add(repeated, Ordering::Relaxed);
     }
 }
 

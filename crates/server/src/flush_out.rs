@@ -69,8 +69,14 @@ pub async fn flush_out(
         || Progress { what: "taking over files of Loki", done: metrics.read_bytes.get(), of: metrics.bytes.get() };
     while_telling(&ports, &tell, taken, taking).await.map_err(StartError::from)?;
     let starting = Ingester::start(ports.clone(), settings.ingest.clone(), bucket, Arc::new(index));
-    let started = || Progress { what: "replaying the log", done: 0, of: 0 };
+    let started = || Progress { what: "opening the log", done: 0, of: 0 };
     let ingester = while_telling(&ports, &tell, started, starting).await.map_err(StartError::from)?;
+    let replayed = || {
+        let figures = ingester.figures().replay;
+        Progress { what: "replaying the log", done: figures.done_bytes, of: figures.total_bytes }
+    };
+    // Told again by the flush, should it fail.
+    let _ = while_telling(&ports, &tell, replayed, ingester.replayed()).await;
     let all = ingester.figures().chunks as u64;
     let flushed = || {
         let left = ingester.figures().chunks as u64;

@@ -8,6 +8,7 @@
 
 mod app;
 pub mod build;
+pub mod cgroup;
 mod flush_out;
 mod http;
 mod limits;

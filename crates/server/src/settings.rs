@@ -1,6 +1,8 @@
 //! Upstream's configuration → the plain settings of each service. Every path read here is in [`HONOURED`], which decides
 //! what is warned of and what stops the start.
 
+mod otlp;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use loptr_chunk::{Encoding, SchemaVersion};
 use loptr_config::{Config, IndexKind, Limits};
 use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule, SyncPolicy, TakeoverSettings};
 use loptr_model::{Millis, Nanos};
-use loptr_query::{QueryLimits, QuerySettings};
+use loptr_query::{FrontendEncoding, QueryLimits, QuerySettings, TailSettings};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
@@ -20,6 +22,8 @@ use crate::serve::ServeSettings;
 pub const HONOURED: &[&str] = &[
     "target=all",
     "auth_enabled",
+    "querier.multi_tenant_queries_enabled",
+    "querier.tail_max_duration",
     "schema_config.configs[].schema=v11",
     "schema_config.configs[].schema=v12",
     "server.http_listen_address",
@@ -52,6 +56,7 @@ pub const HONOURED: &[&str] = &[
     "ingester.max_returned_stream_errors",
     "ingester.wal.enabled",
     "ingester.wal.dir",
+    "ingester.wal.checkpoint_duration",
     "ingester.wal.flush_on_shutdown",
     "ingester.wal.disk_full_threshold",
     "ingester.wal.replay_memory_ceiling",
@@ -92,6 +97,8 @@ pub const HONOURED: &[&str] = &[
     "distributor.default_policy_stream_mappings",
     "limits_config.per_stream_rate_limit",
     "limits_config.per_stream_rate_limit_burst",
+    "limits_config.otlp_config",
+    "distributor.otlp_config.default_resource_attributes_as_index_labels",
     "limits_config.allow_structured_metadata",
     "limits_config.max_structured_metadata_size",
     "limits_config.max_structured_metadata_entries_count",
@@ -101,8 +108,11 @@ pub const HONOURED: &[&str] = &[
     "limits_config.max_query_series",
     "limits_config.max_entries_limit_per_query",
     "limits_config.max_streams_matchers_per_query",
+    "limits_config.max_concurrent_tail_requests",
     "limits_config.query_timeout",
     "limits_config.split_queries_by_interval",
+    "limits_config.shard_aggregations",
+    "frontend.encoding",
     "limits_config.per_tenant_override_config",
     "limits_config.per_tenant_override_period",
     "runtime_config",
@@ -168,6 +178,8 @@ pub struct Settings {
     pub path_prefix: String,
     /// Whether requests name their tenant.
     pub auth_enabled: bool,
+    /// Whether a request may read several tenants' data.
+    pub multi_tenant_queries: bool,
     /// Bounds of push bodies.
     pub push: BodyLimits,
     /// The write path.
@@ -176,6 +188,8 @@ pub struct Settings {
     pub takeover: TakeoverSettings,
     /// The read path.
     pub query: QuerySettings,
+    /// Tails.
+    pub tails: TailSettings,
     /// Index files in memory.
     pub index_cache: IndexCacheSettings,
     /// Schema periods.
@@ -233,6 +247,7 @@ impl Settings {
                 format!("/{prefix}")
             },
             auth_enabled: config.bool("auth_enabled"),
+            multi_tenant_queries: config.bool("querier.multi_tenant_queries_enabled"),
             push: BodyLimits {
                 max_body_bytes: config.count("distributor.max_recv_msg_size"),
                 max_decompressed_bytes: u64::try_from(config.int("distributor.max_decompressed_size")).unwrap_or(0),
@@ -250,6 +265,8 @@ impl Settings {
                 flush_timeout: config.duration("ingester.flush_op_timeout"),
                 max_returned_errors: config.count("ingester.max_returned_stream_errors"),
                 log,
+                checkpoint_every: config.duration("ingester.wal.checkpoint_duration"),
+                replay_memory_bytes: replay_memory(config.bytes("ingester.wal.replay_memory_ceiling"), memory_bytes),
                 flush_on_shutdown: config.bool("ingester.wal.flush_on_shutdown"),
                 keep_shipped: keep_shipped(config.duration("storage_config.tsdb_shipper.resync_interval")),
                 ..IngestSettings::default()
@@ -259,7 +276,16 @@ impl Settings {
                 query_bytes: memory_bytes / 4,
                 process_bytes: memory_bytes / 2,
                 align_to_step: !limits.split_queries_by_interval.is_zero(),
+                frontend: match config.str("frontend.encoding") {
+                    "protobuf" => FrontendEncoding::Protobuf,
+                    _ => FrontendEncoding::Json,
+                },
                 ..QuerySettings::default()
+            },
+            tails: TailSettings {
+                max_duration: config.duration("querier.tail_max_duration"),
+                process_bytes: memory_bytes / 16,
+                ..TailSettings::default()
             },
             index_cache: IndexCacheSettings {
                 resync: config.duration("storage_config.tsdb_shipper.resync_interval"),
@@ -284,8 +310,7 @@ impl Settings {
 
 /// Where upstream keeps what is not in the bucket.
 fn takeover(config: &Config, memory_bytes: u64) -> TakeoverSettings {
-    let ceiling = config.bytes("ingester.wal.replay_memory_ceiling");
-    let ceiling = if ceiling == 0 { memory_bytes / 2 } else { ceiling.min(memory_bytes / 2) };
+    let ceiling = replay_memory(config.bytes("ingester.wal.replay_memory_ceiling"), memory_bytes);
     let periods = config.schema().periods.iter();
     let periods = periods.map(|period| TakeoverSettings::period_name(&period.object_store, period.from_day));
     // Upstream fills it in only where a period of the schema uses it.
@@ -320,6 +345,14 @@ fn one_replica(config: &Config) -> Result<(), SettingsError> {
 /// `resync`, here and by readers elsewhere.
 fn keep_shipped(resync: Duration) -> Duration {
     IngestSettings::default().keep_shipped.max(resync.saturating_mul(2))
+}
+
+/// Bytes that chunks may hold while the log is replayed: of the ceiling, or of three quarters of the memory there is if
+/// that is less, a quarter is left for what is not chunks.
+fn replay_memory(ceiling: u64, memory_bytes: u64) -> u64 {
+    let share = memory_bytes / 4 * 3;
+    let ceiling = if ceiling == 0 { share } else { ceiling.min(share) };
+    (ceiling / 4 * 3).max(1)
 }
 
 fn schema(config: &Config) -> Result<Schema, SettingsError> {
@@ -376,6 +409,7 @@ pub(crate) fn write_limits(limits: &Limits) -> Result<loptr_ingest::Limits, Limi
         max_metadata_bytes: usize::try_from(limits.max_structured_metadata_size).unwrap_or(usize::MAX),
         max_metadata_pairs: limits.max_structured_metadata_entries_count,
         discover_service_name: limits.discover_service_name.clone(),
+        otlp: otlp::otlp_rules(&limits.otlp_config)?,
         discover_levels: limits.discover_log_levels,
         level_fields: limits.log_level_fields.clone(),
         level_json_depth: limits.log_level_from_json_max_depth,
@@ -470,8 +504,10 @@ pub(crate) fn query_limits(limits: &Limits) -> Result<QueryLimits, LimitsError> 
         max_matchers: limits.max_streams_matchers_per_query,
         timeout: limits.query_timeout,
         split: limits.split_queries_by_interval,
+        approx_topk: limits.shard_aggregations.iter().any(|name| name == "approx_topk"),
         volume_enabled: limits.volume_enabled,
         volume_max_series: limits.volume_max_series,
+        max_tails: limits.max_concurrent_tail_requests,
     })
 }
 
@@ -530,6 +566,17 @@ mod tests {
     fn shipped_chunks_stay_named_while_an_old_listing_is_believed() {
         assert_eq!(keep_shipped(Duration::from_secs(300)), Duration::from_secs(20 * 60));
         assert_eq!(keep_shipped(Duration::from_secs(3600)), Duration::from_secs(7200));
+    }
+
+    #[test]
+    fn replay_stays_below_its_ceiling_and_the_memory_there_is() {
+        assert_eq!(replay_memory(4 << 30, 64 << 30), 3 << 30);
+        assert_eq!(replay_memory(4 << 30, 1 << 30), (1 << 30) / 16 * 9);
+        assert_eq!(replay_memory(0, 4 << 30), (4 << 30) / 16 * 9);
+        let settings =
+            settings("ingester: {wal: {replay_memory_ceiling: 64MB, checkpoint_duration: 7m}}").expect("valid");
+        assert_eq!(settings.ingest.replay_memory_bytes, 48 << 20);
+        assert_eq!(settings.ingest.checkpoint_every, Duration::from_secs(420));
     }
 
     #[test]

@@ -213,6 +213,11 @@ impl StreamExtractor {
         self.pipeline.fingerprint()
     }
 
+    /// As [`StreamPipeline::has_read_metadata`].
+    pub fn has_read_metadata(&self) -> bool {
+        self.pipeline.has_read_metadata()
+    }
+
     /// Bytes held for the label sets seen so far, roughly.
     pub fn held_bytes(&self) -> usize {
         self.pipeline.held_bytes()

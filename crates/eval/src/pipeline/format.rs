@@ -1,12 +1,13 @@
 //! `line_format`, `label_format`, `drop` and `keep` (specification 4.8 and 4.9).
 
-use loptr_logql::ast::{LabelFormat as Item, NamedOrMatcher};
+use std::sync::Arc;
+
+use loptr_logql::ast::{LabelFormat as Item, NamedOrMatcher, StageKind};
 use loptr_model::Nanos;
+use loptr_template::{Fields, Template};
 
 use super::label_filter::TextTest;
 use super::labels::{ERROR, ERROR_DETAILS, LineLabels, NameId, PRESERVE_ERROR};
-use loptr_template::{Fields, Template};
-use std::sync::Arc;
 
 const TEMPLATE_ERROR: &str = "TemplateFormatErr";
 
@@ -54,6 +55,26 @@ pub(crate) struct LineFormat {
     copies: Option<NameId>,
 }
 
+/// Says what is wrong with a stage's templates.
+pub(crate) fn check_templates(stage: &StageKind) -> Result<(), String> {
+    match stage {
+        StageKind::LineFormat(text) => line_template(text).map(|_| ()),
+        StageKind::LabelFormat(items) => items.iter().try_for_each(|item| match item {
+            Item::Template { to, template } => label_template(to, template).map(|_| ()),
+            Item::Rename { .. } => Ok(()),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn line_template(text: &str) -> Result<Template, String> {
+    Template::parse("line", text).map_err(|fault| format!("invalid line template: {fault}"))
+}
+
+fn label_template(label: &str, text: &str) -> Result<Template, String> {
+    Template::parse("label", text).map_err(|fault| format!("invalid template for label '{label}': {fault}"))
+}
+
 impl LineFormat {
     pub(crate) fn compile(
         text: &str,
@@ -61,7 +82,7 @@ impl LineFormat {
         reads: &mut Vec<String>,
         mut name: impl FnMut(&str) -> NameId,
     ) -> Result<Self, String> {
-        let template = Template::parse("line", text).map_err(|fault| format!("invalid line template: {fault}"))?;
+        let template = line_template(text)?;
         reads.extend(template.referenced_fields());
         let copies = template.is_single_field().map(&mut name);
         Ok(Self { template: Arc::new(template), now, copies })
@@ -107,18 +128,6 @@ impl LabelFormat {
         reads: &mut Vec<String>,
         mut name: impl FnMut(&str) -> NameId,
     ) -> Result<Self, String> {
-        let target = |item: &Item| match item {
-            Item::Rename { to, .. } | Item::Template { to, .. } => to.clone(),
-        };
-        for (at, item) in items.iter().enumerate() {
-            let to = target(item);
-            if to == ERROR {
-                return Err(format!("{to} cannot be formatted"));
-            }
-            if items[..at].iter().any(|earlier| target(earlier) == to) {
-                return Err(format!("multiple label name '{to}' not allowed in a single format operation"));
-            }
-        }
         let mut compiled = Vec::with_capacity(items.len());
         for item in items {
             compiled.push(match item {
@@ -127,8 +136,7 @@ impl LabelFormat {
                     Format::Rename { to: name(to), from: name(from) }
                 }
                 Item::Template { to, template } => {
-                    let template = Template::parse("label", template)
-                        .map_err(|fault| format!("invalid template for label '{to}': {fault}"))?;
+                    let template = label_template(to, template)?;
                     reads.extend(template.referenced_fields());
                     Format::Template { to: name(to), template: Arc::new(template) }
                 }
@@ -338,14 +346,6 @@ mod tests {
         assert_eq!(
             format(&[template("x", "{{.s}}-{{.m}}"), template("y", "{{.x}}")]),
             r#"{m="3", s="1", t="2", x="1-3", y=""}"#
-        );
-        let fault = |items: &[Item]| {
-            LabelFormat::compile(items, Nanos(0), &mut Vec::new(), |_| NameId(0)).expect_err("invalid")
-        };
-        assert_eq!(fault(&[rename(ERROR, "s")]), "__error__ cannot be formatted");
-        assert_eq!(
-            fault(&[rename("a", "s"), template("a", "x")]),
-            "multiple label name 'a' not allowed in a single format operation"
         );
     }
 

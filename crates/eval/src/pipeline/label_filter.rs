@@ -13,11 +13,32 @@ const LABEL_FILTER_ERROR: &str = "LabelFilterErr";
 /// A compiled label filter.
 #[derive(Clone, Debug)]
 pub(crate) enum LabelFilter {
-    Text { name: NameId, is_error: bool, test: TextTest },
-    Number { name: NameId, op: CompareOp, value: f64 },
-    Duration { name: NameId, op: CompareOp, value: i64 },
-    Bytes { name: NameId, op: CompareOp, value: u64 },
-    Ip { name: NameId, negated: bool, pattern: IpPattern },
+    Text {
+        name: NameId,
+        is_error: bool,
+        test: TextTest,
+    },
+    Number {
+        name: NameId,
+        op: CompareOp,
+        value: f64,
+    },
+    Duration {
+        name: NameId,
+        op: CompareOp,
+        value: i64,
+    },
+    Bytes {
+        name: NameId,
+        op: CompareOp,
+        value: u64,
+    },
+    /// Inside a tree, or behind an unwrap, a pattern may be none; then nothing passes.
+    Ip {
+        name: NameId,
+        negated: bool,
+        pattern: Option<IpPattern>,
+    },
     And(Box<LabelFilter>, Box<LabelFilter>),
     Or(Box<LabelFilter>, Box<LabelFilter>),
 }
@@ -77,7 +98,7 @@ impl LabelFilter {
                 Self::Bytes { name: name(label), op: *op, value: *value_bytes }
             }
             ast::LabelFilter::Ip { name: label, negated, pattern } => {
-                Self::Ip { name: name(label), negated: *negated, pattern: IpPattern::parse(pattern)? }
+                Self::Ip { name: name(label), negated: *negated, pattern: IpPattern::parse(pattern).ok() }
             }
             ast::LabelFilter::And(a, b) => {
                 Self::And(Box::new(Self::compile(a, name)?), Box::new(Self::compile(b, name)?))
@@ -97,7 +118,9 @@ impl LabelFilter {
             Self::Duration { name, op, value } => compare(labels, *name, *op, parse_duration, *value),
             Self::Bytes { name, op, value } => compare(labels, *name, *op, parse_bytes, *value),
             Self::Ip { name, negated, pattern } => {
-                labels.has_error() || labels.get(*name).is_some_and(|value| pattern.is_match(value) != *negated)
+                let accepts = |pattern: &IpPattern, value: &[u8]| pattern.is_match(value) != *negated;
+                labels.has_error()
+                    || labels.get(*name).zip(pattern.as_ref()).is_some_and(|(value, pattern)| accepts(pattern, value))
             }
             Self::And(a, b) => {
                 let left = a.keeps(labels);
@@ -204,5 +227,7 @@ mod tests {
         let ip = |negated| ast::LabelFilter::Ip { name: "v".into(), negated, pattern: "10.0.0.0/8".into() };
         assert!(run(&ip(false), &[("v", "10.1.2.3")]).0 && !run(&ip(true), &[("v", "10.1.2.3")]).0);
         assert!(!run(&ip(false), &[]).0 && !run(&ip(true), &[]).0);
+        let broken = |negated| ast::LabelFilter::Ip { name: "v".into(), negated, pattern: "q".into() };
+        assert!(!run(&broken(false), &[("v", "10.1.2.3")]).0 && !run(&broken(true), &[("v", "10.1.2.3")]).0);
     }
 }

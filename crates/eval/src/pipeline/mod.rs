@@ -86,6 +86,7 @@ impl Pipeline {
     }
 
     fn build(stages: &[&ast::Stage], mut names: Names, purpose: &Purpose<'_>) -> Result<Self, EvalError> {
+        loptr_logql::check_pipeline(stages.iter().copied(), &format::check_templates)?;
         let ordered = reorder(stages);
         let mut compiled = Vec::with_capacity(ordered.len());
         let mut reads = Vec::new();
@@ -294,6 +295,11 @@ impl StreamPipeline {
     /// The stream's fingerprint.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// Whether a stage has looked at a label that came with an entry's structured metadata.
+    pub fn has_read_metadata(&self) -> bool {
+        self.labels.has_read_metadata()
     }
 
     /// Bytes held for the label sets seen so far, roughly: charge it to the query.

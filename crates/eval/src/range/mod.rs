@@ -13,7 +13,7 @@ mod tests;
 mod visit;
 mod windows;
 
-use loptr_logql::ast::{Grouping, LabelFormat, RangeAggregation, RangeOp, StageKind};
+use loptr_logql::ast::{Grouping, RangeAggregation, RangeOp};
 use loptr_model::{Labels, MatchOp, Nanos, TimeRange};
 
 pub use fold::{RangeFold, SeriesId, SeriesSteps};
@@ -69,11 +69,12 @@ pub struct RangePlan {
 }
 
 impl RangePlan {
-    /// `pushdown` is the grouping of a `sum` around the operation, as [`crate::leaves`] finds it; `now` is what templates
-    /// call so.
+    /// `pushdown` is the grouping of a `sum` around the operation, as [`crate::leaves`] finds it; `drops_empty` says that
+    /// series lose their empty labels; `now` is what templates call so.
     pub fn new(
         aggregation: &RangeAggregation,
         pushdown: Option<&Grouping>,
+        drops_empty: bool,
         steps: Steps,
         now: Nanos,
     ) -> Result<Self, EvalError> {
@@ -111,7 +112,7 @@ impl RangePlan {
                 per_second: matches!(aggregation.op, RangeOp::Rate | RangeOp::BytesRate),
                 range_ns: range.range_ns,
                 absent: (aggregation.op == RangeOp::Absent).then(|| absent_labels(aggregation)),
-                drops_empty: pushdown.is_none() && drops_empty(aggregation),
+                drops_empty,
             },
         })
     }
@@ -149,33 +150,6 @@ pub(crate) fn check_steps(steps: Steps) -> Result<(), EvalError> {
         )));
     }
     Ok(())
-}
-
-/// Upstream merges the shards of an operation that may give one series on several with `sum without ()` or its like, which
-/// loses empty labels; one with `by` only where the mean is a quotient of two.
-fn drops_empty(aggregation: &RangeAggregation) -> bool {
-    let merged = matches!(
-        aggregation.op,
-        RangeOp::Count
-            | RangeOp::Rate
-            | RangeOp::Bytes
-            | RangeOp::BytesRate
-            | RangeOp::Sum
-            | RangeOp::Avg
-            | RangeOp::Min
-            | RangeOp::Max
-    );
-    let reduces = |kind: &StageKind| match kind {
-        StageKind::Drop(_) | StageKind::Keep(_) => true,
-        StageKind::LabelFormat(formats) => formats.iter().any(|format| matches!(format, LabelFormat::Rename { .. })),
-        _ => false,
-    };
-    merged
-        && match &aggregation.grouping {
-            Some(grouping) if !grouping.labels.is_empty() => grouping.without || aggregation.op == RangeOp::Avg,
-            Some(grouping) if !grouping.without => false,
-            _ => aggregation.range.log.stages.iter().any(|stage| reduces(&stage.kind)),
-        }
 }
 
 /// Equality matchers of the selector whose names occur once and whose values are not empty.

@@ -44,7 +44,7 @@ fn plan(op: &str, range: i64, offset: i64, steps: Steps) -> RangePlan {
     };
     aggregation.range.range_ns = range;
     aggregation.range.offset_ns = offset;
-    RangePlan::new(&aggregation, None, steps, Nanos(0)).expect("valid operation")
+    RangePlan::new(&aggregation, None, false, steps, Nanos(0)).expect("valid operation")
 }
 
 /// What `op` gives for the samples of one window, in order of time, stream and arrival.
@@ -170,7 +170,7 @@ fn absence_does_not_look_at_unwrapped_values() {
         panic!("a range operation")
     };
     let steps = Steps::range(Nanos(0), Nanos(3 * second), second);
-    let mut fold = RangePlan::new(&aggregation, None, steps, Nanos(0)).expect("valid operation").fold();
+    let mut fold = RangePlan::new(&aggregation, None, false, steps, Nanos(0)).expect("valid operation").fold();
     let series = fold.series(LabelsId(0), Labels::empty);
     for value in [f64::INFINITY, f64::INFINITY, 1e300, -1.0, f64::NAN] {
         fold.add(series, Nanos(second), value);

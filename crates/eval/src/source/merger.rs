@@ -173,15 +173,19 @@ impl<'a> Merger<'a> {
         if visitor.skips(place.min, place.max) {
             return Ok(flow);
         }
+        let (mut kept, mut repeated) = (0, 0);
         self.scan(place, finder, scratch, &mut |entry| {
-            let Some(kept) = visitor.take(entry) else { return ControlFlow::Continue(()) };
+            let Some(taken) = visitor.take(entry) else { return ControlFlow::Continue(()) };
+            kept += 1;
             let touches = entry.ts == place.min || entry.ts == place.max;
             if touches && !border.is_new(entry.ts, digest(&entry)) {
+                repeated += 1;
                 return ControlFlow::Continue(());
             }
-            flow = visitor.emit(entry.ts, kept);
+            flow = visitor.emit(entry.ts, taken);
             flow
         })?;
+        self.sources[place.source].note(kept, repeated);
         Ok(flow)
     }
 
@@ -205,7 +209,9 @@ impl<'a> Merger<'a> {
         }
         while let Some(next) = self.next(&heads) {
             let Some(item) = heads[next].items.pop_front() else { break };
-            if border.is_new(item.ts, item.digest) && visitor.emit(item.ts, item.kept).is_break() {
+            if !border.is_new(item.ts, item.digest) {
+                self.sources[heads[next].at.source].note(0, 1);
+            } else if visitor.emit(item.ts, item.kept).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             if heads[next].items.is_empty() {
@@ -272,6 +278,7 @@ impl<'a> Merger<'a> {
             }
             ControlFlow::Continue(())
         })?;
+        self.sources[place.source].note(run.items.len() as u64, 0);
         run.bytes = heap + run.items.len() * size_of::<Item<V::Kept>>();
         if !sorted {
             run.items.make_contiguous().sort_by_key(|item| item.ts);

@@ -61,6 +61,9 @@ pub trait Source: Send + Sync {
         budget: &Budget,
         visit: &mut dyn FnMut(Entry<'_>) -> ControlFlow<()>,
     ) -> Result<(), SourceError>;
+
+    /// Told how many of the entries read were kept, and how many of those were met before. For statistics.
+    fn note(&self, _kept: u64, _repeated: u64) {}
 }
 
 /// Why a block could not be read.

@@ -1,37 +1,53 @@
 //! `sum by (a) (…)` and its kin (specification 6.5).
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 use loptr_logql::ast::{Grouping, VectorAggregation, VectorOp};
 use loptr_model::{Labels, METRIC_NAME};
 
-use super::by_step;
-use crate::EvalError;
+use super::{rank, without_empty};
 use crate::range::{SeriesSteps, Steps};
 
-/// Aggregates `series`. Sums follow the order of labels, so answers do not depend on the order of tasks.
-pub(super) fn aggregate(
-    vector: &VectorAggregation,
-    mut series: Vec<SeriesSteps>,
-    steps: Steps,
-) -> Result<Vec<SeriesSteps>, EvalError> {
-    let keeps_order = matches!(vector.op, VectorOp::Sort | VectorOp::SortDesc);
-    if !keeps_order {
-        series.sort_by(|a, b| a.labels.cmp(&b.labels));
-    }
-    match vector.op {
-        VectorOp::Sort | VectorOp::SortDesc => {
-            sort(&mut series, vector.op == VectorOp::SortDesc, steps);
-            Ok(series)
-        }
+/// Aggregates `series`, in their order.
+pub(super) fn aggregate(vector: &VectorAggregation, series: Vec<SeriesSteps>, steps: Steps) -> Vec<SeriesSteps> {
+    let largest = matches!(vector.op, VectorOp::Topk | VectorOp::ApproxTopk | VectorOp::SortDesc);
+    let k = match vector.op {
         VectorOp::Topk | VectorOp::Bottomk | VectorOp::ApproxTopk => {
-            let k = usize::try_from(vector.parameter.unwrap_or(0)).unwrap_or(0);
-            Ok(best(vector, k, &series, steps))
+            usize::try_from(vector.parameter.unwrap_or(0)).unwrap_or(0)
         }
-        _ => Ok(combine(vector, &series, steps)),
-    }
+        // The series of a range answer are ordered by labels in the end anyway.
+        VectorOp::Sort | VectorOp::SortDesc if !steps.is_instant() => return series,
+        VectorOp::Sort | VectorOp::SortDesc => usize::MAX,
+        _ => return combine(vector, &series, steps),
+    };
+    let (_, of_series) = groups(&series, vector.grouping.as_ref());
+    rank::best(series, &of_series, k, largest, steps)
+}
+
+/// Means as quotients of sums and counts over `series`, or of `sums` and counts, group by group.
+pub(super) fn quotients(
+    vector: &VectorAggregation,
+    sums: Option<Vec<SeriesSteps>>,
+    series: Vec<SeriesSteps>,
+    steps: Steps,
+) -> Vec<SeriesSteps> {
+    let combined = |op, series: &[SeriesSteps]| combine(&VectorAggregation { op, ..vector.clone() }, series, steps);
+    let counts = combined(VectorOp::Count, &series);
+    let sums = combined(VectorOp::Sum, sums.as_ref().unwrap_or(&series));
+    let counts: HashMap<&Labels, &[(u32, f64)], FixedState> =
+        counts.iter().map(|one| (&one.labels, &one.points[..])).collect();
+    let mean = |sum: SeriesSteps| {
+        let mut counts = counts.get(&sum.labels)?.iter().peekable();
+        let at_step = |(step, sum): (u32, f64)| {
+            while counts.next_if(|count| count.0 < step).is_some() {}
+            let &&(_, count) = counts.peek().filter(|count| count.0 == step)?;
+            Some((step, sum / count))
+        };
+        let points: Vec<_> = sum.points.into_iter().filter_map(at_step).collect();
+        Some(SeriesSteps { labels: without_empty(sum.labels), points }).filter(|one| !one.points.is_empty())
+    };
+    sums.into_iter().filter_map(mean).collect()
 }
 
 /// Labels of the group that `labels` falls into.
@@ -119,60 +135,4 @@ fn combine(vector: &VectorAggregation, series: &[SeriesSteps], steps: Steps) -> 
         out.push(SeriesSteps { labels, points });
     }
     out
-}
-
-/// `topk` and `bottomk`: at each step the best `k` of each group, with their own labels, best first.
-fn best(vector: &VectorAggregation, k: usize, series: &[SeriesSteps], steps: Steps) -> Vec<SeriesSteps> {
-    if k == 0 {
-        return Vec::new();
-    }
-    let largest = vector.op != VectorOp::Bottomk;
-    let (_, of_series) = groups(series, vector.grouping.as_ref());
-    let mut points: Vec<Vec<(u32, f64)>> = vec![Vec::new(); series.len()];
-    let mut order: Vec<u32> = (0..series.len() as u32).collect();
-    for (step, mut values) in by_step(series, steps).into_iter().enumerate() {
-        // Stable: of equal values the first by labels stays.
-        values.sort_by(|a, b| of_series[a.0 as usize].cmp(&of_series[b.0 as usize]).then(by_value(a.1, b.1, largest)));
-        let (mut group, mut taken) = (usize::MAX, 0);
-        let mut chosen = Vec::new();
-        for (at, value) in values {
-            if of_series[at as usize] != group {
-                (group, taken) = (of_series[at as usize], 0);
-            }
-            if taken < k {
-                taken += 1;
-                points[at as usize].push((step as u32, value));
-                chosen.push(at);
-            }
-        }
-        if steps.is_instant() {
-            order = chosen;
-        }
-    }
-    let result = order.into_iter().map(|at| SeriesSteps {
-        labels: series[at as usize].labels.clone(),
-        points: std::mem::take(&mut points[at as usize]),
-    });
-    result.filter(|one| !one.points.is_empty()).collect()
-}
-
-/// Best first; NaN last.
-fn by_value(a: f64, b: f64, largest: bool) -> Ordering {
-    match (a.is_nan(), b.is_nan()) {
-        (true, true) => Ordering::Equal,
-        (true, false) => Ordering::Greater,
-        (false, true) => Ordering::Less,
-        (false, false) => {
-            let order = a.partial_cmp(&b).unwrap_or(Ordering::Equal);
-            if largest { order.reverse() } else { order }
-        }
-    }
-}
-
-/// Orders an instant vector by value; a range answer is ordered by labels in the end anyway.
-fn sort(series: &mut [SeriesSteps], descending: bool, steps: Steps) {
-    if steps.is_instant() {
-        let value = |one: &SeriesSteps| one.points.first().map_or(f64::NAN, |point| point.1);
-        series.sort_by(|a, b| by_value(value(a), value(b), descending));
-    }
 }

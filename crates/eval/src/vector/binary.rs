@@ -87,9 +87,12 @@ impl<'a> Signatures<'a> {
 
     fn signature(&mut self, labels: &Labels) -> usize {
         let listed = |m: &VectorMatching, name: &str| m.labels.iter().any(|label| label == name);
+        // An empty label is none.
         let part = match self.matching {
-            None => labels.clone(),
-            Some(m) => Labels::from_pairs(labels.iter().filter(|(name, _)| listed(m, name) == m.on)),
+            None => without_empty(labels.clone()),
+            Some(m) => {
+                Labels::from_pairs(labels.iter().filter(|(name, value)| !value.is_empty() && listed(m, name) == m.on))
+            }
         };
         let next = self.known.len();
         *self.known.entry(part).or_insert(next)

@@ -6,12 +6,17 @@
 mod aggregate;
 mod binary;
 mod label_replace;
+mod parts;
+mod rank;
 mod value;
 
 use loptr_logql::ast::{Grouping, MetricExpr, RangeAggregation, RangeOp, VectorAggregation, VectorOp};
 use loptr_model::{Labels, Nanos};
 
+pub use parts::{ApproxTopk, approx_topk};
 pub use value::{MatrixSeries, QueryValue, VectorSample};
+
+use parts::Place;
 
 use crate::EvalError;
 use crate::range::{RangePlan, SeriesSteps, Steps};
@@ -23,33 +28,52 @@ pub struct LeafPlan<'a> {
     pub aggregation: &'a RangeAggregation,
     /// Grouping of the `sum` right around it, which may be done while extracting samples.
     pub pushdown: Option<Grouping>,
+    /// Whether its series lose their empty labels.
+    drops_empty: bool,
 }
 
 impl LeafPlan<'_> {
     /// The operation, ready to run; its time range says which entries it needs. `now` is what templates call so.
     pub fn plan(&self, steps: Steps, now: Nanos) -> Result<RangePlan, EvalError> {
-        RangePlan::new(self.aggregation, self.pushdown.as_ref(), steps, now)
+        RangePlan::new(self.aggregation, self.pushdown.as_ref(), self.drops_empty, steps, now)
     }
 }
 
-/// The range operations of `expr`, left to right.
+/// The range operations of `expr`, left to right. A mean may need its operation twice.
 pub fn leaves(expr: &MetricExpr) -> Vec<LeafPlan<'_>> {
     let mut out = Vec::new();
-    collect(expr, None, &mut out);
+    collect(expr, Place::of_query(expr), None, &mut out);
     out
 }
 
-fn collect<'a>(expr: &'a MetricExpr, pushdown: Option<Grouping>, out: &mut Vec<LeafPlan<'a>>) {
+fn collect<'a>(expr: &'a MetricExpr, around: Place, pushdown: Option<Grouping>, out: &mut Vec<LeafPlan<'a>>) {
+    let place = around.of(expr);
     match expr {
-        MetricExpr::Range(aggregation) => out.push(LeafPlan { aggregation, pushdown }),
-        MetricExpr::Vector(vector) => collect(&vector.inner, crate::pushdown(vector), out),
-        MetricExpr::Binary(binary) => {
-            collect(&binary.left, None, out);
-            collect(&binary.right, None, out);
+        MetricExpr::Range(aggregation) => {
+            let drops_empty = !around.is_part() && parts::merging_drops_empty(aggregation);
+            out.push(LeafPlan { aggregation, pushdown, drops_empty });
         }
-        MetricExpr::LabelReplace(replace) => collect(&replace.inner, None, out),
+        MetricExpr::Vector(vector) => {
+            if let Some(sum) = separate_sum(vector, place) {
+                collect(&vector.inner, Place::Part, Some(sum), out);
+            }
+            collect(&vector.inner, place.inside(vector), crate::pushdown(vector), out);
+        }
+        MetricExpr::Binary(binary) => {
+            collect(&binary.left, place.of_side(&binary.left), None, out);
+            collect(&binary.right, place.of_side(&binary.right), None, out);
+        }
+        MetricExpr::LabelReplace(replace) => collect(&replace.inner, place, None, out),
         MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => {}
     }
+}
+
+/// The grouping that the sum of a mean is extracted by, if the mean is a quotient of a sum and a count that may differ in
+/// their labels.
+fn separate_sum(vector: &VectorAggregation, place: Place) -> Option<Grouping> {
+    let MetricExpr::Range(range) = &*vector.inner else { return None };
+    let sum = || pushdown(&VectorAggregation { op: VectorOp::Sum, ..vector.clone() });
+    if place.divides(vector) && parts::legs_differ(range) { sum() } else { None }
 }
 
 /// The grouping that a range operation right inside `vector` can take over: that of `sum` over operations whose parts
@@ -69,7 +93,8 @@ enum Node {
     Series(Vec<SeriesSteps>),
 }
 
-/// Evaluates `expr` over the results of its [`leaves`], in the same order. Fails if more than `max_series` come out.
+/// Evaluates `expr` over the results of its [`leaves`], in the same order. Fails if more than `max_series` come out, or
+/// out of a part that upstream computes on its own.
 pub fn evaluate(
     expr: &MetricExpr,
     steps: Steps,
@@ -80,45 +105,88 @@ pub fn evaluate(
         return Err(EvalError::Internal("unexpected empty result".into()));
     }
     crate::range::check_steps(steps)?;
-    let mut leaves = leaves.into_iter();
-    let node = eval(expr, steps, &mut leaves)?;
-    if leaves.next().is_some() {
+    let mut evaluation = Evaluation { steps, max_series, leaves: leaves.into_iter() };
+    let node = evaluation.node(expr, Place::of_query(expr))?;
+    if evaluation.leaves.next().is_some() {
         return Err(EvalError::Internal("more results than range operations".into()));
     }
     value::shape(node, steps, sorts(expr), max_series)
 }
 
-fn eval(
-    expr: &MetricExpr,
+struct Evaluation {
     steps: Steps,
-    leaves: &mut impl Iterator<Item = Vec<SeriesSteps>>,
-) -> Result<Node, EvalError> {
-    Ok(match expr {
-        MetricExpr::Range(_) => Node::Series(
-            leaves.next().ok_or_else(|| EvalError::Internal("fewer results than range operations".into()))?,
-        ),
-        MetricExpr::Literal { value, .. } => Node::Scalar(*value),
-        MetricExpr::VectorLiteral { value, .. } => Node::Series(vec![constant(*value, steps)]),
-        MetricExpr::Vector(vector) => match eval(&vector.inner, steps, leaves)? {
-            Node::Series(series) => Node::Series(aggregate::aggregate(vector, series, steps)?),
-            Node::Scalar(_) => return Err(EvalError::Invalid(NO_SELECTOR.into())),
-        },
-        MetricExpr::Binary(binary) => {
-            let left = eval(&binary.left, steps, leaves)?;
-            let right = eval(&binary.right, steps, leaves)?;
-            binary::binary(binary, left, right, steps)?
-        }
-        MetricExpr::LabelReplace(replace) => match eval(&replace.inner, steps, leaves)? {
-            Node::Series(series) => Node::Series(label_replace::label_replace(replace, series)?),
-            Node::Scalar(_) => return Err(EvalError::Internal("unexpected literal in label_replace".into())),
-        },
-    })
+    max_series: usize,
+    leaves: std::vec::IntoIter<Vec<SeriesSteps>>,
 }
 
-/// What upstream says of an aggregation over a literal.
-const NO_SELECTOR: &str = "queries require at least one regexp or equality matcher that does not have an \
-                           empty-compatible value. For instance, app=~\".*\" does not meet this requirement, but \
-                           app=~\".+\" will";
+impl Evaluation {
+    fn node(&mut self, expr: &MetricExpr, around: Place) -> Result<Node, EvalError> {
+        let place = around.of(expr);
+        let node = match expr {
+            MetricExpr::Range(_) => Node::Series(self.leaf()?),
+            MetricExpr::Literal { value, .. } => Node::Scalar(*value),
+            MetricExpr::VectorLiteral { value, .. } => Node::Series(vec![constant(*value, self.steps)]),
+            MetricExpr::Vector(vector) => Node::Series(self.aggregation(vector, place)?),
+            MetricExpr::Binary(binary) => {
+                let left = self.side(&binary.left, place)?;
+                let right = self.side(&binary.right, place)?;
+                binary::binary(binary, left, right, self.steps)?
+            }
+            MetricExpr::LabelReplace(replace) => match self.node(&replace.inner, place)? {
+                Node::Series(series) => Node::Series(label_replace::label_replace(replace, series)?),
+                Node::Scalar(_) => return Err(EvalError::Internal(LITERAL_IN_LABEL_REPLACE.into())),
+            },
+        };
+        self.check_part(node, around, place)
+    }
+
+    fn side(&mut self, side: &MetricExpr, around: Place) -> Result<Node, EvalError> {
+        let place = around.of_side(side);
+        let node = self.node(side, place)?;
+        self.check_part(node, around, place)
+    }
+
+    fn leaf(&mut self) -> Result<Vec<SeriesSteps>, EvalError> {
+        let missing = || EvalError::Internal("fewer results than range operations".into());
+        let mut series = self.leaves.next().ok_or_else(missing)?;
+        // Sums and ties follow this order, so that answers do not depend on the order of tasks.
+        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        Ok(series)
+    }
+
+    fn aggregation(&mut self, vector: &VectorAggregation, place: Place) -> Result<Vec<SeriesSteps>, EvalError> {
+        let sums = separate_sum(vector, place).map(|_| self.leaf()).transpose()?;
+        let Node::Series(series) = self.node(&vector.inner, place.inside(vector))? else {
+            return Err(EvalError::no_selector());
+        };
+        if place.divides(vector) {
+            let means = aggregate::quotients(vector, sums, series, self.steps);
+            return self.check(means.len()).map(|()| means);
+        }
+        let series = match (vector.op, place) {
+            (VectorOp::ApproxTopk, Place::Frontend { .. }) => rank::by_estimate(series, self.steps),
+            _ => series,
+        };
+        Ok(aggregate::aggregate(vector, series, self.steps))
+    }
+
+    /// What a part gives the frontend around it.
+    fn check_part(&self, node: Node, around: Place, place: Place) -> Result<Node, EvalError> {
+        match &node {
+            Node::Series(series) if place.is_part() && !around.is_part() => self.check(series.len())?,
+            _ => {}
+        }
+        Ok(node)
+    }
+
+    fn check(&self, series: usize) -> Result<(), EvalError> {
+        if series > self.max_series { Err(EvalError::SeriesLimit { limit: self.max_series }) } else { Ok(()) }
+    }
+}
+
+/// What upstream says of `label_replace` over a literal, with a blank at the end.
+const LITERAL_IN_LABEL_REPLACE: &str =
+    "unexpected expr type (*syntax.LiteralExpr) for Evaluator type (*logql.DefaultEvaluator) ";
 
 /// One series without labels, the same at every step.
 fn constant(value: f64, steps: Steps) -> SeriesSteps {

@@ -95,7 +95,7 @@ mod tests {
     use crate::evaluate;
 
     #[test]
-    fn only_the_series_of_the_answer_are_limited() {
+    fn parts_and_answers_have_no_more_series_than_allowed() {
         let steps = Steps::instant(Nanos(0));
         let ask = |query: &str, max_series| {
             let Ok(Expr::Metric(expr)) = loptr_logql::parse(query) else { panic!("a metric query: {query}") };
@@ -103,8 +103,16 @@ mod tests {
             evaluate(&expr, steps, vec![["0", "1", "2"].map(series).to_vec()], max_series)
         };
         let leaf = r#"max_over_time({a="b"} | unwrap v [1s])"#;
+        // Upstream's queriers count and average; the frontend takes the largest.
         assert!(ask(&format!("count({leaf})"), 1).is_ok());
-        assert!(ask(&format!("topk(1, {leaf})"), 1).is_ok());
+        assert!(ask(&format!("avg({leaf})"), 1).is_ok());
+        assert!(ask(&format!("topk(1, {leaf})"), 3).is_ok());
+        assert!(matches!(ask(&format!("topk(1, {leaf})"), 2), Err(EvalError::SeriesLimit { limit: 2 })));
+        // What cannot be cut is one part.
+        assert!(ask(r#"topk(1, stddev_over_time({a="b"} | unwrap v [1s]))"#, 1).is_ok());
+        let first = r#"first_over_time({a="b"} | unwrap v [1s])"#;
+        assert!(ask(&format!("count({first})"), 1).is_ok());
+        assert!(ask(&format!("({first} > 5) + 1"), 2).is_err());
         assert!(ask(leaf, 3).is_ok());
         assert!(matches!(ask(leaf, 2), Err(EvalError::SeriesLimit { limit: 2 })));
     }

@@ -1,6 +1,7 @@
 //! The query API.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -20,68 +21,100 @@ use super::App;
 use super::asked::{form, json, log_range, on_cpu, read};
 use super::error::HttpError;
 
-pub(super) fn stats_of(figures: &QueryFigures, entries: usize) -> QueryStats {
+pub(super) fn stats_of(figures: &QueryFigures, returned: usize) -> QueryStats {
     let int = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let ns = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+    let (stored, memory) = (&figures.stored, &figures.memory);
     let secs = figures.took.as_secs_f64();
-    let bytes = figures.decompressed_bytes + figures.head_bytes;
-    let lines = figures.lines + figures.head_lines;
+    let (bytes, lines) = (stored.bytes + memory.bytes, stored.lines + memory.lines);
     let per_sec = |value: u64| if secs > 0.0 { (value as f64 / secs) as i64 } else { 0 };
     let mut stats = QueryStats::default();
-    stats.summary.bytes_per_second = per_sec(bytes);
-    stats.summary.lines_per_second = per_sec(lines);
-    stats.summary.total_bytes = int(bytes);
-    stats.summary.total_lines = int(lines);
-    stats.summary.exec_secs = secs;
-    stats.summary.total_entries_returned = i64::try_from(entries).unwrap_or(i64::MAX);
-    stats.summary.splits = 1;
-    stats.summary.total_post_filter_lines = int(figures.candidates);
-    stats.querier.store.total_chunks_ref = int(figures.chunks);
-    stats.querier.store.total_chunks_downloaded = int(figures.chunks_fetched);
-    stats.querier.store.chunk.decompressed_bytes = int(figures.decompressed_bytes);
-    stats.querier.store.chunk.decompressed_lines = int(figures.lines);
-    stats.querier.store.chunk.compressed_bytes = int(figures.compressed_bytes);
-    stats.ingester.store.chunk.head_bytes = int(figures.head_bytes);
-    stats.ingester.store.chunk.head_lines = int(figures.head_lines);
+
+    let summary = &mut stats.summary;
+    summary.bytes_per_second = per_sec(bytes);
+    summary.lines_per_second = per_sec(lines);
+    summary.total_bytes = int(bytes);
+    summary.total_lines = int(lines);
+    summary.exec_secs = secs;
+    summary.queue_secs = figures.queued.as_secs_f64();
+    summary.total_entries_returned = i64::try_from(returned).unwrap_or(i64::MAX);
+    // As upstream counts: what was not cut is no split.
+    summary.splits = if figures.windows > 1 { int(figures.windows) } else { 0 };
+    summary.shards = int(figures.jobs);
+    summary.total_post_filter_lines = int(stored.kept + memory.kept);
+    summary.total_metadata_bytes = int(stored.metadata_bytes + memory.metadata_bytes);
+
+    stats.querier.exec_secs = figures.ran.as_secs_f64();
+    let store = &mut stats.querier.store;
+    store.total_chunks_ref = int(figures.chunks);
+    store.total_chunks_downloaded = int(figures.chunks_fetched);
+    store.chunks_download_ns = ns(figures.fetch);
+    store.chunk_refs_fetch_ns = ns(figures.lookup);
+    store.metadata_referenced = figures.metadata_read && stored.lines > 0;
+    store.chunk.decompressed_bytes = int(stored.bytes);
+    store.chunk.decompressed_lines = int(stored.lines);
+    store.chunk.decompressed_metadata_bytes = int(stored.metadata_bytes);
+    store.chunk.compressed_bytes = int(figures.compressed_bytes);
+    store.chunk.post_filter_lines = int(stored.kept);
+    store.chunk.total_duplicates = int(stored.repeated);
+
+    let ingester = &mut stats.ingester;
+    ingester.total_reached = i64::from(figures.chunks_in_memory > 0);
+    ingester.total_chunks_matched = int(figures.chunks_in_memory);
+    ingester.total_lines_sent = int(memory.kept);
+    ingester.store.metadata_referenced = figures.metadata_read && memory.lines > 0;
+    ingester.store.chunk.head_bytes = int(memory.bytes);
+    ingester.store.chunk.head_lines = int(memory.lines);
+    ingester.store.chunk.head_metadata_bytes = int(memory.metadata_bytes);
+    ingester.store.chunk.post_filter_lines = int(memory.kept);
+    ingester.store.chunk.total_duplicates = int(memory.repeated);
+
     stats.index.total_chunks = int(figures.chunks);
     stats.index.post_filter_chunks = int(figures.chunks);
     stats.index.total_streams = int(figures.streams);
+    stats.index.chunk_refs_lookup_secs = figures.lookup.as_secs_f64();
     stats
 }
 
 /// Writes an answer as clients read it. CPU work.
 fn body_of(answer: &Answer, figures: &QueryFigures, flags: &EncodingFlags) -> Vec<u8> {
-    const NO_WARNINGS: &[String] = &[];
+    let warnings = &figures.warnings;
     let mut out = Vec::with_capacity(4096);
     match answer {
         Answer::Streams(streams) => {
             let entries = streams.iter().map(|stream| stream.entries.len()).sum();
             let stats = stats_of(figures, entries);
-            write_log_streams(&mut out, streams, flags, &stats);
+            write_log_streams(&mut out, streams, flags, &stats, warnings);
         }
         Answer::Value(QueryValue::Scalar { ts, value }) => {
-            write_scalar(&mut out, *ts, *value, &stats_of(figures, 1), NO_WARNINGS);
+            write_scalar(&mut out, *ts, *value, &stats_of(figures, 1), warnings);
         }
         Answer::Value(QueryValue::Vector(samples)) => {
             let series: Vec<Series> = samples
                 .iter()
                 .map(|sample| Series { labels: sample.labels.clone(), points: vec![(sample.ts, sample.value)] })
                 .collect();
-            write_vector(&mut out, &series, &stats_of(figures, series.len()), NO_WARNINGS);
+            write_vector(&mut out, &series, &stats_of(figures, series.len()), warnings);
         }
         Answer::Value(QueryValue::Matrix(matrix)) => {
             let series: Vec<Series> = matrix
                 .iter()
                 .map(|series| Series { labels: series.labels.clone(), points: series.points.clone() })
                 .collect();
-            write_matrix(&mut out, &series, &stats_of(figures, series.len()), NO_WARNINGS);
+            write_matrix(&mut out, &series, &stats_of(figures, series.len()), warnings);
         }
     }
     out
 }
 
-fn write_log_streams(out: &mut Vec<u8>, streams: &[loptr_eval::LogStream], flags: &EncodingFlags, stats: &QueryStats) {
-    const NO_WARNINGS: &[String] = &[];
-    let mut writer = StreamsWriter::new(out, flags, NO_WARNINGS);
+fn write_log_streams(
+    out: &mut Vec<u8>,
+    streams: &[loptr_eval::LogStream],
+    flags: &EncodingFlags,
+    stats: &QueryStats,
+    warnings: &[String],
+) {
+    let mut writer = StreamsWriter::new(out, flags, warnings);
     let categorized = flags.categorize_labels();
     for stream in streams {
         let labels = if categorized { &stream.labels.stream } else { &stream.labels.all };
@@ -125,11 +158,11 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
     let (value, figures) = match loptr_logql::parse(&range.query).map_err(HttpError::bad_query)? {
         Expr::Log(query) => {
             let request = log_request(query, &range, encoding_flags(&asked.headers).categorize_labels());
-            app.engine.logs(&asked.tenant, &asked.limits, request).await?
+            app.engine.logs(&asked.readers, &asked.limits, request).await?
         }
         Expr::Metric(query) => {
             let steps = range_steps(range.start, range.end, range.step_ns, app.settings.query.align_to_step);
-            app.engine.metrics(&asked.tenant, &asked.limits, query, steps).await?
+            app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?
         }
         Expr::Variants(_) => return Err(variants_disabled()),
     };
@@ -147,7 +180,7 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
             ));
         }
         Expr::Metric(query) => {
-            app.engine.metrics(&asked.tenant, &asked.limits, query, Steps::instant(instant.time)).await?
+            app.engine.metrics(&asked.readers, &asked.limits, query, Steps::instant(instant.time)).await?
         }
         Expr::Variants(_) => return Err(variants_disabled()),
     };

@@ -6,6 +6,7 @@
 
 mod result;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
@@ -127,6 +128,7 @@ pub(crate) struct LineLabels {
     by_labels: HashMap<ResultLabels, LabelsId, FixedState>,
     results: Vec<ResultLabels>,
     held_bytes: usize,
+    read_metadata: Cell<bool>,
 }
 
 impl LineLabels {
@@ -157,6 +159,7 @@ impl LineLabels {
             by_labels: HashMap::default(),
             results: vec![own.clone()],
             held_bytes: 0,
+            read_metadata: Cell::new(false),
         };
         labels.by_labels.insert(own, LabelsId(0));
         for name in fixed {
@@ -347,6 +350,9 @@ impl LineLabels {
     /// The value of a label, metadata before parsed before stream.
     pub(crate) fn get(&self, name: NameId) -> Option<&[u8]> {
         if let Some(label) = self.find(name) {
+            if label.category == Category::Metadata {
+                self.read_metadata.set(true);
+            }
             return Some(&self.values[label.start..label.end]);
         }
         let base = self.names[name.0 as usize].base?;
@@ -354,6 +360,11 @@ impl LineLabels {
             return None;
         }
         self.stream.iter().nth(base).map(|(_, value)| value.as_bytes())
+    }
+
+    /// Whether a label was asked for that came with structured metadata.
+    pub(crate) fn has_read_metadata(&self) -> bool {
+        self.read_metadata.get()
     }
 
     /// As [`LineLabels::get`], by text.
