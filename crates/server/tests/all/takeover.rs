@@ -209,7 +209,10 @@ fn push_all(loptr: &Loptr, bodies: &[serde_json::Value]) {
     }
 }
 
-const LOOSE: &str = "limits_config:
+const LOOSE: &str = "ingester:
+  wal:
+    disk_full_threshold: 0
+limits_config:
   reject_old_samples: false
   creation_grace_period: 10000h
   ingestion_rate_mb: 1000
