@@ -506,7 +506,7 @@ impl Fetched {
 }
 
 /// Compiles a selector.
-pub(crate) fn compile(matchers: &[Matcher]) -> Result<Arc<[LabelMatcher]>, QueryError> {
+pub fn compile(matchers: &[Matcher]) -> Result<Arc<[LabelMatcher]>, QueryError> {
     let compiled: Result<Vec<LabelMatcher>, _> = matchers.iter().map(LabelMatcher::compile).collect();
     let compiled = compiled.map_err(|error| QueryError::BadRequest(format!("parse error : {error}")))?;
     Ok(compiled.into())

@@ -16,7 +16,7 @@ mod tail;
 mod volume;
 
 pub use engine::{
-    Answer, ChunkFigures, FrontendEncoding, LogRequest, QueryEngine, QueryFigures, QuerySettings, range_steps,
+    Answer, ChunkFigures, FrontendEncoding, LogRequest, QueryEngine, QueryFigures, QuerySettings, compile, range_steps,
 };
 pub use error::{ErrorKind, QueryError};
 pub use limits::QueryLimits;

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
+use crate::patterns::Patterns;
 use crate::runtime::RuntimeConfig;
 use crate::settings::Settings;
 
@@ -46,6 +47,8 @@ pub(crate) struct App {
     pub(crate) index: Arc<IndexStore>,
     pub(crate) metrics: Metrics,
     pub(crate) tails: Arc<Tails>,
+    /// Pattern detection, where it is on.
+    pub(crate) patterns: Option<Arc<Patterns>>,
     /// Cancelled when the process stops.
     pub(crate) stop: CancellationToken,
     pub(crate) stopping: AtomicBool,
