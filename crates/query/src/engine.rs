@@ -31,6 +31,7 @@ use crate::limits::{QueryLimits, nanos};
 use crate::plan::{Piece, PlannedStream, Windows, plan};
 use crate::readers::Readers;
 use crate::recent::Recent;
+use crate::running::RunningQueries;
 use crate::source::{ChunkCounters, ChunkSource, ScanCounters};
 
 /// Settings of the process.
@@ -156,6 +157,7 @@ pub struct QueryEngine {
     pub(crate) recent: Arc<dyn Recent>,
     settings: QuerySettings,
     process: Arc<ProcessBudget>,
+    pub(crate) running: Arc<RunningQueries>,
 }
 
 impl std::fmt::Debug for QueryEngine {
@@ -190,7 +192,7 @@ impl QueryEngine {
         settings: QuerySettings,
     ) -> Self {
         let process = ProcessBudget::new(settings.process_bytes);
-        Self { ports, bucket, index, recent, settings, process }
+        Self { ports, bucket, index, recent, settings, process, running: Arc::default() }
     }
 
     /// Bytes all queries hold now.
@@ -253,6 +255,7 @@ impl QueryEngine {
     ) -> Result<(Answer, QueryFigures), QueryError> {
         limits.check_log(&request)?;
         let running = self.begin(limits);
+        let _listed = self.list(readers, request.query.to_string(), &running);
         let _cancel = CancelOnDrop(running.budget.clone());
         let pipeline = Pipeline::compile(&request.query, self.ports.clock.now())?;
         let Some(range) = limits.look_back(request.range, self.ports.clock.now()) else {
@@ -322,6 +325,7 @@ impl QueryEngine {
         limits.check_metric(&query, steps)?;
         limits.check_approx_topk(&query, steps, self.settings.frontend)?;
         let running = self.begin(limits);
+        let _listed = self.list(readers, query.to_string(), &running);
         let _cancel = CancelOnDrop(running.budget.clone());
         let mut results = Vec::new();
         let mut planned = Vec::new();

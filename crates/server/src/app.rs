@@ -264,6 +264,7 @@ impl Process {
             patterns,
             stop: stop.clone(),
             stopping: AtomicBool::new(false),
+            refusals: Default::default(),
         });
         let reloading = match &app.config {
             Some(config) if app.runtime.is_on() => {

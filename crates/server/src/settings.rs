@@ -23,6 +23,7 @@ pub const HONOURED: &[&str] = &[
     "auth_enabled",
     "querier.multi_tenant_queries_enabled",
     "querier.tail_max_duration",
+    "loptr.admin_tenants",
     "schema_config.configs[].schema=v11",
     "schema_config.configs[].schema=v12",
     "server.http_listen_address",
@@ -183,6 +184,8 @@ pub struct Settings {
     pub path_prefix: String,
     /// Whether requests name their tenant.
     pub auth_enabled: bool,
+    /// Tenants who see and stop everybody's queries.
+    pub admin_tenants: Vec<String>,
     /// Whether a request may read several tenants' data.
     pub multi_tenant_queries: bool,
     /// Bounds of push bodies.
@@ -252,6 +255,7 @@ impl Settings {
                 format!("/{prefix}")
             },
             auth_enabled: config.bool("auth_enabled"),
+            admin_tenants: config.strs("loptr.admin_tenants").to_vec(),
             multi_tenant_queries: config.bool("querier.multi_tenant_queries_enabled"),
             push: BodyLimits {
                 max_body_bytes: config.count("distributor.max_recv_msg_size"),

@@ -8,8 +8,10 @@ pub(crate) mod error;
 mod index;
 mod labels;
 mod legacy;
+mod page;
 pub(crate) mod push;
 pub(crate) mod query;
+mod refusals;
 mod tail;
 pub(crate) mod tenant;
 
@@ -29,6 +31,7 @@ use loptr_query::{QueryEngine, Tails};
 use loptr_storage::IndexStore;
 use tokio_util::sync::CancellationToken;
 
+use self::refusals::{Refusal, Refusals, Why};
 use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
 use crate::patterns::Patterns;
@@ -52,6 +55,7 @@ pub(crate) struct App {
     /// Cancelled when the process stops.
     pub(crate) stop: CancellationToken,
     pub(crate) stopping: AtomicBool,
+    pub(crate) refusals: Refusals,
 }
 
 impl App {
@@ -72,6 +76,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/config", get(admin::config))
         .route("/runtime_config", get(admin::runtime_config))
         .route("/config/tenant/v1/limits", get(admin::tenant_limits))
+        .route("/loptr/", get(page::page))
+        .route("/loptr/queries", get(page::queries))
+        .route("/loptr/queries/{id}/cancel", post(page::cancel))
         .route("/flush", get(admin::flush).post(admin::flush))
         .route("/loki/api/v1/status/buildinfo", get(admin::build_info))
         .route("/loki/api/v1/push", post(push::push))
@@ -120,6 +127,7 @@ fn query_routes(routes: Router<Arc<App>>) -> Router<Arc<App>> {
 async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let method = request.method().to_string();
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let tenants = tenant::all_of(request.headers(), app.settings.auth_enabled).unwrap_or_default();
     let started = app.ports.clock.monotonic();
     app.metrics.inflight.inc();
     let response = std::panic::AssertUnwindSafe(next.run(request));
@@ -129,6 +137,11 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     };
     app.metrics.inflight.dec();
     let secs = (app.ports.clock.monotonic().0 - started.0) as f64 / 1e9;
+    if let Some(Why(why)) = response.extensions().get::<Why>().filter(|_| route != "other") {
+        let (route, why) = (format!("{method} {route}"), why.clone());
+        let status = response.status().as_u16();
+        app.refusals.add(Refusal { at: app.ports.clock.now(), tenants, route, status, why });
+    }
     app.metrics.observe_request(&method, &route, response.status().as_u16(), secs);
     response
 }
