@@ -46,7 +46,7 @@ use tokio_util::sync::CancellationToken;
 pub use known::PushLimits;
 pub use log::{Log, LogError, LogFigures, LogSettings, LogState, SyncPolicy, give_up_reserve};
 pub use metrics::IngestMetrics;
-pub use push::{PushFailure, PushFailureKind};
+pub use push::{LOKI, OTLP, PushFailure, PushFailureKind};
 pub use replay::ReplayError;
 pub use rules::{IngestRules, StreamRule};
 pub use settings::{IngestSettings, Limits};

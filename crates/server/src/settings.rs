@@ -1,6 +1,8 @@
 //! Upstream's configuration → the plain settings of each service. Every path read here is in [`HONOURED`], which decides
 //! what is warned of and what stops the start.
 
+mod otlp;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,6 +96,8 @@ pub const HONOURED: &[&str] = &[
     "distributor.default_policy_stream_mappings",
     "limits_config.per_stream_rate_limit",
     "limits_config.per_stream_rate_limit_burst",
+    "limits_config.otlp_config",
+    "distributor.otlp_config.default_resource_attributes_as_index_labels",
     "limits_config.allow_structured_metadata",
     "limits_config.max_structured_metadata_size",
     "limits_config.max_structured_metadata_entries_count",
@@ -413,6 +417,7 @@ pub(crate) fn write_limits(limits: &Limits) -> Result<loptr_ingest::Limits, Limi
         max_metadata_bytes: usize::try_from(limits.max_structured_metadata_size).unwrap_or(usize::MAX),
         max_metadata_pairs: limits.max_structured_metadata_entries_count,
         discover_service_name: limits.discover_service_name.clone(),
+        otlp: otlp::otlp_rules(&limits.otlp_config)?,
         discover_levels: limits.discover_log_levels,
         level_fields: limits.log_level_fields.clone(),
         level_json_depth: limits.log_level_from_json_max_depth,

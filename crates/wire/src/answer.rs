@@ -43,6 +43,7 @@ pub use stats::{
 };
 pub use streams::{EncodingFlags, LogLine, LogStream, StreamsWriter, write_streams};
 pub use tail::{DroppedEntry, write_tail_frame};
+pub(crate) use text::push_plain_text;
 pub use text::{push_json_text, push_line};
 
 #[cfg(test)]

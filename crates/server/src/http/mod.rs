@@ -82,7 +82,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/flush", get(admin::flush).post(admin::flush))
         .route("/loki/api/v1/status/buildinfo", get(admin::build_info))
         .route("/loki/api/v1/push", post(push::push))
-        .route("/api/prom/push", post(push::push));
+        .route("/api/prom/push", post(push::push))
+        .route("/otlp/v1/logs", post(push::otlp));
     let routes = query_routes(routes);
     let routes = if app.settings.instrumentation { routes.route("/metrics", any(admin::metrics)) } else { routes };
     let routes = routes
