@@ -26,6 +26,7 @@ pub const HONOURED: &[&str] = &[
     "querier.multi_tenant_queries_enabled",
     "querier.tail_max_duration",
     "loptr.admin_tenants",
+    "frontend.compress_responses",
     "schema_config.configs[].schema=v11",
     "schema_config.configs[].schema=v12",
     "server.http_listen_address",
@@ -188,6 +189,8 @@ pub struct Settings {
     pub path_prefix: String,
     /// Whether requests name their tenant.
     pub auth_enabled: bool,
+    /// Whether long answers of the query path are compressed for clients that take gzip.
+    pub compress_responses: bool,
     /// Tenants who see and stop everybody's queries.
     pub admin_tenants: Vec<String>,
     /// Whether a request may read several tenants' data.
@@ -259,6 +262,7 @@ impl Settings {
                 format!("/{prefix}")
             },
             auth_enabled: config.bool("auth_enabled"),
+            compress_responses: config.bool("frontend.compress_responses"),
             admin_tenants: config.strs("loptr.admin_tenants").to_vec(),
             multi_tenant_queries: config.bool("querier.multi_tenant_queries_enabled"),
             push: BodyLimits {

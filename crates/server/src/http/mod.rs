@@ -4,6 +4,7 @@ pub(crate) mod admin;
 mod asked;
 mod detected;
 mod drilldown;
+mod encoding;
 pub(crate) mod error;
 mod index;
 mod labels;
@@ -84,7 +85,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/loki/api/v1/push", post(push::push))
         .route("/api/prom/push", post(push::push))
         .route("/otlp/v1/logs", post(push::otlp));
-    let routes = query_routes(routes);
+    let routes = routes.merge(query_routes(&app));
     let routes = if app.settings.instrumentation { routes.route("/metrics", any(admin::metrics)) } else { routes };
     let routes = routes
         .method_not_allowed_fallback(|| async { StatusCode::METHOD_NOT_ALLOWED })
@@ -98,8 +99,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 }
 
 /// The read path. Each route takes its parameters from the URL, from a form, or from both.
-fn query_routes(routes: Router<Arc<App>>) -> Router<Arc<App>> {
-    routes
+fn query_routes(app: &Arc<App>) -> Router<Arc<App>> {
+    Router::new()
         .route("/loki/api/v1/query_range", get(query::query_range).post(query::query_range))
         .route("/loki/api/v1/query", get(query::instant).post(query::instant))
         .route("/loki/api/v1/label", get(labels::names).post(labels::names))
@@ -122,6 +123,7 @@ fn query_routes(routes: Router<Arc<App>>) -> Router<Arc<App>> {
         .route("/api/prom/label", get(labels::legacy_names).post(labels::legacy_names))
         .route("/api/prom/label/{name}/values", get(labels::legacy_values).post(labels::legacy_values))
         .route("/api/prom/series", get(labels::series).post(labels::series))
+        .route_layer(middleware::from_fn_with_state(app.clone(), encoding::encode))
 }
 
 /// Times each request and survives a panic of its handler.
