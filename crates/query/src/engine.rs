@@ -330,6 +330,7 @@ impl QueryEngine {
     ) -> Result<(Answer, QueryFigures), QueryError> {
         limits.check_metric(&query, steps)?;
         limits.check_approx_topk(&query, steps, self.settings.frontend)?;
+        QueryLimits::check_parts(&query)?;
         let running = self.begin(limits);
         let _listed = self.list(readers, query.to_string(), &running);
         let _cancel = CancelOnDrop(running.budget.clone());

@@ -11,6 +11,7 @@
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
 //! | `reads` | volumes, shards, detected labels and fields, the old routes |
 //! | `limits` | limits of single tenants, changed while running |
+//! | `scripts` | do the scripts of the evaluator hold over HTTP? |
 //! | `simulated` | power cut at any write of a seeded run: the same |
 //! | `tails` | every entry once and in order over a WebSocket; refusals; the end |
 //! | `tenants` | nobody sees a byte of somebody else; several read at once |
@@ -32,6 +33,7 @@ mod journey;
 mod killed;
 mod limits;
 mod reads;
+mod scripts;
 mod simulated;
 mod support;
 mod tails;
