@@ -16,14 +16,18 @@ use loptr_wire::answer::{
 use loptr_wire::params::{DetectedFieldsParams, DetectedLabelsParams, PatternsParams};
 
 use super::App;
-use super::asked::{Asked, closed, json, log_range, on_cpu, optional_selector, read};
+use super::asked::{Asked, closed, json, log_range, on_cpu, read};
 use super::error::HttpError;
 
 /// `/loki/api/v1/detected_labels`
 pub(crate) async fn labels(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
     let asked = read(&app, request).await?;
     let wanted = DetectedLabelsParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
-    let matchers = optional_selector(&wanted.query)?;
+    // Unlike labels this wants a selector that selects, if any.
+    let matchers = match wanted.query.as_str() {
+        "" => Vec::new(),
+        query => loptr_logql::parse_selector(query).map_err(HttpError::bad_query)?,
+    };
     let range = closed(wanted.start, wanted.end);
     let found = app.engine.detected_labels(&asked.readers, &asked.limits, &matchers, range).await?;
     let labels: Vec<DetectedLabel> =
