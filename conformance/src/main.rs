@@ -17,7 +17,7 @@ use loptr_conformance::live::{self, Window};
 use loptr_conformance::script::{Script, over_http};
 use loptr_conformance::shaped::{self, SHAPED_END_SECS, SHAPED_START_SECS};
 use loptr_conformance::tally::Tally;
-use loptr_conformance::{recorded, replay};
+use loptr_conformance::{pushes, recorded, replay};
 
 const HELP: &str = "\
 loptr-conformance run --url URL      replay the recorded requests and compare
@@ -47,6 +47,9 @@ loptr-conformance generate --generate N --seed S
                                      print the queries (--set as above)
 loptr-conformance tally --generate N --seed S
                                      count what the queries are made of (--set, --least as above)
+loptr-conformance pushes --url URL   send the recorded pushes, each as a tenant of its own, and compare what is
+                                     answered, stored and counted; the server runs with push.yaml
+    --groups push,otlp               only these groups
 loptr-conformance scripts --url URL --dir FOLDER
                                      run the scripts of a folder (`crates/eval/testdata`), each as a tenant of its own,
                                      against a server set up as `script::over_http` says (--flush)
@@ -226,6 +229,13 @@ fn command(out: &mut impl Write) -> Result<bool, String> {
                 failed += replay::run(&mut client, name, &cases, &differences, &settings, out).map_err(written)?.failed;
             }
             Ok(failed == 0)
+        }
+        "pushes" => {
+            let mut client = options.client("url")?;
+            let cases = pushes::push_cases().map_err(|error| error.to_string())?;
+            let (differences, settings) = (options.differences()?, options.settings());
+            let counts = pushes::run(&mut client, &cases, &differences, &settings, out).map_err(written)?;
+            Ok(counts.failed == 0)
         }
         "scripts" => scripts(&options, out),
         "push-set" => prepare(&mut options.client("url")?, &options, true, out).map(|()| true),
