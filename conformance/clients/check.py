@@ -18,6 +18,8 @@ EXPECTED = {
     "pino": ({"app": "pino", "level": "warning", "service_name": "pino"}, {"detected_level": "warn"}),
     "logback": ({"app": "logback", "level": "WARN", "service_name": "logback"}, {"detected_level": "warn"}),
     "syslog_ng": ({"app": "syslog-ng", "service_name": "syslog-ng"}, {}),
+    "fluent_bit": ({"job": "fluent-bit", "service_name": "fluent-bit"}, {"stream": "stdout"}),
+    "vector": ({"app": "vector", "forwarder": "vector", "service_name": "vector"}, {}),
     "collector": ({"service_name": "collector"}, {"log_file_name": "collector.in"}),
 }
 

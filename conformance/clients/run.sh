@@ -88,8 +88,10 @@ client_collector() {
   sleep 8
   kill "$daemon" && wait "$daemon" || true
 }
+client_fluent_bit() { python3 "$here/fixture.py" "$here/fixtures/fluent-bit.json"; }
+client_vector() { python3 "$here/fixture.py" "$here/fixtures/vector.json"; }
 
-all="python_otel python_loki winston winston_protobuf pino logback syslog_ng collector"
+all="python_otel python_loki winston winston_protobuf pino logback syslog_ng collector fluent_bit vector"
 failed=0 summary=
 for name in ${*:-$all}; do
   began=$SECONDS

@@ -9,6 +9,7 @@
 //! | `http` | statuses and texts of pushes; tenants; shutdown |
 //! | `journey` | from push to query without a gap or a double while everything is being flushed |
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
+//! | `takeover` | does it take over folders of a killed upstream, also when it is killed meanwhile? |
 //! | `reads` | volumes, shards, detected labels and fields, the old routes |
 //! | `limits` | limits of single tenants, changed while running |
 //! | `scripts` | do the scripts of the evaluator hold over HTTP? |
@@ -37,4 +38,5 @@ mod scripts;
 mod simulated;
 mod support;
 mod tails;
+mod takeover;
 mod tenants;
