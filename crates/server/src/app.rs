@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use loptr_chunk::Chunk;
 use loptr_config::Config;
-use loptr_ingest::{IngestError, Ingester, Watcher, give_up_reserve};
+use loptr_ingest::{IngestError, Ingester, TakeoverError, TakeoverMetrics, Watcher, give_up_reserve, take_over};
 use loptr_model::{Labels, Millis, Nanos, StreamEntries, TenantId, TimeRange};
 use loptr_ports::{Disk, DiskLock, Ports, TaskError, TaskHandle};
 use loptr_query::{QueryEngine, Recent, RecentChunk, RecentSizes, RecentStream, Tails};
@@ -49,6 +49,9 @@ pub enum StartError {
     /// A task did not end well.
     #[error(transparent)]
     Task(#[from] TaskError),
+    /// What upstream left cannot be taken over.
+    #[error(transparent)]
+    Takeover(#[from] TakeoverError),
     /// The write path did not start.
     #[error(transparent)]
     Ingest(#[from] IngestError),
@@ -158,10 +161,10 @@ fn uploader_name(disk: &dyn Disk, dir: &Path, host: &str, now: Nanos) -> String 
 }
 
 /// What is opened before anything else.
-struct Folders {
-    lock: Box<dyn DiskLock>,
-    store: DiskStore,
-    uploader: String,
+pub(crate) struct Folders {
+    pub(crate) lock: Box<dyn DiskLock>,
+    pub(crate) store: DiskStore,
+    pub(crate) uploader: String,
 }
 
 /// Does `work`; if the disk is full, once more without the log's reserve.
@@ -180,7 +183,7 @@ fn with_reserve<T>(
 }
 
 /// Locks the folder and opens the others.
-fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Result<Folders, StartError> {
+pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Result<Folders, StartError> {
     let disk = &ports.disk;
     let log_dir = settings.ingest.log.as_ref().map(|log| log.dir.as_path());
     let own_dir = log_dir.unwrap_or(&settings.active_index_dir);
@@ -224,6 +227,8 @@ impl Process {
             ports.cpu.clone(),
             settings.index_cache,
         ));
+        let takeover = TakeoverMetrics::default();
+        take_over(&ports, &settings.takeover, &settings.ingest, &bucket, &takeover).await?;
         let ingester = Ingester::start(ports.clone(), settings.ingest.clone(), bucket.clone(), index.clone()).await?;
         let recent = Arc::new(RecentIngester(ingester.clone()));
         let engine = Arc::new(QueryEngine::new(ports.clone(), bucket, index.clone(), recent, settings.query.clone()));
@@ -236,7 +241,7 @@ impl Process {
         let stop = CancellationToken::new();
         let tails = Tails::new(ports.clone(), engine.clone(), settings.tails.clone(), stop.clone());
         ingester.watch(vec![Arc::new(TailWatcher(tails.clone()))]);
-        let metrics = Metrics::new(&ingester);
+        let metrics = Metrics::new(&ingester, &takeover);
         let app = Arc::new(App {
             ports: ports.clone(),
             limits,

@@ -3,11 +3,13 @@
 //!
 //! ```text
 //! main ─ command line, files, environment ─> Settings ─> Process::start ─> serve until SIGTERM ─> Process::stop
+//!                                                    └─> flush_out (`loptr flush-out`)
 //! ```
 
 mod app;
 pub mod build;
 pub mod cgroup;
+mod flush_out;
 mod http;
 mod limits;
 pub mod logfmt;
@@ -18,5 +20,6 @@ mod serve;
 pub mod settings;
 
 pub use app::{Process, StartError};
+pub use flush_out::{FlushOutError, Progress, flush_out};
 pub use runtime::RuntimeError;
 pub use settings::{HONOURED, LimitsError, Settings, SettingsError};

@@ -36,9 +36,10 @@ fn request_histogram() -> Histogram {
 }
 
 impl Metrics {
-    pub(crate) fn new(ingester: &loptr_ingest::Ingester) -> Self {
+    pub(crate) fn new(ingester: &loptr_ingest::Ingester, takeover: &loptr_ingest::TakeoverMetrics) -> Self {
         let mut registry = Registry::default();
         ingester.metrics.register(&mut registry);
+        takeover.register(&mut registry);
         let requests = Histograms::new_with_constructor(request_histogram);
         registry.register(
             "loki_request_duration_seconds",

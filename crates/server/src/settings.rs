@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use loptr_chunk::{Encoding, SchemaVersion};
 use loptr_config::{Config, IndexKind, Limits};
-use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule, SyncPolicy};
+use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule, SyncPolicy, TakeoverSettings};
 use loptr_model::{Millis, Nanos};
 use loptr_query::{FrontendEncoding, QueryLimits, QuerySettings, TailSettings};
 use loptr_regex::LabelMatcher;
@@ -58,11 +58,12 @@ pub const HONOURED: &[&str] = &[
     "ingester.wal.dir",
     "ingester.wal.checkpoint_duration",
     "ingester.wal.flush_on_shutdown",
-    "ingester.wal.replay_memory_ceiling",
     "ingester.wal.disk_full_threshold",
+    "ingester.wal.replay_memory_ceiling",
     "storage_config.filesystem.directory",
     "storage_config.tsdb_shipper.active_index_directory",
     "storage_config.tsdb_shipper.resync_interval",
+    "storage_config.boltdb_shipper.active_index_directory",
     "limits_config.ingestion_rate_mb",
     "limits_config.ingestion_burst_size_mb",
     "limits_config.max_label_name_length",
@@ -183,6 +184,8 @@ pub struct Settings {
     pub push: BodyLimits,
     /// The write path.
     pub ingest: IngestSettings,
+    /// Where files of Loki may lie.
+    pub takeover: TakeoverSettings,
     /// The read path.
     pub query: QuerySettings,
     /// Tails.
@@ -268,6 +271,7 @@ impl Settings {
                 keep_shipped: keep_shipped(config.duration("storage_config.tsdb_shipper.resync_interval")),
                 ..IngestSettings::default()
             },
+            takeover: takeover(config, memory_bytes),
             query: QuerySettings {
                 query_bytes: memory_bytes / 4,
                 process_bytes: memory_bytes / 2,
@@ -301,6 +305,25 @@ impl Settings {
             },
             instrumentation: config.bool("server.register_instrumentation"),
         })
+    }
+}
+
+/// Where upstream keeps what is not in the bucket.
+fn takeover(config: &Config, memory_bytes: u64) -> TakeoverSettings {
+    let ceiling = replay_memory(config.bytes("ingester.wal.replay_memory_ceiling"), memory_bytes);
+    let periods = config.schema().periods.iter();
+    let periods = periods.map(|period| TakeoverSettings::period_name(&period.object_store, period.from_day));
+    // Upstream fills it in only where a period of the schema uses it.
+    let boltdb_dir = match config.str("storage_config.boltdb_shipper.active_index_directory") {
+        "" => PathBuf::from(config.str("common.path_prefix")).join("boltdb-shipper-active"),
+        dir => PathBuf::from(dir),
+    };
+    TakeoverSettings {
+        wal_dir: config.bool("ingester.wal.enabled").then(|| PathBuf::from(config.str("ingester.wal.dir"))),
+        index_dir: PathBuf::from(config.str("storage_config.tsdb_shipper.active_index_directory")),
+        boltdb_dir,
+        periods: periods.collect(),
+        ceiling_bytes: usize::try_from(ceiling).unwrap_or(usize::MAX),
     }
 }
 
