@@ -295,6 +295,11 @@ impl Ingester {
         join(logging).await;
     }
 
+    /// Tenants with streams in memory, and how many.
+    pub fn streams_by_tenant(&self) -> Vec<(TenantId, usize)> {
+        self.tenants().iter().map(|tenant| (tenant.id.clone(), tenant.all().len())).collect()
+    }
+
     /// Figures for gauges.
     pub fn figures(&self) -> IngestFigures {
         let mut figures = IngestFigures {

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::http::{App, router};
 use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
+use crate::patterns::Patterns;
 use crate::runtime::{RuntimeConfig, RuntimeError};
 use crate::serve::serve;
 use crate::settings::Settings;
@@ -70,6 +71,7 @@ pub struct Process {
     app: Arc<App>,
     stop: CancellationToken,
     server: TaskHandle,
+    learning: Option<TaskHandle>,
     reloading: Option<TaskHandle>,
     address: SocketAddr,
     _lock: Box<dyn DiskLock>,
@@ -134,6 +136,19 @@ struct TailWatcher(Arc<Tails>);
 impl Watcher for TailWatcher {
     fn wants(&self, tenant: &TenantId, labels: &Labels) -> bool {
         self.0.wants(tenant, labels)
+    }
+
+    fn accepted(&self, entries: &Arc<StreamEntries>) {
+        self.0.accepted(entries);
+    }
+}
+
+/// So does pattern detection.
+struct PatternWatcher(Arc<Patterns>);
+
+impl Watcher for PatternWatcher {
+    fn wants(&self, _: &TenantId, labels: &Labels) -> bool {
+        self.0.wants(labels)
     }
 
     fn accepted(&self, entries: &Arc<StreamEntries>) {
@@ -240,7 +255,14 @@ impl Process {
             .map_err(|source| StartError::Listen { address: settings.http_address.clone(), source })?;
         let stop = CancellationToken::new();
         let tails = Tails::new(ports.clone(), engine.clone(), settings.tails.clone(), stop.clone());
-        ingester.watch(vec![Arc::new(TailWatcher(tails.clone()))]);
+        let patterns = settings.patterns.enabled.then(|| Patterns::new(ports.clone(), settings.patterns.clone()));
+        let mut watchers: Vec<Arc<dyn Watcher>> = vec![Arc::new(TailWatcher(tails.clone()))];
+        let mut learning = None;
+        if let Some(patterns) = &patterns {
+            watchers.push(Arc::new(PatternWatcher(patterns.clone())));
+            learning = Some(patterns.start(stop.clone()));
+        }
+        ingester.watch(watchers);
         let metrics = Metrics::new(&ingester, &takeover);
         let app = Arc::new(App {
             ports: ports.clone(),
@@ -253,8 +275,10 @@ impl Process {
             index,
             metrics,
             tails,
+            patterns,
             stop: stop.clone(),
             stopping: AtomicBool::new(false),
+            refusals: Default::default(),
         });
         let reloading = match &app.config {
             Some(config) if app.runtime.is_on() => {
@@ -273,7 +297,7 @@ impl Process {
         );
         let server = ports.spawner.spawn("http server", Box::pin(serving));
         tracing::info!(%address, "Loptr started");
-        Ok(Self { app, stop, server, reloading, address, _lock: lock })
+        Ok(Self { app, stop, server, learning, reloading, address, _lock: lock })
     }
 
     /// Where it listens.
@@ -291,7 +315,13 @@ impl Process {
         if let Err(error) = self.server.await {
             tracing::error!(%error, "server task failed");
         }
-        tails_ended(&self.app).await;
+        let app = self.app.clone();
+        tails_ended(&app).await;
+        if let Some(learning) = self.learning
+            && let Err(error) = learning.await
+        {
+            tracing::error!(%error, "pattern detection failed");
+        }
         if let Some(reloading) = self.reloading
             && let Err(error) = reloading.await
         {

@@ -14,6 +14,7 @@ mod http;
 mod limits;
 pub mod logfmt;
 mod metrics;
+mod patterns;
 pub mod real;
 mod runtime;
 mod serve;

@@ -16,6 +16,7 @@ use loptr_regex::LabelMatcher;
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
 
+use crate::patterns::PatternSettings;
 use crate::serve::ServeSettings;
 
 /// Paths of the configuration that have their upstream effect.
@@ -24,6 +25,8 @@ pub const HONOURED: &[&str] = &[
     "auth_enabled",
     "querier.multi_tenant_queries_enabled",
     "querier.tail_max_duration",
+    "loptr.admin_tenants",
+    "frontend.compress_responses",
     "schema_config.configs[].schema=v11",
     "schema_config.configs[].schema=v12",
     "server.http_listen_address",
@@ -109,6 +112,17 @@ pub const HONOURED: &[&str] = &[
     "limits_config.max_entries_limit_per_query",
     "limits_config.max_streams_matchers_per_query",
     "limits_config.max_concurrent_tail_requests",
+    "limits_config.pattern_ingester_tokenizable_json_fields_default",
+    "limits_config.pattern_ingester_tokenizable_json_fields_append",
+    "limits_config.pattern_ingester_tokenizable_json_fields_delete",
+    "pattern_ingester.enabled",
+    "pattern_ingester.max_clusters",
+    "pattern_ingester.max_eviction_ratio",
+    "pattern_ingester.max_allowed_line_length",
+    "pattern_ingester.max_chunk_age",
+    "pattern_ingester.pattern_sample_interval",
+    "pattern_ingester.retain_for",
+    "pattern_ingester.flush_check_period",
     "limits_config.query_timeout",
     "limits_config.split_queries_by_interval",
     "limits_config.shard_aggregations",
@@ -186,6 +200,10 @@ pub struct Settings {
     pub path_prefix: String,
     /// Whether requests name their tenant.
     pub auth_enabled: bool,
+    /// Whether long answers of the query path are compressed for clients that take gzip.
+    pub compress_responses: bool,
+    /// Tenants who see and stop everybody's queries.
+    pub admin_tenants: Vec<String>,
     /// Whether a request may read several tenants' data.
     pub multi_tenant_queries: bool,
     /// Bounds of push bodies.
@@ -196,6 +214,8 @@ pub struct Settings {
     pub takeover: TakeoverSettings,
     /// The read path.
     pub query: QuerySettings,
+    /// Pattern detection.
+    pub patterns: PatternSettings,
     /// Tails.
     pub tails: TailSettings,
     /// Index files in memory.
@@ -255,6 +275,8 @@ impl Settings {
                 format!("/{prefix}")
             },
             auth_enabled: config.bool("auth_enabled"),
+            compress_responses: config.bool("frontend.compress_responses"),
+            admin_tenants: config.strs("loptr.admin_tenants").to_vec(),
             multi_tenant_queries: config.bool("querier.multi_tenant_queries_enabled"),
             push: BodyLimits {
                 max_body_bytes: config.count("distributor.max_recv_msg_size"),
@@ -290,6 +312,7 @@ impl Settings {
                 },
                 ..QuerySettings::default()
             },
+            patterns: patterns(config),
             tails: TailSettings {
                 max_duration: config.duration("querier.tail_max_duration"),
                 process_bytes: memory_bytes / 16,
@@ -347,6 +370,30 @@ fn one_replica(config: &Config) -> Result<(), SettingsError> {
         }
     }
     Ok(())
+}
+
+fn patterns(config: &Config) -> PatternSettings {
+    let ms = |path: &str| i64::try_from(config.duration(path).as_millis()).unwrap_or(i64::MAX);
+    let list = |part: &str| -> Vec<String> {
+        config.strs(&format!("limits_config.pattern_ingester_tokenizable_json_fields_{part}")).to_vec()
+    };
+    let (deleted, mut fields) = (list("delete"), list("default"));
+    fields.extend(list("append"));
+    fields.retain(|field| !deleted.contains(field));
+    PatternSettings {
+        enabled: config.bool("pattern_ingester.enabled"),
+        drain: loptr_pattern::Settings {
+            max_clusters: config.count("pattern_ingester.max_clusters"),
+            max_eviction_ratio: config.float("pattern_ingester.max_eviction_ratio"),
+            max_line_bytes: config.count("pattern_ingester.max_allowed_line_length"),
+            max_chunk_age_ms: ms("pattern_ingester.max_chunk_age"),
+            sample_interval_ms: ms("pattern_ingester.pattern_sample_interval").max(1),
+            json_fields: fields,
+        },
+        retain_for: config.duration("pattern_ingester.retain_for"),
+        check_period: config.duration("pattern_ingester.flush_check_period").max(Duration::from_secs(1)),
+        ..PatternSettings::default()
+    }
 }
 
 /// How long memory goes on naming chunks whose index is uploaded: a listing made just before the upload is believed for

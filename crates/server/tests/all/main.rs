@@ -14,6 +14,8 @@
 //! | `limits` | limits of single tenants, changed while running |
 //! | `scripts` | do the scripts of the evaluator hold over HTTP? |
 //! | `simulated` | power cut at any write of a seeded run: the same |
+//! | `tails` | every entry once and in order over a WebSocket; refusals; the end |
+//! | `tenants` | nobody sees a byte of somebody else; several read at once |
 //!
 //! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
 //! `LOPTR_JOURNEY_SECS`, with `LOPTR_WATCHDOG_SECS` above it. A failure tells the seed that repeats it.
@@ -35,4 +37,6 @@ mod reads;
 mod scripts;
 mod simulated;
 mod support;
+mod tails;
 mod takeover;
+mod tenants;
