@@ -85,6 +85,7 @@ impl Ingester {
             }
         }
         if ship && let Err(error) = self.ship_index().await {
+            self.note_failure(&error);
             tracing::error!(%error, "index was not shipped, trying again later");
         }
         let keep = i64::try_from(self.settings.keep_shipped.as_nanos()).unwrap_or(i64::MAX);
@@ -134,6 +135,7 @@ impl Ingester {
             };
             if let Err(error) = flushed {
                 self.metrics.flush_failures.inc();
+                self.note_failure(&error);
                 tracing::error!(tenant = %tenant.id, stream = %stream.labels, %error, "chunk was not flushed, trying again later");
                 return;
             }

@@ -14,6 +14,7 @@
 
 mod checkpoint;
 mod flush;
+mod flush_out;
 mod in_flight;
 mod known;
 mod log;
@@ -26,6 +27,7 @@ mod rules;
 mod settings;
 mod shard;
 mod stream;
+mod takeover;
 mod tenant;
 mod watch;
 
@@ -43,6 +45,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use flush_out::{LeftBehind, remove_log};
 pub use known::PushLimits;
 pub use log::{Log, LogError, LogFigures, LogSettings, LogState, SyncPolicy, give_up_reserve};
 pub use metrics::IngestMetrics;
@@ -52,6 +55,7 @@ pub use rules::{IngestRules, StreamRule};
 pub use settings::{IngestSettings, Limits};
 pub use shard::ShardStreams;
 pub use stream::{CloseReason, Stream};
+pub use takeover::{TakenOver, TakeoverError, TakeoverMetrics, TakeoverSettings, take_over};
 pub use tenant::Tenant;
 pub use watch::Watcher;
 
@@ -126,6 +130,8 @@ pub struct Ingester {
     last_upload_secs: AtomicI64,
     shipping: tokio::sync::Mutex<()>,
     flush_asked: Notify,
+    /// Why the last thing that did not get into the bucket did not.
+    last_failure: Mutex<Option<String>>,
     watchers: Watchers,
     /// What is counted.
     pub metrics: IngestMetrics,
@@ -167,6 +173,7 @@ impl Ingester {
             last_upload_secs: AtomicI64::new(0),
             shipping: tokio::sync::Mutex::new(()),
             flush_asked: Notify::new(),
+            last_failure: Mutex::default(),
             watchers: Watchers::default(),
             metrics: IngestMetrics::default(),
             stop: CancellationToken::new(),
@@ -286,6 +293,11 @@ impl Ingester {
         self.stop_log.cancel();
         let logging = self.log_task.lock().take();
         join(logging).await;
+    }
+
+    /// Tenants with streams in memory, and how many.
+    pub fn streams_by_tenant(&self) -> Vec<(TenantId, usize)> {
+        self.tenants().iter().map(|tenant| (tenant.id.clone(), tenant.all().len())).collect()
     }
 
     /// Figures for gauges.

@@ -32,6 +32,8 @@ use crate::limits::{QueryLimits, nanos};
 use crate::plan::{Piece, PlannedStream, Windows, plan};
 use crate::readers::Readers;
 use crate::recent::Recent;
+use crate::running::RunningQueries;
+use crate::size::{Read, is_shardable, reads_of};
 use crate::source::{ChunkCounters, ChunkSource, ScanCounters};
 
 /// Settings of the process.
@@ -159,6 +161,7 @@ pub struct QueryEngine {
     pub(crate) recent: Arc<dyn Recent>,
     settings: QuerySettings,
     process: Arc<ProcessBudget>,
+    pub(crate) running: Arc<RunningQueries>,
 }
 
 impl std::fmt::Debug for QueryEngine {
@@ -194,7 +197,7 @@ impl QueryEngine {
         settings: QuerySettings,
     ) -> Self {
         let process = ProcessBudget::new(settings.process_bytes);
-        Self { ports, bucket, index, recent, settings, process }
+        Self { ports, bucket, index, recent, settings, process, running: Arc::default() }
     }
 
     /// Bytes all queries hold now.
@@ -259,12 +262,19 @@ impl QueryEngine {
     ) -> Result<(Answer, QueryFigures), QueryError> {
         limits.check_log(&request)?;
         let running = self.begin(limits);
+        let _listed = self.list(readers, request.query.to_string(), &running);
         let _cancel = CancelOnDrop(running.budget.clone());
         let pipeline = Pipeline::compile(&request.query, self.ports.clock.now())?;
         let Some(range) = limits.look_back(request.range, self.ports.clock.now()) else {
             return Ok((Answer::Streams(Vec::new()), QueryFigures::default()));
         };
+        limits.check_range(range)?;
+        let read = Read { matchers: &request.query.matchers, range, range_ns: 0, offset_ns: 0 };
+        if request.query.has_filter() {
+            self.check_query_bytes(readers, limits, std::slice::from_ref(&read)).await?;
+        }
         let streams = self.streams(readers, &running, &request.query.matchers, range).await?;
+        self.check_part_bytes(readers, limits, &read, &streams, true).await?;
         let collector = LogCollector::new(request.limit, request.direction, request.interval_ns);
         let collector = collector.split_by(nanos(limits.split));
         let mut collected = self.collect(&running, &pipeline, &streams, range, collector).await?;
@@ -329,34 +339,51 @@ impl QueryEngine {
         limits.check_approx_topk(&query, steps, self.settings.frontend)?;
         QueryLimits::check_parts(&query)?;
         let running = self.begin(limits);
+        let _listed = self.list(readers, query.to_string(), &running);
         let _cancel = CancelOnDrop(running.budget.clone());
         let mut results = Vec::new();
         let mut planned = Vec::new();
-        for leaf in leaves(&query) {
+        let reads = reads_of(&query, steps);
+        self.check_query_bytes(readers, limits, &reads).await?;
+        let shardable = is_shardable(&query);
+        for (leaf, read) in leaves(&query).into_iter().zip(&reads) {
             let range_plan = leaf.plan(steps, self.ports.clock.now())?;
-            let (series, streams) = self.leaf(readers, &running, limits, leaf.aggregation, &range_plan).await?;
+            let planned_leaf = self.plan_leaf(readers, &running, limits, read, shardable, &range_plan).await?;
+            let (series, streams) = self.leaf(&running, leaf.aggregation, &range_plan, planned_leaf).await?;
             results.push(series);
             planned.extend(streams);
         }
+        drop(reads);
         let max_series = if limits.max_series == 0 { usize::MAX } else { limits.max_series };
         let value = self.ports.cpu.run(Priority::Query, move || evaluate(&query, steps, results, max_series)).await??;
         let figures = self.figures(&running, &planned);
         Ok((Answer::Value(value), figures))
     }
 
-    async fn leaf(
+    /// What a range vector reads; nothing when all of it lies too far back.
+    async fn plan_leaf(
         &self,
         readers: &Readers,
         running: &Running,
         limits: &QueryLimits,
+        read: &Read<'_>,
+        shardable: bool,
+        range_plan: &RangePlan,
+    ) -> Result<Option<(TimeRange, Vec<Arc<PlannedStream>>)>, QueryError> {
+        let Some(range) = limits.look_back(range_plan.time_range(), self.ports.clock.now()) else { return Ok(None) };
+        let streams = self.streams(readers, running, read.matchers, range).await?;
+        self.check_part_bytes(readers, limits, read, &streams, shardable).await?;
+        Ok(Some((range, streams)))
+    }
+
+    async fn leaf(
+        &self,
+        running: &Running,
         aggregation: &RangeAggregation,
         range_plan: &RangePlan,
+        planned: Option<(TimeRange, Vec<Arc<PlannedStream>>)>,
     ) -> Result<(Vec<SeriesSteps>, Vec<Arc<PlannedStream>>), QueryError> {
-        let whole = range_plan.time_range();
-        let Some(range) = limits.look_back(whole, self.ports.clock.now()) else {
-            return Ok((range_plan.fold().finish()?, Vec::new()));
-        };
-        let streams = self.streams(readers, running, &aggregation.range.log.matchers, range).await?;
+        let Some((range, streams)) = planned else { return Ok((range_plan.fold().finish()?, Vec::new())) };
         // Absence is one series' whoever is absent.
         let marks = aggregation.op != RangeOp::Absent;
         let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
@@ -516,7 +543,7 @@ impl Fetched {
 }
 
 /// Compiles a selector.
-pub(crate) fn compile(matchers: &[Matcher]) -> Result<Arc<[LabelMatcher]>, QueryError> {
+pub fn compile(matchers: &[Matcher]) -> Result<Arc<[LabelMatcher]>, QueryError> {
     let compiled: Result<Vec<LabelMatcher>, _> = matchers.iter().map(LabelMatcher::compile).collect();
     let compiled = compiled.map_err(|error| QueryError::BadRequest(format!("parse error : {error}")))?;
     Ok(compiled.into())

@@ -9,10 +9,13 @@
 //! | `http` | statuses and texts of pushes; tenants; shutdown |
 //! | `journey` | from push to query without a gap or a double while everything is being flushed |
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
+//! | `takeover` | does it take over folders of a killed upstream, also when it is killed meanwhile? |
 //! | `reads` | volumes, shards, detected labels and fields, the old routes |
 //! | `limits` | limits of single tenants, changed while running |
 //! | `scripts` | do the scripts of the evaluator hold over HTTP? |
 //! | `simulated` | power cut at any write of a seeded run: the same |
+//! | `tails` | every entry once and in order over a WebSocket; refusals; the end |
+//! | `tenants` | nobody sees a byte of somebody else; several read at once |
 //! | `upgrade` | folders of earlier versions: is everything there? |
 //!
 //! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
@@ -35,4 +38,7 @@ mod reads;
 mod scripts;
 mod simulated;
 mod support;
+mod tails;
+mod takeover;
+mod tenants;
 mod upgrade;

@@ -1,4 +1,4 @@
-//! Packed folders of `testdata/`; `buckets.tar.zst` is unpacked in memory once.
+//! Packed folders of `testdata`, unpacked in memory once.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,15 +7,16 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-const PACKED: &[u8] = include_bytes!("../../../testdata/buckets.tar.zst");
-/// Window of the archive, as a power of two.
+const PACKED: [&[u8]; 2] =
+    [include_bytes!("../../../testdata/buckets.tar.zst"), include_bytes!("../../../testdata/killed.tar.zst")];
+/// Window of the archives, as a power of two.
 const WINDOW_LOG: u32 = 27;
 
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 fn files() -> &'static Files {
     static FILES: OnceLock<Files> = OnceLock::new();
-    FILES.get_or_init(|| unpacked(PACKED))
+    FILES.get_or_init(|| PACKED.into_iter().flat_map(unpacked).collect())
 }
 
 /// The files of a packed folder, by path.
