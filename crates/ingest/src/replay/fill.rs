@@ -94,6 +94,17 @@ pub(super) struct Filling {
     next: Option<u32>,
 }
 
+impl Filling {
+    /// The stream was retired meanwhile, being empty (what was replayed of it is flushed): the tenant has another by now,
+    /// or gets one. What is put into a retired stream is seen by nobody.
+    fn find_again(&mut self) -> bool {
+        let options = self.stream.options;
+        let (labels, fingerprint) = (&self.stream.labels, self.stream.fingerprint);
+        let found = self.tenant.stream(labels, Some(fingerprint), NewStream::unlimited(), || options);
+        found.map(|(stream, _)| self.stream = stream).is_ok()
+    }
+}
+
 /// Replays its share of the streams.
 #[derive(Debug, Default)]
 pub(super) struct Worker {
@@ -177,8 +188,8 @@ impl Worker {
         let (first, last) = (section.first_seq, section.last_seq());
         let overlap = filling.past.partition_point(|&(_, end)| end < first);
         let known = filling.past[overlap..].iter().take_while(|&&(start, _)| start <= last);
-        let known: &[(u64, u64)] = &filling.past[overlap..overlap + known.count()];
-        if let [(start, end)] = known
+        let known: Vec<(u64, u64)> = known.copied().collect();
+        if let [(start, end)] = &known[..]
             && *start <= first
             && last <= *end
         {
@@ -192,12 +203,9 @@ impl Worker {
             if let Some(guard) = Replaying::of(&filling.stream, &shared.ingester.settings, shared.now, piece.number) {
                 break guard;
             }
-            // Retired meanwhile, being empty: the tenant has another by now, or gets one.
-            let options = filling.stream.options;
-            let (labels, fingerprint) = (&filling.stream.labels, filling.stream.fingerprint);
-            match filling.tenant.stream(labels, Some(fingerprint), NewStream::unlimited(), || options) {
-                Ok((stream, _)) => filling.stream = stream,
-                Err(_) => return,
+            if !filling.find_again() {
+                self.failed += section.len();
+                return;
             }
         };
         let (mut entries, mut duplicates, mut failed, mut bytes) = (0, 0, 0, 0u64);
@@ -261,16 +269,25 @@ impl Worker {
         covers.merge(record.covers);
         let first_segment = FirstSegment::new(record.segment);
         let restored = OpenChunk { chunk, first_segment, covers, appended_at: shared.now };
-        let mut state = filling.stream.state.lock();
         let newest = bounds.map(|(_, max)| max);
-        state.newest = state.newest.max(newest);
-        if record.is_closed || state.replayed.is_some() {
-            state.closed.insert(0, restored.closed(CloseReason::Full));
-        } else {
-            state.replayed_newest = state.replayed_newest.max(newest);
-            state.replayed = Some(restored);
+        loop {
+            let stream = filling.stream.clone();
+            let mut state = stream.state.lock();
+            if !state.gone {
+                state.newest = state.newest.max(newest);
+                if record.is_closed || state.replayed.is_some() {
+                    state.closed.insert(0, restored.closed(CloseReason::Full));
+                } else {
+                    state.replayed_newest = state.replayed_newest.max(newest);
+                    state.replayed = Some(restored);
+                }
+                return Ok(());
+            }
+            drop(state);
+            if !filling.find_again() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Closes the chunks that were filled so far, the largest first, until `bytes` of memory may be flushed. CPU work.

@@ -672,4 +672,6 @@ fn seeds_that_found_bugs() {
     // A `Flushed` record whose group failed for lack of space was on the disk nevertheless; the log went on in the
     // reserve's room, and a later `Shipped` record spoke of the chunk, which no index named.
     run_seeds(2187, 1);
+    // A chunk of a snapshot was restored into a stream that had been retired, its other chunk being flushed already.
+    run_seeds(387, 1);
 }
