@@ -24,12 +24,13 @@ mod replay;
 mod rules;
 mod settings;
 mod shard;
+mod store_health;
 mod stream;
 mod tenant;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use loptr_chunk::{ChunkError, ChunkOptions};
@@ -50,12 +51,14 @@ pub use replay::ReplayError;
 pub use rules::{IngestRules, StreamRule};
 pub use settings::{IngestSettings, Limits};
 pub use shard::ShardStreams;
+pub use store_health::StoreFigures;
 pub use stream::{CloseReason, Stream};
 pub use tenant::Tenant;
 
 use in_flight::PushesInFlight;
 use pending::Pending;
 use replay::Recovered;
+use store_health::StoreHealth;
 use stream::Moment;
 use tenant::NewStream;
 
@@ -79,6 +82,22 @@ pub enum IngestError {
     FlushTimeout {
         /// The limit.
         after: Duration,
+    },
+    /// The store takes no chunk, nor does the spool.
+    #[error("chunk can be stored nowhere: the object store fails: {store}; the spool: {spool}")]
+    Spool {
+        /// The store's words.
+        store: Arc<str>,
+        /// Why it cannot wait.
+        spool: String,
+    },
+    /// A chunk that waits for the store cannot be read or removed.
+    #[error("chunks that wait for the object store in {dir}: {source}")]
+    Waiting {
+        /// The spool.
+        dir: std::path::PathBuf,
+        /// The disk's words.
+        source: std::io::Error,
     },
     /// The log could not be replayed.
     #[error(transparent)]
@@ -104,6 +123,8 @@ pub struct IngestFigures {
     pub pending_chunks: usize,
     /// The log's.
     pub log: LogFigures,
+    /// The object store's and the spool's.
+    pub store: StoreFigures,
 }
 
 /// The write path of this process.
@@ -115,6 +136,9 @@ pub struct Ingester {
     log: Option<Log>,
     tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
     pending: Pending,
+    store: StoreHealth,
+    /// Whether the budget on disk was used up when last looked at.
+    over_budget: AtomicBool,
     pushes_in_flight: PushesInFlight,
     next_seq: Arc<AtomicU64>,
     last_upload_secs: AtomicI64,
@@ -125,6 +149,7 @@ pub struct Ingester {
     stop: CancellationToken,
     stop_log: CancellationToken,
     flush_task: Mutex<Option<TaskHandle>>,
+    upload_task: Mutex<Option<TaskHandle>>,
     log_task: Mutex<Option<TaskHandle>>,
 }
 
@@ -151,6 +176,8 @@ impl Ingester {
             log: None,
             tenants: RwLock::default(),
             pending: Pending::default(),
+            store: StoreHealth::default(),
+            over_budget: AtomicBool::new(false),
             pushes_in_flight: PushesInFlight::default(),
             next_seq: next_seq.clone(),
             last_upload_secs: AtomicI64::new(0),
@@ -160,6 +187,7 @@ impl Ingester {
             stop: CancellationToken::new(),
             stop_log: CancellationToken::new(),
             flush_task: Mutex::default(),
+            upload_task: Mutex::default(),
             log_task: Mutex::default(),
         };
         if let Some(log) = settings.log {
@@ -180,6 +208,8 @@ impl Ingester {
         let ingester = Arc::new(ingester);
         let flushing = flush::flush_loop(ingester.clone(), ingester.stop.clone());
         *ingester.flush_task.lock() = Some(ports.spawner.spawn("flush loop", Box::pin(flushing)));
+        let uploading = store_health::upload_loop(ingester.clone(), ingester.stop.clone());
+        *ingester.upload_task.lock() = Some(ports.spawner.spawn("upload loop", Box::pin(uploading)));
         Ok(ingester)
     }
 
@@ -249,7 +279,20 @@ impl Ingester {
 
     /// Why pushes are refused now, if they are: asked before one touches memory, and by `/ready`.
     pub fn refusal(&self) -> Option<String> {
-        self.log.as_ref()?.refusal().map(|refusal| refusal.to_string())
+        if let Some(refusal) = self.log.as_ref()?.refusal() {
+            return Some(refusal.to_string());
+        }
+        let refusal = self.budget_refusal();
+        // One line per change.
+        if self.over_budget.swap(refusal.is_some(), Ordering::Relaxed) != refusal.is_some() {
+            match &refusal {
+                Some(reason) => {
+                    tracing::warn!(%reason, "budget on disk is used up, pushes are refused until it is not")
+                }
+                None => tracing::info!("budget on disk has room again, pushes are accepted"),
+            }
+        }
+        refusal
     }
 
     fn segment(&self) -> u64 {
@@ -288,8 +331,10 @@ impl Ingester {
     /// must have ended.
     pub async fn stop(self: &Arc<Self>) {
         self.stop.cancel();
-        let flushing = self.flush_task.lock().take();
-        join(flushing).await;
+        for task in [&self.flush_task, &self.upload_task] {
+            let task = task.lock().take();
+            join(task).await;
+        }
         if self.settings.flush_on_shutdown || self.log.is_none() {
             self.flush_now().await;
         } else if let Err(error) = self.ship_index().await {
@@ -313,6 +358,7 @@ impl Ingester {
         }
         if let Some(log) = &self.log {
             figures.log = log.figures();
+            figures.store = self.store_figures();
         }
         figures
     }

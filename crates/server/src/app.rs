@@ -13,7 +13,7 @@ use loptr_model::{Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{Disk, DiskLock, Ports, TaskError, TaskHandle};
 use loptr_query::{QueryEngine, Recent, RecentChunk, RecentSizes, RecentStream};
 use loptr_regex::LabelMatcher;
-use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream};
+use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream, Spool};
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{App, router};
@@ -139,6 +139,7 @@ fn uploader_name(disk: &dyn Disk, dir: &Path, host: &str, now: Nanos) -> String 
 struct Folders {
     lock: Box<dyn DiskLock>,
     store: DiskStore,
+    spool: Option<Arc<Spool>>,
     uploader: String,
 }
 
@@ -173,7 +174,16 @@ fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Result<Folder
     let store = with_reserve(&**disk, log_dir, store)
         .map_err(|source| StartError::Store { dir: chunks.display().to_string(), source })?;
     let uploader = uploader_name(&**disk, &settings.active_index_dir, host, ports.clock.now());
-    Ok(Folders { lock, store, uploader })
+    let spool = match log_dir {
+        Some(log_dir) => {
+            let dir = log_dir.join("spool");
+            let open = || Spool::open(disk.clone(), ports.spawner.clone(), dir.clone());
+            let spool = with_reserve(&**disk, Some(log_dir), open);
+            Some(Arc::new(spool.map_err(|source| StartError::Store { dir: dir.display().to_string(), source })?))
+        }
+        None => None,
+    };
+    Ok(Folders { lock, store, spool, uploader })
 }
 
 impl Process {
@@ -191,10 +201,14 @@ impl Process {
         }
         let (opening, host) = ((ports.clone(), settings.clone()), host.to_owned());
         let open = move || open_folders(&opening.0, &opening.1, &host);
-        let Folders { lock, store, uploader } = ports.spawner.run_blocking("open folders", open).await??;
+        let Folders { lock, store, spool, uploader } = ports.spawner.run_blocking("open folders", open).await??;
         settings.ingest.uploader = uploader;
         let schema = Arc::new(settings.schema.clone());
-        let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone()));
+        let bucket = Bucket::on_disk(store.clone(), schema.clone());
+        let bucket = Arc::new(match spool {
+            Some(spool) => bucket.with_spool(spool),
+            None => bucket,
+        });
         let index = Arc::new(IndexStore::new(
             Arc::new(store),
             schema,
