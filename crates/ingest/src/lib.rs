@@ -139,6 +139,7 @@ pub struct Ingester {
     store: StoreHealth,
     /// Whether the budget on disk was used up when last looked at.
     over_budget: AtomicBool,
+    is_stopping: AtomicBool,
     pushes_in_flight: PushesInFlight,
     next_seq: Arc<AtomicU64>,
     last_upload_secs: AtomicI64,
@@ -178,6 +179,7 @@ impl Ingester {
             pending: Pending::default(),
             store: StoreHealth::default(),
             over_budget: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
             pushes_in_flight: PushesInFlight::default(),
             next_seq: next_seq.clone(),
             last_upload_secs: AtomicI64::new(0),
@@ -279,6 +281,10 @@ impl Ingester {
 
     /// Why pushes are refused now, if they are: asked before one touches memory, and by `/ready`.
     pub fn refusal(&self) -> Option<String> {
+        if self.is_stopping.load(Ordering::Relaxed) {
+            // Upstream's words.
+            return Some("Ingester is shutting down".to_owned());
+        }
         if let Some(refusal) = self.log.as_ref()?.refusal() {
             return Some(refusal.to_string());
         }
@@ -327,22 +333,43 @@ impl Ingester {
         self.sweep(flush::Sweep::Everything, true).await;
     }
 
-    /// Stops the tasks; with `flush_on_shutdown` everything goes to the bucket first, else the log keeps it. Pushes
-    /// must have ended.
-    pub async fn stop(self: &Arc<Self>) {
+    /// Stops the tasks; a second call does nothing. Pushes are refused from now on. Everything goes to the bucket first
+    /// if `flush`, or, where that is `None`, the settings say so; else the log keeps it.
+    pub async fn stop(self: &Arc<Self>, flush: Option<bool>) {
+        if self.is_stopping.swap(true, Ordering::SeqCst) {
+            return;
+        }
         self.stop.cancel();
         for task in [&self.flush_task, &self.upload_task] {
             let task = task.lock().take();
             join(task).await;
         }
-        if self.settings.flush_on_shutdown || self.log.is_none() {
-            self.flush_now().await;
+        if flush.unwrap_or(self.settings.flush_on_shutdown || self.log.is_none()) {
+            self.flush_before_stop().await;
         } else if let Err(error) = self.ship_index().await {
             tracing::warn!(%error, "index was not shipped at shutdown; the log keeps what it would have named");
         }
         self.stop_log.cancel();
         let logging = self.log_task.lock().take();
         join(logging).await;
+    }
+
+    /// Flushes everything and says now and then how far it is.
+    async fn flush_before_stop(self: &Arc<Self>) {
+        let mut flushing = std::pin::pin!(self.flush_now());
+        loop {
+            tokio::select! {
+                () = &mut flushing => break,
+                () = self.ports.clock.sleep(FLUSH_REPORT) => {
+                    let left = self.figures();
+                    tracing::info!(streams = left.streams, chunks = left.chunks, bytes = left.chunk_bytes, "flushing before the stop");
+                }
+            }
+        }
+        let left = self.figures();
+        if left.chunks > 0 {
+            tracing::warn!(chunks = left.chunks, "not everything could be flushed; the log keeps it");
+        }
     }
 
     /// Figures for gauges.
@@ -363,6 +390,9 @@ impl Ingester {
         figures
     }
 }
+
+/// How often a flush before the stop says how far it is.
+const FLUSH_REPORT: Duration = Duration::from_secs(10);
 
 /// Waits for a task that was told to stop.
 async fn join(task: Option<TaskHandle>) {

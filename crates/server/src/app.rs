@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::runtime::{RuntimeConfig, RuntimeError};
 use crate::serve::serve;
 use crate::settings::Settings;
+use crate::shutdown::Shutdown;
 
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
@@ -140,6 +141,7 @@ struct Folders {
     lock: Box<dyn DiskLock>,
     store: DiskStore,
     spool: Option<Arc<Spool>>,
+    shutdown: Shutdown,
     uploader: String,
 }
 
@@ -183,7 +185,8 @@ fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Result<Folder
         }
         None => None,
     };
-    Ok(Folders { lock, store, spool, uploader })
+    let shutdown = Shutdown::new(&**disk, settings.shutdown_marker_dir.as_deref());
+    Ok(Folders { lock, store, spool, shutdown, uploader })
 }
 
 impl Process {
@@ -201,7 +204,8 @@ impl Process {
         }
         let (opening, host) = ((ports.clone(), settings.clone()), host.to_owned());
         let open = move || open_folders(&opening.0, &opening.1, &host);
-        let Folders { lock, store, spool, uploader } = ports.spawner.run_blocking("open folders", open).await??;
+        let Folders { lock, store, spool, shutdown, uploader } =
+            ports.spawner.run_blocking("open folders", open).await??;
         settings.ingest.uploader = uploader;
         let schema = Arc::new(settings.schema.clone());
         let bucket = Bucket::on_disk(store.clone(), schema.clone());
@@ -237,6 +241,7 @@ impl Process {
             index,
             metrics,
             stopping: AtomicBool::new(false),
+            shutdown,
         });
         let stop = CancellationToken::new();
         let reloading = match &app.config {
@@ -264,6 +269,11 @@ impl Process {
         self.address
     }
 
+    /// Completes when a request has asked for the process to end.
+    pub async fn asked_to_end(&self) {
+        self.app.shutdown.terminate.cancelled().await;
+    }
+
     /// Stops: not ready, a delay if configured, no more requests, then the write path.
     pub async fn stop(self) {
         self.app.stopping.store(true, Ordering::Relaxed);
@@ -279,7 +289,12 @@ impl Process {
         {
             tracing::error!(%error, "runtime config task failed");
         }
-        self.app.ingester.stop().await;
+        self.app.shutdown.is_stopping.store(true, Ordering::SeqCst);
+        self.app.ingester.stop(self.app.shutdown.flush()).await;
+        self.app.forget_marker().await;
+        if self.app.settings.final_sleep > Duration::ZERO {
+            self.app.ports.clock.sleep(self.app.settings.final_sleep).await;
+        }
         tracing::info!("Loptr stopped");
     }
 }

@@ -15,6 +15,7 @@ pub mod real;
 mod runtime;
 mod serve;
 pub mod settings;
+mod shutdown;
 
 pub use app::{Process, StartError};
 pub use runtime::RuntimeError;

@@ -114,11 +114,11 @@ fn serve(settings: Settings, config: Config) -> ExitCode {
             }
         };
         // Before it can be seen to run: whoever sees that may ask it to stop.
-        let mut signal = std::pin::pin!(signal());
+        let mut signal = Signals::listen();
         let started = tokio::select! {
             biased;
             started = Process::start(ports, settings, Some(config), &host) => started,
-            signal = &mut signal => {
+            signal = signal.recv() => {
                 tracing::info!(signal, "stopped while starting");
                 return ExitCode::SUCCESS;
             }
@@ -130,24 +130,39 @@ fn serve(settings: Settings, config: Config) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         };
-        let signal = signal.await;
-        tracing::info!(signal, "stopping");
-        process.stop().await;
-        ExitCode::SUCCESS
+        tokio::select! {
+            first = signal.recv() => tracing::info!(signal = first, "stopping"),
+            () = process.asked_to_end() => tracing::info!("stopping by request"),
+        }
+        tokio::select! {
+            () = process.stop() => ExitCode::SUCCESS,
+            second = signal.recv() => {
+                tracing::warn!(signal = second, "stopped before everything was done; what was acknowledged is in the log");
+                ExitCode::FAILURE
+            }
+        }
     });
     runtime.shutdown_timeout(Duration::from_secs(5));
     code
 }
 
-/// Listens from now on; completes at the first signal to stop.
-fn signal() -> impl Future<Output = &'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listening = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    async move {
-        let (Ok(mut terminate), Ok(mut interrupt)) = listening else {
+/// The signals that ask the process to stop.
+struct Signals(Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>);
+
+impl Signals {
+    /// Listens from now on.
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(terminate), Ok(interrupt)) => Self(Some((terminate, interrupt))),
             // Without handlers the signals end the process themselves.
-            return std::future::pending().await;
-        };
+            _ => Self(None),
+        }
+    }
+
+    /// Completes at the next one.
+    async fn recv(&mut self) -> &'static str {
+        let Some((terminate, interrupt)) = &mut self.0 else { return std::future::pending().await };
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",

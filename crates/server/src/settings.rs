@@ -49,10 +49,14 @@ pub const HONOURED: &[&str] = &[
     "ingester.flush_check_period",
     "ingester.concurrent_flushes",
     "ingester.flush_op_timeout",
+    "ingester.flush_op_backoff.min_period",
+    "ingester.flush_op_backoff.max_period",
     "ingester.max_returned_stream_errors",
     "ingester.wal.enabled",
     "ingester.wal.dir",
     "ingester.wal.flush_on_shutdown",
+    "ingester.shutdown_marker_path",
+    "ingester.lifecycler.final_sleep",
     "ingester.wal.disk_full_threshold",
     "storage_config.filesystem.directory",
     "storage_config.tsdb_shipper.active_index_directory",
@@ -186,6 +190,10 @@ pub struct Settings {
     pub limits: loptr_ingest::Limits,
     /// Query limits of tenants without overrides.
     pub query_limits: QueryLimits,
+    /// Folder of the shutdown marker, if there may be one.
+    pub shutdown_marker_dir: Option<PathBuf>,
+    /// Time between the end of the write path and that of the process.
+    pub final_sleep: Duration,
     /// Time between not being ready and stopping.
     pub shutdown_delay: Duration,
     /// Connections and their timeouts.
@@ -246,6 +254,8 @@ impl Settings {
                 flush_check: config.duration("ingester.flush_check_period"),
                 concurrent_flushes: config.count("ingester.concurrent_flushes").max(1),
                 flush_timeout: config.duration("ingester.flush_op_timeout"),
+                flush_backoff: config.duration("ingester.flush_op_backoff.min_period"),
+                flush_backoff_max: config.duration("ingester.flush_op_backoff.max_period"),
                 max_returned_errors: config.count("ingester.max_returned_stream_errors"),
                 log,
                 flush_on_shutdown: config.bool("ingester.wal.flush_on_shutdown"),
@@ -272,6 +282,10 @@ impl Settings {
             active_index_dir: PathBuf::from(config.str("storage_config.tsdb_shipper.active_index_directory")),
             query_limits: query_limits(&limits)?,
             limits: write_limits(&limits)?,
+            shutdown_marker_dir: Some(config.str("ingester.shutdown_marker_path"))
+                .filter(|dir| !dir.is_empty())
+                .map(PathBuf::from),
+            final_sleep: config.duration("ingester.lifecycler.final_sleep"),
             shutdown_delay: config.duration("shutdown_delay"),
             serve: ServeSettings {
                 connections: if conn_limit == 0 { 16_384 } else { conn_limit },

@@ -10,6 +10,7 @@ mod labels;
 mod legacy;
 pub(crate) mod push;
 pub(crate) mod query;
+pub(crate) mod shutdown;
 pub(crate) mod tenant;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
 use crate::runtime::RuntimeConfig;
 use crate::settings::Settings;
+use crate::shutdown::Shutdown;
 
 /// What every handler can reach.
 pub(crate) struct App {
@@ -44,9 +46,19 @@ pub(crate) struct App {
     pub(crate) index: Arc<IndexStore>,
     pub(crate) metrics: Metrics,
     pub(crate) stopping: AtomicBool,
+    pub(crate) shutdown: Shutdown,
 }
 
 impl App {
+    /// Removes the shutdown marker: what it asked for is done.
+    pub(crate) async fn forget_marker(&self) {
+        if self.shutdown.is_prepared()
+            && let Err(error) = self.shutdown.prepare(&self.ports, false).await
+        {
+            tracing::error!(%error, "shutdown marker could not be removed");
+        }
+    }
+
     pub(crate) fn index_bytes(&self) -> usize {
         self.index.cached_bytes()
     }
@@ -65,6 +77,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/runtime_config", get(admin::runtime_config))
         .route("/config/tenant/v1/limits", get(admin::tenant_limits))
         .route("/flush", get(admin::flush).post(admin::flush))
+        .route("/ingester/prepare_shutdown", get(shutdown::prepare).post(shutdown::prepare).delete(shutdown::prepare))
+        .route("/ingester/shutdown", get(shutdown::shutdown).post(shutdown::shutdown))
+        .route(
+            "/ingester/prepare_partition_downscale",
+            get(shutdown::prepare_partition_downscale)
+                .post(shutdown::prepare_partition_downscale)
+                .delete(shutdown::prepare_partition_downscale),
+        )
         .route("/loki/api/v1/status/buildinfo", get(admin::build_info))
         .route("/loki/api/v1/push", post(push::push))
         .route("/api/prom/push", post(push::push));

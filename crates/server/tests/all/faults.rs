@@ -239,7 +239,10 @@ fn chunks_wait_on_the_local_disk_while_the_store_is_down() {
                 assert!(spooled(run) > round, "{} chunks wait", spooled(run));
             }
             ready(run).await.expect(200);
-            assert!(before.iter().all(|path| !segments(run).contains(path)), "segments go although no index is shipped");
+            assert!(
+                before.iter().all(|path| !segments(run).contains(path)),
+                "segments go although no index is shipped"
+            );
             let metrics = ask(run, "GET", "/metrics", b"").await.text();
             assert!(metrics.contains("\nloptr_object_store_up 0\n"), "{metrics}");
             run.world.disk.heal();

@@ -516,7 +516,14 @@ impl Run {
 
 fn kind_of(path: &Path) -> &'static str {
     let path = path.to_string_lossy();
-    let kinds = [("spool", "spool"), ("tmp", "object"), ("/index", "index"), ("wal", "log"), ("chunks", "object"), ("uploader", "name")];
+    let kinds = [
+        ("spool", "spool"),
+        ("tmp", "object"),
+        ("/index", "index"),
+        ("wal", "log"),
+        ("chunks", "object"),
+        ("uploader", "name"),
+    ];
     kinds.iter().find(|(part, _)| path.contains(part)).map_or("nothing", |(_, kind)| kind)
 }
 
