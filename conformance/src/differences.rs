@@ -11,6 +11,8 @@
 //! Each text between backquotes in `matches` is a case's id, or, with any other character than those of an
 //! id, a pattern for the whole query text in which `*` stands for anything. A bar inside is written `\|`.
 //!
+//! A pattern that begins with `≠` is held against what differs instead of the query.
+//!
 //! Ids count when recorded requests are replayed: such a case must then be answered as upstream did, or exactly
 //! as its better answer says. Patterns count only between two live servers, where no better answer is known.
 
@@ -84,9 +86,13 @@ impl Differences {
         self.defects.iter().find(|defect| defect.ids.contains(&case.id))
     }
 
-    /// The row with a pattern that fits this query.
-    pub fn of_query(&self, query: &str) -> Option<&Defect> {
-        self.defects.iter().find(|defect| defect.patterns.iter().any(|pattern| fits(pattern, query)))
+    /// The row with a pattern that fits this query, or what differs in its answers.
+    pub fn of_query(&self, query: &str, difference: &str) -> Option<&Defect> {
+        let holds = |pattern: &String| match pattern.strip_prefix('≠') {
+            Some(pattern) => fits(pattern.trim_start(), difference),
+            None => fits(pattern, query),
+        };
+        self.defects.iter().find(|defect| defect.patterns.iter().any(holds))
     }
 }
 
@@ -137,12 +143,16 @@ mod tests {
     #[test]
     fn the_table_is_read_out_of_the_page() {
         let page = "# x\n| a | b |\n|---|---|\n\n| defect | matches | reason |\n|---|---|---|\n\
-                    | one | `syntax-1` and `{*} \\| a > 1` | why `not` |\n| two | `a*` | z |\n\nrest\n| not | a | row |\n";
+                    | one | `syntax-1` and `{*} \\| a > 1` | why `not` |\n| two | `a*` | z |\n\
+                    | three | `≠ scalar: *` | z |\n\nrest\n| not | a | row |\n";
         let list = Differences::parse(page).unwrap();
-        assert_eq!(list.defects().len(), 2);
+        assert_eq!(list.defects().len(), 3);
         assert_eq!(list.defects()[0].ids, ["syntax-1"]);
         assert_eq!(list.defects()[0].patterns, ["{*} | a > 1"]);
-        assert_eq!(list.of_query("abc").map(|defect| defect.name.as_str()), Some("two"));
+        let named = |query, difference| list.of_query(query, difference).map(|defect| defect.name.as_str());
+        assert_eq!(named("abc", ""), Some("two"));
+        assert_eq!(named("b", "scalar: 1"), Some("three"));
+        assert_eq!(named("scalar: 1", "b"), None);
         assert!(matches!(Differences::parse("no table"), Err(DifferencesError::NoTable)));
         let short = "| defect | matches | reason |\n|---|---|---|\n| one | two |\n";
         assert!(matches!(Differences::parse(short), Err(DifferencesError::Row { line: 3, cells: 2 })));
@@ -175,9 +185,13 @@ mod tests {
     fn better_answers_differ_from_those_of_upstream() {
         for case in recorded::cases().unwrap().into_iter().chain(recorded::defect_cases().unwrap()) {
             let Some(better) = &case.better else { continue };
-            let ExpectedBody::Json(json) = &better.body else { panic!("{} has no JSON", case.id) };
+            let body = match &better.body {
+                ExpectedBody::Json(json) => json.to_string(),
+                ExpectedBody::Text(text) => text.clone(),
+                ExpectedBody::Free => panic!("{} has no body", case.id),
+            };
             let content_type = better.content_type.clone();
-            let answer = Answer { status: better.status, content_type, body: json.to_string().into_bytes() };
+            let answer = Answer { status: better.status, content_type, body: body.into_bytes() };
             let difference = crate::compare::compare(&case.expected, &answer, Rules::default());
             assert!(difference.is_err(), "{} is no difference", case.id);
         }

@@ -13,13 +13,15 @@ use crate::recorded::query_of;
 
 /// A token of LogQL, as far as this module needs to tell them apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token<'a> {
+pub(crate) enum Token<'a> {
     Word(&'a str),
+    /// With its unit, and with its sign where it can have one.
     Number,
     String,
     /// `[…]`, whole.
     Range,
     Sign(&'a str),
+    Comment,
 }
 
 /// Words after a `|` that need more than the foundation.
@@ -117,21 +119,37 @@ fn is_grouping(word: &str) -> bool {
 }
 
 fn tokens(query: &str) -> Vec<Token<'_>> {
-    let mut tokens = Vec::new();
+    let unsigned = |(token, text): (_, &str)| match token {
+        Token::Comment => Vec::new(),
+        // An operator or a sign, which only its neighbours could tell.
+        Token::Number if text.starts_with('-') => vec![Token::Sign("-"), token],
+        Token::Number if text.starts_with('+') => vec![Token::Sign("+"), token],
+        token => vec![token],
+    };
+    tokens_with_comments(query).into_iter().flat_map(unsigned).collect()
+}
+
+/// All tokens, each with its text. A sign before a digit is taken for part of the number where no value stands before.
+pub(crate) fn tokens_with_comments(query: &str) -> Vec<(Token<'_>, &str)> {
+    let mut tokens: Vec<(Token<'_>, &str)> = Vec::new();
     let mut rest = query;
     while let Some(first) = rest.chars().next() {
+        let digit = |text: Option<&str>| text.is_some_and(|tail| tail.starts_with(|c: char| c.is_ascii_digit()));
+        let value_before =
+            matches!(tokens.last(), Some((Token::Number | Token::Range | Token::Word(_) | Token::Sign(")"), _)));
         let (token, length) = match first {
             '"' => (Some(Token::String), quoted(rest)),
             '`' => {
                 (Some(Token::String), rest.get(1..).and_then(|tail| tail.find('`')).map_or(rest.len(), |end| end + 2))
             }
-            '#' => (None, rest.find('\n').unwrap_or(rest.len())),
+            '#' => (Some(Token::Comment), rest.find('\n').unwrap_or(rest.len())),
             '[' => (Some(Token::Range), rest.find(']').map_or(rest.len(), |end| end + 1)),
-            _ if rest.starts_with("//") => (None, rest.find('\n').unwrap_or(rest.len())),
-            _ if rest.starts_with("/*") => (None, rest.find("*/").map_or(rest.len(), |end| end + 2)),
-            '0'..='9' => (Some(Token::Number), run(rest, |c| c.is_alphanumeric() || c == '.' || c == '_')),
-            '.' if rest.get(1..).is_some_and(|tail| tail.starts_with(|c: char| c.is_ascii_digit())) => {
-                (Some(Token::Number), run(rest, |c| c.is_alphanumeric() || c == '.'))
+            _ if rest.starts_with("//") => (Some(Token::Comment), rest.find('\n').unwrap_or(rest.len())),
+            _ if rest.starts_with("/*") => (Some(Token::Comment), rest.find("*/").map_or(rest.len(), |end| end + 2)),
+            '0'..='9' => (Some(Token::Number), literal(rest)),
+            '.' if digit(rest.get(1..)) => (Some(Token::Number), literal(rest)),
+            '-' | '+' if digit(rest.get(1..)) && (!value_before || after_offset(&tokens)) => {
+                (Some(Token::Number), 1 + literal(rest.get(1..).unwrap_or_default()))
             }
             _ if first == '_' || first.is_alphabetic() => {
                 let length = run(rest, |c| c == '_' || c.is_alphanumeric());
@@ -146,10 +164,27 @@ fn tokens(query: &str) -> Vec<Token<'_>> {
                 (rest.get(..length).map(Token::Sign), length)
             }
         };
-        tokens.extend(token);
+        let text = rest.get(..length).unwrap_or(rest);
+        tokens.extend(token.map(|token| (token, text)));
         rest = rest.get(length..).unwrap_or_default();
     }
     tokens
+}
+
+fn after_offset(tokens: &[(Token<'_>, &str)]) -> bool {
+    is_offset(tokens.last().map(|(token, _)| token))
+}
+
+/// The length of a number with its unit; an exponent may have a sign.
+fn literal(text: &str) -> usize {
+    let length = run(text, |c| c.is_alphanumeric() || c == '.' || c == '_');
+    let (digits, rest) = text.split_at(length);
+    let hex = digits.starts_with("0x");
+    let exponent = if hex { digits.ends_with(['p', 'P']) } else { digits.ends_with(['e', 'E']) };
+    match rest.strip_prefix(['-', '+']) {
+        Some(tail) if exponent => length + 1 + run(tail, |c| c.is_ascii_digit()),
+        _ => length,
+    }
 }
 
 fn run(text: &str, inside: impl Fn(char) -> bool) -> usize {

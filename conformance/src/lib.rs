@@ -4,7 +4,8 @@
 //! * [`compare`]: when two answers say the same, and what is free;
 //! * [`language`]: what a query's tokens tell: whether it sorts, whether the foundation's language holds it;
 //! * [`differences`]: the list of answers that are knowingly better than upstream's;
-//! * [`generate`]: queries drawn from the grammar, for two live servers;
+//! * [`generate`]: queries drawn from the grammar, for two live servers; [`tally`]: that none of the grammar is missing;
+//! * [`shaped`]: a second set of lines for them;
 //! * [`replay`] and [`live`]: the two commands;
 //! * [`http`]: a small blocking client.
 //!
@@ -30,3 +31,5 @@ pub mod language;
 pub mod live;
 pub mod recorded;
 pub mod replay;
+pub mod shaped;
+pub mod tally;

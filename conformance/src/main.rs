@@ -11,9 +11,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use loptr_conformance::differences::{Differences, SHIPPED};
-use loptr_conformance::generate::Generator;
+use loptr_conformance::generate::{Generator, Set};
 use loptr_conformance::http::Client;
 use loptr_conformance::live::{self, Window};
+use loptr_conformance::shaped::{self, SHAPED_END_SECS, SHAPED_START_SECS};
+use loptr_conformance::tally::Tally;
 use loptr_conformance::{recorded, replay};
 
 const HELP: &str = "\
@@ -31,13 +33,19 @@ loptr-conformance compare --a URL --b URL
                                      send the same requests to two servers; without a source of
                                      requests, the recorded ones
     --queries FILE                   bare queries or cases, one a line
-    --generate N --seed S            N queries drawn from the grammar
+    --generate N --seed S            N queries drawn from the grammar, and a count of what they were made of
+    --set recorded|shaped|both       the lines they are about (recorded); shaped ones lie in the hour after 12:00, both
+                                     is half of the queries each
+    --least K --share P              fail if a production or function came less than K times, or less than P percent of
+                                     the requests were answered 200 and not empty (0)
     --start SECS --end SECS --step SECS --limit N
                                      window of bare and generated queries (default: the recorded hour)
     --groups, --foundation, --live, --differences as above
 loptr-conformance generate --generate N --seed S
-                                     print the queries
-loptr-conformance push-set --url URL push the recorded set only (--flush, --patience as above)
+                                     print the queries (--set as above)
+loptr-conformance tally --generate N --seed S
+                                     count what the queries are made of (--set, --least as above)
+loptr-conformance push-set --url URL push the lines only (--set, --flush, --patience as above)
     --tenant NAME                    X-Scope-OrgID for every command
     --verbose                        show where both answers part
 Exit code 1: something differs; 2: it could not be asked.
@@ -58,7 +66,7 @@ fn main() -> ExitCode {
 }
 
 /// Options that take a value; all others are switches.
-const VALUED: [&str; 15] = [
+const VALUED: [&str; 18] = [
     "url",
     "a",
     "b",
@@ -74,6 +82,9 @@ const VALUED: [&str; 15] = [
     "end",
     "step",
     "limit",
+    "set",
+    "least",
+    "share",
 ];
 const SWITCHES: [&str; 7] = ["push", "flush", "foundation", "live", "verbose", "no-differences", "help"];
 
@@ -155,8 +166,20 @@ impl Options {
         })
     }
 
-    fn window(&self) -> Result<Window, String> {
-        let default = Window::default();
+    fn sets(&self) -> Result<&'static [Set], String> {
+        match self.text("set") {
+            None | Some("recorded") => Ok(&[Set::Recorded]),
+            Some("shaped") => Ok(&[Set::Shaped]),
+            Some("both") => Ok(&[Set::Recorded, Set::Shaped]),
+            Some(other) => Err(format!("--set {other:?} is none of recorded, shaped, both")),
+        }
+    }
+
+    fn window(&self, set: Set) -> Result<Window, String> {
+        let default = match set {
+            Set::Recorded => Window::default(),
+            Set::Shaped => Window { start_secs: SHAPED_START_SECS, end_secs: SHAPED_END_SECS, ..Window::default() },
+        };
         Ok(Window {
             start_secs: self.number("start", default.start_secs)?,
             end_secs: self.number("end", default.end_secs)?,
@@ -165,9 +188,16 @@ impl Options {
         })
     }
 
-    fn generated(&self) -> Result<Vec<String>, String> {
-        let mut generator = Generator::new(self.number("seed", 1)?);
-        Ok((0..self.number("generate", 100)?).map(|_| generator.query()).collect())
+    /// Queries in equal parts over the sets, each with the set it is about.
+    fn generated(&self) -> Result<Vec<(Set, String)>, String> {
+        let (sets, count) = (self.sets()?, self.number("generate", 100)?);
+        let mut all = Vec::new();
+        for (at, &set) in sets.iter().enumerate() {
+            let mut generator = Generator::new(self.number("seed", 1)?, set);
+            let part = count / sets.len() + usize::from(at < count % sets.len());
+            all.extend((0..part).map(|_| (set, generator.query())));
+        }
+        Ok(all)
     }
 }
 
@@ -191,10 +221,15 @@ fn command(out: &mut impl Write) -> Result<bool, String> {
         "push-set" => prepare(&mut options.client("url")?, &options, true, out).map(|()| true),
         "compare" => compare(&options, out),
         "generate" => {
-            for query in options.generated()? {
+            for (_, query) in options.generated()? {
                 writeln!(out, "{query}").map_err(written)?;
             }
             Ok(true)
+        }
+        "tally" => {
+            let mut tally = Tally::new();
+            options.generated()?.iter().for_each(|(_, query)| tally.add(query, false));
+            tally.report(options.number("least", 0)?, out).map_err(written)
         }
         "help" | "--help" | "-h" => out.write_all(HELP.as_bytes()).map(|()| true).map_err(written),
         other => Err(format!("there is no command {other:?}; try help")),
@@ -203,7 +238,13 @@ fn command(out: &mut impl Write) -> Result<bool, String> {
 
 fn prepare(client: &mut Client, options: &Options, push: bool, out: &mut impl Write) -> Result<(), String> {
     if push {
-        let bodies = recorded::push_bodies().map_err(|error| error.to_string())?;
+        let mut bodies = Vec::new();
+        for set in options.sets()? {
+            bodies.extend(match set {
+                Set::Recorded => recorded::push_bodies().map_err(|error| error.to_string())?,
+                Set::Shaped => shaped::push_bodies(),
+            });
+        }
         replay::push(client, &bodies)?;
         writeln!(out, "pushed {} bodies", bodies.len()).map_err(|error| error.to_string())?;
     }
@@ -217,22 +258,40 @@ fn prepare(client: &mut Client, options: &Options, push: bool, out: &mut impl Wr
 
 fn compare(options: &Options, out: &mut impl Write) -> Result<bool, String> {
     let (mut a, mut b) = (options.client("a")?, options.client("b")?);
-    let (window, settings) = (options.window()?, options.settings());
+    let settings = options.settings();
+    let window = options.window(options.sets()?.first().copied().unwrap_or(Set::Recorded))?;
+    let generated = if options.has("generate") { options.generated()? } else { Vec::new() };
     let questions = if let Some(text) = options.file("queries")? {
         live::parse_questions(&text, window).map_err(|error| error.to_string())?
     } else if options.has("generate") {
-        let queries = options.generated()?;
-        queries
-            .iter()
-            .enumerate()
-            .flat_map(|(at, query)| live::questions(&format!("query-{}", at + 1), query, window))
-            .collect()
+        let mut questions = Vec::new();
+        for (at, (set, query)) in generated.iter().enumerate() {
+            questions.extend(live::questions(&format!("query-{}", at + 1), query, options.window(*set)?));
+        }
+        questions
     } else {
         let groups = &settings.groups;
         let chosen = |case: &recorded::Case| groups.is_empty() || groups.iter().any(|group| group == case.group());
         let cases = options.cases()?.into_iter().flat_map(|(_, cases)| cases).filter(chosen);
         cases.map(live::Question::from).collect()
     };
-    let totals = live::run(&mut a, &mut b, &questions, &options.differences()?, &settings, out);
-    Ok(totals.map_err(|error| format!("write the report: {error}"))?.different == 0)
+    let written = |error: io::Error| format!("write the report: {error}");
+    let mut answered = BTreeMap::new();
+    let mut seen = |query: &str, fruitful: bool| *answered.entry(query.to_owned()).or_insert(false) |= fruitful;
+    let differences = options.differences()?;
+    let totals = live::run(&mut a, &mut b, &questions, &differences, &settings, &mut seen, out).map_err(written)?;
+    let mut enough = true;
+    if options.has("generate") {
+        let mut tally = Tally::new();
+        let answered = |query| answered.get(query).copied().unwrap_or(false);
+        generated.iter().for_each(|(_, query)| tally.add(query, answered(query)));
+        enough = tally.report(options.number("least", 0)?, out).map_err(written)?;
+        let share = options.number("share", 0)?;
+        if totals.fruitful * 100 < totals.asked * share {
+            writeln!(out, "{} of {} answered with something, less than {share} %", totals.fruitful, totals.asked)
+                .map_err(written)?;
+            enough = false;
+        }
+    }
+    Ok(totals.different == 0 && enough)
 }

@@ -59,6 +59,7 @@ mod fields;
 mod go_heap;
 mod go_sort;
 mod log_result;
+mod mark;
 mod pipeline;
 mod range;
 mod regex;
@@ -69,6 +70,7 @@ mod vector;
 pub use error::{ErrorKind, EvalError};
 pub use fields::{Field, FieldKind, detect_fields, detect_values, is_number};
 pub use log_result::{LogCollector, LogEntry, LogStream, LogVisitor};
+pub use mark::Mark;
 pub use pipeline::{
     BlockFinder, ERROR, ERROR_DETAILS, Finder, LabelsId, PRESERVE_ERROR, Pipeline, Processed, ResultLabels, Sample,
     SampleExtractor, StreamExtractor, StreamPipeline,

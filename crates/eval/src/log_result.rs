@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use loptr_model::{Entry, Fingerprint, Nanos, TimeRange};
 
+use crate::mark::Mark;
 use crate::pipeline::{LabelsId, ResultLabels, StreamPipeline};
 use crate::source::{Direction, Visitor};
 use crate::tie_order;
@@ -308,13 +309,19 @@ impl LogCollector {
 pub struct LogVisitor<'a> {
     pipeline: &'a mut StreamPipeline,
     collector: &'a mut LogCollector,
+    mark: Option<&'a Mark>,
 }
 
 impl<'a> LogVisitor<'a> {
     /// For one stream; merge in the collector's direction.
     pub fn new(pipeline: &'a mut StreamPipeline, collector: &'a mut LogCollector) -> Self {
         collector.begin_stream(pipeline.fingerprint());
-        Self { pipeline, collector }
+        Self { pipeline, collector, mark: None }
+    }
+
+    /// Marks what comes out.
+    pub fn marked(self, mark: Option<&'a Mark>) -> Self {
+        Self { mark, ..self }
     }
 }
 
@@ -339,7 +346,11 @@ impl Visitor for LogVisitor<'_> {
             // Fed in the query's direction, what follows is no better.
             return ControlFlow::Break(());
         }
-        self.collector.add(ts, line, id, || self.pipeline.labels(id).clone());
+        let labels = || {
+            let labels = self.pipeline.labels(id);
+            self.mark.map_or_else(|| labels.clone(), |mark| mark.result(labels))
+        };
+        self.collector.add(ts, line, id, labels);
         ControlFlow::Continue(())
     }
 

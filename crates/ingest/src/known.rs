@@ -1,11 +1,12 @@
 //! What a label text stands for under a tenant's limits: parsed, checked, put under its policy once and remembered.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use loptr_model::Labels;
 use loptr_wire::enrich::{self, FieldDetector, LevelDetector, SERVICE_NAME};
-use loptr_wire::labels::{LabelsError, parse_labels};
+use loptr_wire::labels::{LabelsError, parse_label_pairs, parse_labels, render};
 use parking_lot::RwLock;
 
 use crate::settings::Limits;
@@ -80,7 +81,9 @@ impl PushLimits {
             return Ok(known.clone());
         }
         let sent = parse_labels(text).map_err(|error| match error {
-            LabelsError::Duplicate { .. } => StreamError::Refused("duplicate_label_names", error.to_string()),
+            LabelsError::Duplicate { name, .. } => {
+                StreamError::Refused("duplicate_label_names", self.duplicate_message(text, &name))
+            }
             error => StreamError::Unreadable(format!("couldn't parse labels: {error}")),
         })?;
         let service = enrich::discover_service(&sent, &self.limits.discover_service_name);
@@ -109,6 +112,19 @@ impl PushLimits {
         }
         all.insert(text.into(), known.clone());
         Ok(known)
+    }
+
+    /// A stream whose labels hold `name` twice, shown with the service name it would have got.
+    fn duplicate_message(&self, text: &str, name: &str) -> String {
+        let mut pairs = parse_label_pairs(text).unwrap_or_default();
+        let value_of = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+        if !self.limits.discover_service_name.is_empty() && value_of(SERVICE_NAME).is_none() {
+            let found = self.limits.discover_service_name.iter().find_map(|name| value_of(name));
+            let service = found.unwrap_or(Cow::Borrowed(enrich::UNKNOWN_SERVICE));
+            let at = pairs.partition_point(|(name, _)| &**name < SERVICE_NAME);
+            pairs.insert(at, (Cow::Borrowed(SERVICE_NAME), service));
+        }
+        format!("stream '{}' has duplicate label name: '{name}'", render(&pairs))
     }
 
     fn check_labels(&self, labels: &Labels) -> Result<(), StreamError> {

@@ -27,6 +27,7 @@ mod shard;
 mod store_health;
 mod stream;
 mod tenant;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +47,7 @@ use tokio_util::sync::CancellationToken;
 pub use known::PushLimits;
 pub use log::{Log, LogError, LogFigures, LogSettings, LogState, SyncPolicy, give_up_reserve};
 pub use metrics::IngestMetrics;
-pub use push::{PushFailure, PushFailureKind};
+pub use push::{LOKI, OTLP, PushFailure, PushFailureKind};
 pub use replay::ReplayError;
 pub use rules::{IngestRules, StreamRule};
 pub use settings::{IngestSettings, Limits};
@@ -54,6 +55,7 @@ pub use shard::ShardStreams;
 pub use store_health::StoreFigures;
 pub use stream::{CloseReason, Stream};
 pub use tenant::Tenant;
+pub use watch::Watcher;
 
 use in_flight::PushesInFlight;
 use pending::Pending;
@@ -61,6 +63,7 @@ use replay::Recovered;
 use store_health::StoreHealth;
 use stream::Moment;
 use tenant::NewStream;
+use watch::Watchers;
 
 /// What went wrong inside the write path.
 #[derive(Debug, thiserror::Error)]
@@ -145,6 +148,7 @@ pub struct Ingester {
     last_upload_secs: AtomicI64,
     shipping: tokio::sync::Mutex<()>,
     flush_asked: Notify,
+    watchers: Watchers,
     /// What is counted.
     pub metrics: IngestMetrics,
     stop: CancellationToken,
@@ -185,6 +189,7 @@ impl Ingester {
             last_upload_secs: AtomicI64::new(0),
             shipping: tokio::sync::Mutex::new(()),
             flush_asked: Notify::new(),
+            watchers: Watchers::default(),
             metrics: IngestMetrics::default(),
             stop: CancellationToken::new(),
             stop_log: CancellationToken::new(),
@@ -321,6 +326,11 @@ impl Ingester {
         through: Millis,
     ) -> Vec<IndexedStream> {
         self.pending.streams(tenant, matchers, from, through)
+    }
+
+    /// Those who are told of every entry accepted from now on. Set them once, at start.
+    pub fn watch(&self, watchers: Vec<Arc<dyn Watcher>>) {
+        self.watchers.set(watchers);
     }
 
     /// Asks for everything in memory to be flushed and its index shipped; returns at once.

@@ -24,6 +24,11 @@ use crate::shard::{TIME_SHARD, time_shard};
 use crate::stream::{Moment, Refusal, StreamLimits, entry_bytes};
 use crate::tenant::{NewStream, Tenant};
 
+/// What metrics call the format of a push.
+pub const LOKI: &str = "loki";
+/// What metrics call the format of OpenTelemetry's requests.
+pub const OTLP: &str = "otlp";
+
 /// Why a push was not stored, or not whole. The texts are upstream's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -251,7 +256,8 @@ impl Ingester {
             return Err(PushFailure::new(PushFailureKind::NoStreams, message));
         }
         let format = match push.format() {
-            PushFormat::Proto | PushFormat::JsonV1 | PushFormat::JsonLegacy => "loki",
+            PushFormat::Otlp => OTLP,
+            PushFormat::Proto | PushFormat::JsonV1 | PushFormat::JsonLegacy => LOKI,
         };
         let sender = Sender { tenant, format, policy };
         let mut refused = Messages::default();
@@ -266,11 +272,12 @@ impl Ingester {
             }
             tally(&mut received, sender, limits, known.as_ref().ok(), &stream);
         }
-        self.count_received(sender, received);
+        self.count_received(sender, &received, push);
         for (stream, known) in push.streams().zip(known) {
             let known = match known {
                 Ok(known) => known,
                 Err(StreamError::Unreadable(_)) => continue,
+                Err(StreamError::Refused(..)) if stream.is_empty() => continue,
                 Err(StreamError::Refused(reason, message)) => {
                     let hours = limits.limits.rules.default_retention_hours.to_string();
                     let policy = policy.map_or("", |policy| policy);
@@ -299,7 +306,7 @@ impl Ingester {
                 Ready { known: stream.known.clone(), policy: stream.policy.clone(), entries: entries.collect() }
             })
             .collect();
-        self.allow(sender, limits, &streams)?;
+        self.allow(sender, limits, &streams, &received)?;
         let failure = refused.join().map(|message| PushFailure::new(PushFailureKind::Invalid, message)).or(blocked);
         let streams = self.split(sender, limits, streams);
         Ok(self.append(sender, limits, &streams, failure))
@@ -483,9 +490,15 @@ impl Ingester {
         Ok(Checked { known, policy, entries })
     }
 
-    /// Everything a push brought, whatever becomes of it: as upstream counts.
-    fn count_received(&self, sender: Sender<'_>, received: Vec<(ReceivedKind, [u64; 3])>) {
+    /// Everything a push brought, whatever becomes of it: as upstream counts. Metadata that records of OTLP share is
+    /// counted once.
+    fn count_received(&self, sender: Sender<'_>, received: &[(ReceivedKind, [u64; 3])], push: &DecodedPush) {
+        let of_entries: u64 = received.iter().map(|(_, [_, _, metadata])| metadata).sum();
+        let mut repeated = of_entries.saturating_sub(push.metadata_bytes());
         for (kind, [bytes, lines, metadata]) in received {
+            let once = repeated.min(*metadata);
+            repeated -= once;
+            let (bytes, metadata) = (bytes - once, metadata - once);
             let labels = ReceivedLabels {
                 tenant: sender.tenant.to_string(),
                 // Nothing here where refusals have a 0.
@@ -499,13 +512,27 @@ impl Ingester {
                 format: sender.format.to_owned(),
             };
             self.metrics.bytes_received.get_or_create(&labels).inc_by(bytes);
-            self.metrics.lines_received.get_or_create(&labels.of_lines()).inc_by(lines);
+            self.metrics.lines_received.get_or_create(&labels.of_lines()).inc_by(*lines);
             self.metrics.metadata_bytes_received.get_or_create(&labels).inc_by(metadata);
         }
     }
 
-    /// The whole request against the tenant's rate.
-    fn allow(&self, sender: Sender<'_>, limits: &PushLimits, streams: &[Ready<'_>]) -> Result<(), PushFailure> {
+    /// A body refused for its size; 0 bytes if that was not announced.
+    pub fn body_too_large(&self, tenant: &TenantId, format: &str, bytes: u64) {
+        if bytes > 0 {
+            let labels = Sender { tenant, format, policy: None }.discard("request_body_too_large", "", "");
+            self.metrics.discarded_bytes.get_or_create(&labels).inc_by(bytes);
+        }
+    }
+
+    /// The whole request against the tenant's rate. Over it, all that was received counts as discarded.
+    fn allow(
+        &self,
+        sender: Sender<'_>,
+        limits: &PushLimits,
+        streams: &[Ready<'_>],
+        received: &[(ReceivedKind, [u64; 3])],
+    ) -> Result<(), PushFailure> {
         let (rules, id) = (&limits.limits, sender.tenant);
         let size = |stream: &Ready<'_>| stream.entries.iter().map(entry_bytes).sum::<usize>();
         let lines: usize = streams.iter().map(|stream| stream.entries.len()).sum();
@@ -515,9 +542,8 @@ impl Ingester {
         if lines == 0 || tenant.allow(bytes as f64, rules.ingestion_rate_bytes, rules.ingestion_burst_bytes, now) {
             return Ok(());
         }
-        for stream in streams.iter().filter(|stream| !stream.entries.is_empty()) {
-            let labels = sender.discard("rate_limited", &stream.policy, &stream.known.retention_hours);
-            self.metrics.discard(&labels, stream.entries.len() as u64, size(stream) as u64);
+        for (kind, [bytes, lines, _]) in received {
+            self.metrics.discard(&sender.discard("rate_limited", &kind.policy, &kind.retention_hours), *lines, *bytes);
         }
         let message = format!(
             "ingestion rate limit exceeded for user {id} (limit: {} bytes/sec) while attempting to ingest '{lines}' lines totaling '{bytes}' bytes, reduce log volume or contact your Loki administrator to see if the limit can be increased",
@@ -567,7 +593,7 @@ impl Ingester {
             burst_bytes: rules.stream_burst_bytes,
         };
         let mut refusals: Vec<(usize, Refusal)> = Vec::new();
-        let (logged, first_seq, fingerprint) = loop {
+        let (logged, fingerprint) = loop {
             let limit = rules.rules.policy_max_streams.get(&*stream.policy).copied();
             let new = NewStream {
                 max_streams: limit.unwrap_or(rules.max_streams),
@@ -589,11 +615,12 @@ impl Ingester {
             let number = |count| self.next_seq.fetch_add(count, Ordering::SeqCst);
             let note = |at, why| refusals.push((at, why));
             // A stream that was retired meanwhile takes nothing: look again.
-            if let Some((logged, first_seq)) = stream.push(entries, &self.settings, stream_limits, moment, number, note)
-            {
-                break (logged, first_seq, stream.fingerprint);
+            if let Some(logged) = stream.push(entries, &self.settings, stream_limits, moment, number, note) {
+                break (logged, stream.fingerprint);
             }
         };
+        self.watchers.tell(&tenant.id, &known.labels, fingerprint, entries, logged.new_entries());
+        let (logged, first_seq) = (logged.positions, logged.first_seq);
         if self.log.is_some() && !logged.is_empty() {
             if logged.len() == entries.len() {
                 writer.stream(&known.labels, fingerprint, first_seq, entries);

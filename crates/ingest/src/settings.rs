@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use loptr_chunk::Encoding;
+use loptr_wire::push::otlp::OtlpRules;
 
 use crate::log::LogSettings;
 use crate::rules::IngestRules;
@@ -112,6 +113,8 @@ pub struct Limits {
     pub max_metadata_pairs: usize,
     /// Labels that `service_name` is taken from, in order; empty: it is not added.
     pub discover_service_name: Vec<String>,
+    /// What becomes of OTLP attributes.
+    pub otlp: OtlpRules,
     /// Whether `detected_level` is added.
     pub discover_levels: bool,
     /// Names under which a level is looked for.
@@ -177,6 +180,7 @@ impl Default for Limits {
                 "job",
                 "k8s_job_name",
             ]),
+            otlp: OtlpRules::default(),
             discover_levels: true,
             level_fields: names(&[
                 "level",

@@ -102,6 +102,24 @@ pub(crate) struct Moment {
     pub(crate) segment: u64,
 }
 
+/// What of a push has to be logged.
+#[derive(Debug)]
+pub(crate) struct Logged {
+    /// Positions of its entries.
+    pub(crate) positions: Vec<usize>,
+    /// Number of the first of them.
+    pub(crate) first_seq: u64,
+    /// Whether the first of them was there before.
+    pub(crate) repeated: bool,
+}
+
+impl Logged {
+    /// Positions of the entries that are new.
+    pub(crate) fn new_entries(&self) -> &[usize] {
+        &self.positions[usize::from(self.repeated).min(self.positions.len())..]
+    }
+}
+
 /// The part of the tenant's limits that a stream checks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StreamLimits {
@@ -129,7 +147,7 @@ impl Stream {
         moment: Moment,
         number: impl FnOnce(u64) -> u64,
         mut refused: impl FnMut(usize, Refusal),
-    ) -> Option<(Vec<usize>, u64)> {
+    ) -> Option<Logged> {
         let mut state = self.state.lock();
         if state.gone {
             return None;
@@ -151,7 +169,7 @@ impl Stream {
                 Err(error) => refused(at, Refusal::Damaged(error.to_string())),
             }
         }
-        Some((logged, first_seq))
+        Some(Logged { positions: logged, first_seq, repeated: repeated.is_some() })
     }
 
     /// Appends entries read from the log. Limits do not apply: they were accepted.

@@ -1,6 +1,7 @@
 //! Log entries, borrowed and owned, and the reference that names a chunk.
 
-use crate::labels::Fingerprint;
+use crate::labels::{Fingerprint, Labels};
+use crate::tenant::TenantId;
 use crate::time::{Millis, Nanos};
 
 /// One log entry, borrowed from wherever it lies.
@@ -33,6 +34,19 @@ impl From<Entry<'_>> for OwnedEntry {
             metadata: entry.metadata.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect(),
         }
     }
+}
+
+/// Entries of one stream, in the order in which they were accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamEntries {
+    /// Whose they are.
+    pub tenant: TenantId,
+    /// Labels of the stream.
+    pub labels: Labels,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The entries.
+    pub entries: Vec<OwnedEntry>,
 }
 
 /// Names one chunk of a tenant: what the index stores and the object key is made of.

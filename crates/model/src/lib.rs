@@ -20,7 +20,7 @@ mod quote;
 mod tenant;
 mod time;
 
-pub use entry::{ChunkRef, Entry, OwnedEntry};
+pub use entry::{ChunkRef, Entry, OwnedEntry, StreamEntries};
 pub use labels::{Fingerprint, Label, Labels, METRIC_NAME};
 pub use matcher::{MatchOp, Matcher};
 pub use quote::{go_quote, go_quote_bytes};

@@ -20,7 +20,7 @@ use loptr_eval::{
     Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, RangeFold, RangePlan, SampleVisitor,
     SeriesSteps, Steps, evaluate, leaves,
 };
-use loptr_logql::ast::{LogExpr, MetricExpr};
+use loptr_logql::ast::{LogExpr, MetricExpr, RangeAggregation, RangeOp};
 use loptr_model::{ChunkRef, Matcher, Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{Budget, Ports, Priority, ProcessBudget, Reservation};
 use loptr_regex::LabelMatcher;
@@ -29,6 +29,7 @@ use loptr_storage::{Bucket, IndexStore, IndexedStream};
 use crate::error::QueryError;
 use crate::limits::{QueryLimits, nanos};
 use crate::plan::{Piece, PlannedStream, Windows, plan};
+use crate::readers::Readers;
 use crate::recent::Recent;
 use crate::source::{ChunkCounters, ChunkSource, ScanCounters};
 
@@ -165,7 +166,6 @@ impl std::fmt::Debug for QueryEngine {
 
 /// A query under way.
 pub(crate) struct Running {
-    pub(crate) tenant: TenantId,
     pub(crate) budget: Budget,
     pub(crate) counters: Arc<ScanCounters>,
     started: Nanos,
@@ -198,12 +198,11 @@ impl QueryEngine {
         self.process.used_bytes()
     }
 
-    pub(crate) fn begin(&self, tenant: &TenantId, limits: &QueryLimits) -> Running {
+    pub(crate) fn begin(&self, limits: &QueryLimits) -> Running {
         let started = self.ports.clock.monotonic();
         let timeout = i64::try_from(limits.timeout.as_nanos()).unwrap_or(i64::MAX);
         let deadline = (timeout > 0).then(|| (started.saturating_add(timeout), self.ports.clock.clone()));
         Running {
-            tenant: tenant.clone(),
             budget: Budget::new(self.settings.query_bytes, deadline, self.process.clone()),
             counters: Arc::default(),
             started,
@@ -248,18 +247,18 @@ impl QueryEngine {
     /// Answers a log query.
     pub async fn logs(
         &self,
-        tenant: &TenantId,
+        readers: &Readers,
         limits: &QueryLimits,
         request: LogRequest,
     ) -> Result<(Answer, QueryFigures), QueryError> {
         limits.check_log(&request)?;
-        let running = self.begin(tenant, limits);
+        let running = self.begin(limits);
         let _cancel = CancelOnDrop(running.budget.clone());
         let pipeline = Pipeline::compile(&request.query, self.ports.clock.now())?;
         let Some(range) = limits.look_back(request.range, self.ports.clock.now()) else {
             return Ok((Answer::Streams(Vec::new()), QueryFigures::default()));
         };
-        let streams = self.streams(&running, &request.query.matchers, range).await?;
+        let streams = self.streams(readers, &running, &request.query.matchers, range).await?;
         let collector = LogCollector::new(request.limit, request.direction, request.interval_ns);
         let collector = collector.split_by(nanos(limits.split));
         let mut collected = self.collect(&running, &pipeline, &streams, range, collector).await?;
@@ -293,7 +292,8 @@ impl QueryEngine {
                 move |sources: &[Arc<ChunkSource>]| {
                     let mut stream = pipeline.for_stream(&piece.stream.labels);
                     let required = sources_that_may_hold(sources, || pipeline.required_metadata(&piece.stream.labels));
-                    let mut visitor = LogVisitor::new(&mut stream, &mut part);
+                    let mark = piece.stream.reader.mark.as_deref();
+                    let mut visitor = LogVisitor::new(&mut stream, &mut part).marked(mark);
                     scan(&required?, piece.range, direction, pipeline.block_finder(), &budget, &mut visitor)?;
                     counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
                     budget.charge(part.held_bytes() as u64)?;
@@ -314,21 +314,20 @@ impl QueryEngine {
     /// Answers a metric query at `steps`.
     pub async fn metrics(
         &self,
-        tenant: &TenantId,
+        readers: &Readers,
         limits: &QueryLimits,
         query: MetricExpr,
         steps: Steps,
     ) -> Result<(Answer, QueryFigures), QueryError> {
         limits.check_metric(&query, steps)?;
         limits.check_approx_topk(&query, steps, self.settings.frontend)?;
-        let running = self.begin(tenant, limits);
+        let running = self.begin(limits);
         let _cancel = CancelOnDrop(running.budget.clone());
         let mut results = Vec::new();
         let mut planned = Vec::new();
         for leaf in leaves(&query) {
             let range_plan = leaf.plan(steps, self.ports.clock.now())?;
-            let (series, streams) =
-                self.leaf(&running, limits, &leaf.aggregation.range.log.matchers, &range_plan).await?;
+            let (series, streams) = self.leaf(readers, &running, limits, leaf.aggregation, &range_plan).await?;
             results.push(series);
             planned.extend(streams);
         }
@@ -340,16 +339,19 @@ impl QueryEngine {
 
     async fn leaf(
         &self,
+        readers: &Readers,
         running: &Running,
         limits: &QueryLimits,
-        matchers: &[Matcher],
+        aggregation: &RangeAggregation,
         range_plan: &RangePlan,
     ) -> Result<(Vec<SeriesSteps>, Vec<Arc<PlannedStream>>), QueryError> {
         let whole = range_plan.time_range();
         let Some(range) = limits.look_back(whole, self.ports.clock.now()) else {
             return Ok((range_plan.fold().finish()?, Vec::new()));
         };
-        let streams = self.streams(running, matchers, range).await?;
+        let streams = self.streams(readers, running, &aggregation.range.log.matchers, range).await?;
+        // Absence is one series' whoever is absent.
+        let marks = aggregation.op != RangeOp::Absent;
         let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
         let job = |piece: Piece| {
             let (range_plan, budget, counters) = (range_plan.clone(), running.budget.clone(), running.counters.clone());
@@ -358,7 +360,8 @@ impl QueryEngine {
                 let extractor = range_plan.extractor();
                 let required = sources_that_may_hold(sources, || extractor.required_metadata(&piece.stream.labels));
                 let mut stream = extractor.for_stream(&piece.stream.labels);
-                let mut visitor = SampleVisitor::new(&mut stream, &mut fold);
+                let mark = piece.stream.reader.mark.as_deref().filter(|_| marks);
+                let mut visitor = SampleVisitor::new(&mut stream, &mut fold).marked(mark);
                 let finder = extractor.block_finder();
                 scan(&required?, piece.range, Direction::Forward, finder, &budget, &mut visitor)?;
                 counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
@@ -418,7 +421,7 @@ impl QueryEngine {
         let references: Vec<ChunkRef> = piece.stream.chunks_in(piece.range).map(|chunk| chunk.reference).collect();
         let parallel = self.settings.parallel_fetches;
         let asked = self.ports.clock.monotonic();
-        let objects = self.bucket.get_chunks(&running.tenant, &references, parallel).await?;
+        let objects = self.bucket.get_chunks(&piece.stream.reader.tenant, &references, parallel).await?;
         running.counters.fetch_ns.fetch_add(self.ns_since(asked), Ordering::Relaxed);
         let bytes: u64 = objects.iter().map(|object| object.len() as u64).sum();
         running.counters.chunks_fetched.fetch_add(objects.len() as u64, Ordering::Relaxed);
@@ -427,35 +430,40 @@ impl QueryEngine {
         Ok(Fetched {
             chunks: references.into_iter().zip(objects).collect(),
             bucket: self.bucket.clone(),
-            tenant: running.tenant.clone(),
+            tenant: piece.stream.reader.tenant.clone(),
             counters: running.counters.clone(),
             _held: held,
         })
     }
 
     /// The streams a query reads, from memory and bucket.
-    async fn streams(
+    pub(crate) async fn streams(
         &self,
+        readers: &Readers,
         running: &Running,
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<Vec<Arc<PlannedStream>>, QueryError> {
         let begun = self.ports.clock.monotonic();
-        let matchers = compile(matchers)?;
+        let (readers, matchers) = readers.choose(matchers)?;
+        let matchers = compile(&matchers)?;
         let (from, through) = millis(range);
-        let (recent, tenant, asked) = (self.recent.clone(), running.tenant.clone(), matchers.clone());
-        // In this order, see the module's page.
-        let in_memory = move || {
-            let streams = recent.streams(&tenant, &asked, range);
-            (streams, recent.pending(&tenant, &asked, from, through))
-        };
-        let (in_memory, pending) = self.ports.cpu.run(Priority::Query, in_memory).await?;
-        let indexed = self.indexed(&running.tenant, &matchers, from, through).await?;
-        let counters = running.counters.clone();
-        let put_together = move || plan(in_memory, pending.into_iter().chain(indexed), &counters);
-        let planned = self.ports.cpu.run(Priority::Query, put_together).await?;
+        let mut all = Vec::new();
+        for reader in readers.each() {
+            let (recent, tenant, asked) = (self.recent.clone(), reader.tenant.clone(), matchers.clone());
+            // In this order, see the module's page.
+            let in_memory = move || {
+                let streams = recent.streams(&tenant, &asked, range);
+                (streams, recent.pending(&tenant, &asked, from, through))
+            };
+            let (in_memory, pending) = self.ports.cpu.run(Priority::Query, in_memory).await?;
+            let indexed = self.indexed(&reader.tenant, &matchers, from, through).await?;
+            let counters = running.counters.clone();
+            let put_together = move || plan(&reader, in_memory, pending.into_iter().chain(indexed), &counters);
+            all.extend(self.ports.cpu.run(Priority::Query, put_together).await?);
+        }
         running.counters.lookup_ns.fetch_add(self.ns_since(begun), Ordering::Relaxed);
-        Ok(planned)
+        Ok(all)
     }
 
     pub(crate) async fn indexed(

@@ -9,8 +9,10 @@ mod error;
 mod limits;
 mod meta;
 mod plan;
+mod readers;
 mod recent;
 mod source;
+mod tail;
 mod volume;
 
 pub use engine::{
@@ -19,6 +21,8 @@ pub use engine::{
 pub use error::{ErrorKind, QueryError};
 pub use limits::QueryLimits;
 pub use meta::IndexFigures;
+pub use readers::{Readers, TENANT_LABEL};
 pub use recent::{NothingRecent, Recent, RecentChunk, RecentSizes, RecentStream};
 pub use source::{ChunkCounters, ChunkSource, ScanCounters};
+pub use tail::{Tail, TailEnd, TailFigures, TailFrame, TailRequest, TailSettings, Tails};
 pub use volume::{ShardFigures, Volume, VolumeRequest};

@@ -35,6 +35,8 @@ pub struct QueryLimits {
     pub volume_enabled: bool,
     /// Label sets (or names) a volume may have.
     pub volume_max_series: usize,
+    /// Tails at once.
+    pub max_tails: usize,
 }
 
 impl Default for QueryLimits {
@@ -51,6 +53,33 @@ impl Default for QueryLimits {
             approx_topk: false,
             volume_enabled: true,
             volume_max_series: 1000,
+            max_tails: 10,
+        }
+    }
+}
+
+/// The smaller one that is not zero.
+fn stricter<T: PartialOrd + Default>(a: T, b: T) -> T {
+    let none = T::default();
+    if a == none || (b != none && b < a) { b } else { a }
+}
+
+impl QueryLimits {
+    /// What both allow: of each figure the smallest that is set.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            max_length: stricter(self.max_length, other.max_length),
+            max_look_back: stricter(self.max_look_back, other.max_look_back),
+            max_range: stricter(self.max_range, other.max_range),
+            max_entries: stricter(self.max_entries, other.max_entries),
+            max_series: stricter(self.max_series, other.max_series),
+            max_matchers: stricter(self.max_matchers, other.max_matchers),
+            timeout: stricter(self.timeout, other.timeout),
+            split: stricter(self.split, other.split),
+            volume_enabled: self.volume_enabled && other.volume_enabled,
+            volume_max_series: stricter(self.volume_max_series, other.volume_max_series),
+            max_tails: stricter(self.max_tails, other.max_tails),
+            approx_topk: self.approx_topk && other.approx_topk,
         }
     }
 }

@@ -13,6 +13,7 @@ use loptr_storage::{IndexedStream, merge_streams};
 use crate::engine::{QueryEngine, compile, millis};
 use crate::error::QueryError;
 use crate::limits::QueryLimits;
+use crate::readers::{Readers, TENANT_LABEL};
 use crate::recent::RecentSizes;
 
 /// Sums over the streams a selector names.
@@ -53,44 +54,58 @@ impl QueryEngine {
         Ok(Found { recent, indexed: self.ports.cpu.run(Priority::Query, merge).await? })
     }
 
+    /// Label sets by reader, in order and each once; marked where `marked` and there are several readers.
     async fn label_sets(
         &self,
-        tenant: &TenantId,
+        readers: &Readers,
         limits: &QueryLimits,
         matchers: &[Matcher],
         range: TimeRange,
+        marked: bool,
     ) -> Result<Vec<Labels>, QueryError> {
         limits.check_length(range.start, range.end)?;
         let Some(range) = limits.look_back(range, self.ports.clock.now()) else { return Ok(Vec::new()) };
-        let found = self.find(tenant, &compile(matchers)?, range).await?;
-        let recent = found.recent.into_iter().map(|stream| stream.labels);
-        let all: BTreeSet<Labels> = recent.chain(found.indexed.into_iter().map(|stream| stream.labels)).collect();
+        let (readers, matchers) = readers.choose(matchers)?;
+        let matchers = compile(&matchers)?;
+        let mut all: BTreeSet<Labels> = BTreeSet::new();
+        for reader in readers.each() {
+            let found = self.find(&reader.tenant, &matchers, range).await?;
+            let recent = found.recent.into_iter().map(|stream| stream.labels);
+            let sets = recent.chain(found.indexed.into_iter().map(|stream| stream.labels));
+            all.extend(sets.map(|labels| if marked { reader.marked(labels) } else { labels }));
+        }
         Ok(all.into_iter().collect())
     }
 
     /// Names of the labels of the streams that `matchers` accept and that have entries in `range`, ascending.
     pub async fn label_names(
         &self,
-        tenant: &TenantId,
+        readers: &Readers,
         limits: &QueryLimits,
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<Vec<String>, QueryError> {
-        let sets = self.label_sets(tenant, limits, matchers, range).await?;
-        let names: BTreeSet<&str> = sets.iter().flat_map(|labels| labels.iter().map(|(name, _)| name)).collect();
+        let sets = self.label_sets(readers, limits, matchers, range, true).await?;
+        let mut names: BTreeSet<&str> = sets.iter().flat_map(|labels| labels.iter().map(|(name, _)| name)).collect();
+        if readers.several() {
+            names.insert(TENANT_LABEL);
+        }
         Ok(names.into_iter().map(str::to_owned).collect())
     }
 
     /// Values of label `name` in those streams, ascending.
     pub async fn label_values(
         &self,
-        tenant: &TenantId,
+        readers: &Readers,
         limits: &QueryLimits,
         name: &str,
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<Vec<String>, QueryError> {
-        let sets = self.label_sets(tenant, limits, matchers, range).await?;
+        if readers.several() && name == TENANT_LABEL {
+            return Ok(readers.ids().iter().map(|id| id.as_str().to_owned()).collect());
+        }
+        let sets = self.label_sets(readers, limits, matchers, range, true).await?;
         let values: BTreeSet<&str> = sets.iter().filter_map(|labels| labels.get(name)).collect();
         Ok(values.into_iter().map(str::to_owned).collect())
     }
@@ -98,7 +113,7 @@ impl QueryEngine {
     /// Label sets of the streams that any of `groups` accepts and that have entries in `range`. No group: all streams.
     pub async fn series(
         &self,
-        tenant: &TenantId,
+        readers: &Readers,
         limits: &QueryLimits,
         groups: &[Vec<Matcher>],
         range: TimeRange,
@@ -106,7 +121,7 @@ impl QueryEngine {
         let mut all = BTreeSet::new();
         let everything = [Vec::new()];
         for matchers in if groups.is_empty() { &everything[..] } else { groups } {
-            all.extend(self.label_sets(tenant, limits, matchers, range).await?);
+            all.extend(self.label_sets(readers, limits, matchers, range, true).await?);
         }
         Ok(all.into_iter().collect())
     }
@@ -114,12 +129,12 @@ impl QueryEngine {
     /// Labels of those streams with their values, but for the ones whose values are all identifiers.
     pub async fn detected_labels(
         &self,
-        tenant: &TenantId,
+        readers: &Readers,
         limits: &QueryLimits,
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<BTreeMap<String, BTreeSet<String>>, QueryError> {
-        let sets = self.label_sets(tenant, limits, matchers, range).await?;
+        let sets = self.label_sets(readers, limits, matchers, range, false).await?;
         let collect = move || {
             let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
             for (name, value) in sets.iter().flat_map(Labels::iter) {
@@ -138,26 +153,25 @@ impl QueryEngine {
     /// Sums over the streams that `matchers` accept.
     pub async fn index_stats(
         &self,
-        tenant: &TenantId,
+        readers: &Readers,
         limits: &QueryLimits,
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<IndexFigures, QueryError> {
         limits.check_length(range.start, range.end)?;
-        let Some(range) = limits.look_back(range, self.ports.clock.now()) else {
-            return Ok(IndexFigures::default());
-        };
-        let found = self.find(tenant, &compile(matchers)?, range).await?;
-        let (from, through) = millis(range);
         let mut figures = IndexFigures::default();
-        for stats in stats_by_stream(&found, from, through).values() {
-            if stats.entries == 0 {
-                continue;
+        let Some(range) = limits.look_back(range, self.ports.clock.now()) else { return Ok(figures) };
+        let (readers, matchers) = readers.choose(matchers)?;
+        let matchers = compile(&matchers)?;
+        let (from, through) = millis(range);
+        for tenant in readers.ids() {
+            let found = self.find(tenant, &matchers, range).await?;
+            for stats in stats_by_stream(&found, from, through).values().filter(|stats| stats.entries > 0) {
+                figures.streams += 1;
+                figures.chunks += stats.chunks;
+                figures.bytes += stats.bytes();
+                figures.entries += stats.entries;
             }
-            figures.streams += 1;
-            figures.chunks += stats.chunks;
-            figures.bytes += stats.bytes();
-            figures.entries += stats.entries;
         }
         Ok(figures)
     }

@@ -11,6 +11,7 @@ use loptr_index::ChunkMeta;
 use loptr_model::{ChunkRef, Fingerprint, Labels, Nanos, TimeRange};
 use loptr_storage::{IndexedStream, merge_streams};
 
+use crate::readers::Reader;
 use crate::recent::RecentStream;
 use crate::source::{ChunkSource, ScanCounters};
 
@@ -40,6 +41,7 @@ impl LazyChunk {
 /// A stream with everything that may hold its entries.
 #[derive(Debug)]
 pub(crate) struct PlannedStream {
+    pub(crate) reader: Reader,
     pub(crate) labels: Labels,
     pub(crate) heads: Vec<Arc<ChunkSource>>,
     /// By (from, through, checksum).
@@ -55,6 +57,7 @@ pub(crate) struct Piece {
 
 /// Puts memory, pending chunks and index together, stream by stream.
 pub(crate) fn plan(
+    reader: &Reader,
     recent: Vec<RecentStream>,
     indexed: impl IntoIterator<Item = IndexedStream>,
     counters: &Arc<ScanCounters>,
@@ -82,7 +85,7 @@ pub(crate) fn plan(
     }
     let mut planned: Vec<Arc<PlannedStream>> = streams
         .into_iter()
-        .map(|((_, labels), (heads, chunks))| Arc::new(PlannedStream { labels, heads, chunks }))
+        .map(|((_, labels), (heads, chunks))| Arc::new(PlannedStream { reader: reader.clone(), labels, heads, chunks }))
         .collect();
     planned.sort_by(|a, b| a.labels.cmp(&b.labels));
     planned
@@ -232,7 +235,8 @@ mod tests {
         });
         let labels = Labels::from_pairs([("a", "b")]);
         let indexed = IndexedStream { fingerprint: labels.fingerprint(), labels, chunks: chunks.collect() };
-        plan(Vec::new(), [indexed], &Arc::default()).remove(0)
+        let reader = Reader { tenant: loptr_model::TenantId::single(), mark: None };
+        plan(&reader, Vec::new(), [indexed], &Arc::default()).remove(0)
     }
 
     fn millis(range: TimeRange) -> (i64, i64) {

@@ -1,17 +1,17 @@
 //! Volumes: how many bytes streams hold, summed by label set or by label name, over a range or its steps. Only the
 //! index and memory are asked; a chunk that crosses an edge counts by the part of its time inside.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 
 use loptr_index::ChunkStats;
-use loptr_model::{Labels, MatchOp, Matcher, Millis, Nanos, TenantId, TimeRange};
+use loptr_model::{Labels, MatchOp, Matcher, Millis, Nanos, TimeRange};
 use loptr_ports::{Budget, Priority};
 
 use crate::engine::{CancelOnDrop, QueryEngine, compile};
 use crate::error::QueryError;
 use crate::limits::QueryLimits;
 use crate::meta::Found;
+use crate::readers::Readers;
 
 /// What volumes are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,12 +108,15 @@ impl Grouping {
 const SUM_BYTES: u64 = 64;
 
 impl QueryEngine {
-    /// Answers a volume request, summed over `tenants`. Largest first, by their first step.
+    /// Answers a volume request, summed over all readers. Largest first, by their first step.
     pub async fn volume(
         &self,
-        tenants: &[(TenantId, Arc<QueryLimits>)],
-        request: VolumeRequest,
+        readers: &Readers,
+        limits: &QueryLimits,
+        mut request: VolumeRequest,
     ) -> Result<Vec<Volume>, QueryError> {
+        let (readers, chosen) = readers.choose(&request.matchers)?;
+        request.matchers = chosen;
         let mut matchers = request.matchers.clone();
         for target in &request.target_labels {
             if matchers.iter().all(|matcher| matcher.name != *target) {
@@ -122,12 +125,12 @@ impl QueryEngine {
         }
         let matchers = compile(&matchers)?;
         let mut sums = Sums::default();
-        for (tenant, limits) in tenants {
-            let range = TimeRange::new(request.start, request.end.saturating_add(1));
-            limits.check_length(request.start, request.end)?;
-            let Some(range) = limits.look_back(range, self.ports.clock.now()) else { continue };
-            let running = self.begin(tenant, limits);
-            let _cancel = CancelOnDrop(running.budget.clone());
+        limits.check_length(request.start, request.end)?;
+        let range = TimeRange::new(request.start, request.end.saturating_add(1));
+        let Some(range) = limits.look_back(range, self.ports.clock.now()) else { return Ok(Vec::new()) };
+        let running = self.begin(limits);
+        let _cancel = CancelOnDrop(running.budget.clone());
+        for tenant in readers.ids() {
             let found = self.find(tenant, &matchers, range).await?;
             let (budget, max_series, asked) = (running.budget.clone(), limits.volume_max_series, request.clone());
             let start = range.start.max(request.start);
@@ -293,7 +296,7 @@ impl QueryEngine {
     /// Cuts the streams that `matchers` accept into spans of fingerprints of about `target_bytes`.
     pub async fn index_shards(
         &self,
-        tenant: &TenantId,
+        readers: &Readers,
         limits: &QueryLimits,
         matchers: &[Matcher],
         range: TimeRange,
@@ -303,31 +306,32 @@ impl QueryEngine {
         let Some(range) = limits.look_back(range, self.ports.clock.now()) else {
             return Ok(shards(Vec::new(), target_bytes));
         };
-        let found = self.find(tenant, &compile(matchers)?, range).await?;
-        let cut = move || {
-            let mut sizes: HashMap<u64, ShardFigures> = HashMap::new();
-            let mut add = |fingerprint: u64, chunks: u64, bytes: u64, entries: u64| {
-                let size =
-                    sizes.entry(fingerprint).or_insert(ShardFigures { min: fingerprint, ..ShardFigures::default() });
-                (size.chunks, size.bytes, size.entries) =
-                    (size.chunks + chunks, size.bytes + bytes, size.entries + entries);
-            };
+        let (readers, matchers) = readers.choose(matchers)?;
+        let matchers = compile(&matchers)?;
+        let mut sizes: BTreeMap<u64, ShardFigures> = BTreeMap::new();
+        for tenant in readers.ids() {
+            let found = self.find(tenant, &matchers, range).await?;
             for stream in &found.indexed {
                 for chunk in &stream.chunks {
-                    add(stream.fingerprint.0, 1, u64::from(chunk.kb) << 10, u64::from(chunk.entries));
+                    count(&mut sizes, stream.fingerprint.0, u64::from(chunk.kb) << 10, u64::from(chunk.entries));
                 }
             }
             for stream in &found.recent {
                 for chunk in &stream.chunks {
-                    add(stream.fingerprint.0, 1, chunk.bytes, chunk.entries);
+                    count(&mut sizes, stream.fingerprint.0, chunk.bytes, chunk.entries);
                 }
             }
-            let mut sizes: Vec<ShardFigures> = sizes.into_values().collect();
-            sizes.sort_unstable_by_key(|size| size.min);
-            shards(sizes, target_bytes)
-        };
-        Ok(self.ports.cpu.run(Priority::Query, cut).await?)
+        }
+        Ok(shards(sizes.into_values().collect(), target_bytes))
     }
+}
+
+fn count(sizes: &mut BTreeMap<u64, ShardFigures>, fingerprint: u64, bytes: u64, entries: u64) {
+    let fresh = ShardFigures { min: fingerprint, ..ShardFigures::default() };
+    let size = sizes.entry(fingerprint).or_insert(fresh);
+    size.chunks += 1;
+    size.bytes = size.bytes.saturating_add(bytes);
+    size.entries += entries;
 }
 
 /// Fills one shard after the other; `streams` have their fingerprint in `min`, ascending. A stream over the target gets a

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use loptr_chunk::Chunk;
 use loptr_config::Config;
-use loptr_ingest::{IngestError, Ingester, give_up_reserve};
-use loptr_model::{Millis, Nanos, TenantId, TimeRange};
+use loptr_ingest::{IngestError, Ingester, Watcher, give_up_reserve};
+use loptr_model::{Labels, Millis, Nanos, StreamEntries, TenantId, TimeRange};
 use loptr_ports::{Disk, DiskLock, Ports, TaskError, TaskHandle};
-use loptr_query::{QueryEngine, Recent, RecentChunk, RecentSizes, RecentStream};
+use loptr_query::{QueryEngine, Recent, RecentChunk, RecentSizes, RecentStream, Tails};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream, Spool};
 use tokio_util::sync::CancellationToken;
@@ -114,6 +114,19 @@ impl Recent for RecentIngester {
         through: Millis,
     ) -> Vec<IndexedStream> {
         self.0.pending_streams(tenant, matchers, from, through)
+    }
+}
+
+/// Tails hear of accepted entries.
+struct TailWatcher(Arc<Tails>);
+
+impl Watcher for TailWatcher {
+    fn wants(&self, tenant: &TenantId, labels: &Labels) -> bool {
+        self.0.wants(tenant, labels)
+    }
+
+    fn accepted(&self, entries: &Arc<StreamEntries>) {
+        self.0.accepted(entries);
     }
 }
 
@@ -229,6 +242,9 @@ impl Process {
         let address = listener
             .local_addr()
             .map_err(|source| StartError::Listen { address: settings.http_address.clone(), source })?;
+        let stop = CancellationToken::new();
+        let tails = Tails::new(ports.clone(), engine.clone(), settings.tails.clone(), stop.clone());
+        ingester.watch(vec![Arc::new(TailWatcher(tails.clone()))]);
         let metrics = Metrics::new(&ingester);
         let app = Arc::new(App {
             ports: ports.clone(),
@@ -240,10 +256,11 @@ impl Process {
             engine,
             index,
             metrics,
+            tails,
+            stop: stop.clone(),
             stopping: AtomicBool::new(false),
             shutdown,
         });
-        let stop = CancellationToken::new();
         let reloading = match &app.config {
             Some(config) if app.runtime.is_on() => {
                 let (runtime, limits) = (app.runtime.clone(), app.limits.clone());
@@ -284,6 +301,7 @@ impl Process {
         if let Err(error) = self.server.await {
             tracing::error!(%error, "server task failed");
         }
+        tails_ended(&self.app).await;
         if let Some(reloading) = self.reloading
             && let Err(error) = reloading.await
         {
@@ -296,5 +314,18 @@ impl Process {
             self.app.ports.clock.sleep(self.app.settings.final_sleep).await;
         }
         tracing::info!("Loptr stopped");
+    }
+}
+
+/// Waits until every client of a tail was told, at most for the grace period.
+async fn tails_ended(app: &App) {
+    let clock = &*app.ports.clock;
+    let ended = async {
+        while app.tails.figures().active > 0 {
+            clock.sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if loptr_ports::timeout(clock, app.settings.serve.grace, ended).await.is_err() {
+        tracing::warn!("tails still open at the end of the grace period were cut off");
     }
 }

@@ -142,7 +142,8 @@ fn classic(open_metrics: &str) -> String {
 fn gauges(out: &mut String, app: &Arc<App>) {
     let ingest = app.ingester.figures();
     let cpu = app.ports.cpu.stats();
-    let all: [(&str, &str, f64); 10] = [
+    let tails = app.tails.figures();
+    let all: [(&str, &str, f64); 14] = [
         ("loki_ingester_memory_streams", "The total number of streams in memory", ingest.streams as f64),
         ("loki_ingester_streams", "Alias of loki_ingester_memory_streams for old dashboards", ingest.streams as f64),
         ("loki_ingester_memory_chunks", "The total number of chunks in memory", ingest.chunks as f64),
@@ -152,6 +153,10 @@ fn gauges(out: &mut String, app: &Arc<App>) {
         ("loptr_cpu_pool_running", "Jobs running on CPU threads", cpu.running as f64),
         ("loptr_cpu_pool_threads", "CPU threads", cpu.threads as f64),
         ("loptr_query_memory_bytes", "Bytes held by running queries", app.engine.used_bytes() as f64),
+        ("loki_querier_tail_active", "Number of active tailers", tails.active as f64),
+        ("loptr_tail_buffered_bytes", "Bytes buffered for clients of tails", tails.buffered_bytes as f64),
+        ("loptr_tail_dropped_entries", "Entries slow tails did not get since start", tails.dropped as f64),
+        ("loptr_tail_sent_bytes", "Bytes of lines handed to clients of tails since start", tails.sent_bytes as f64),
         ("loptr_index_cache_bytes", "Bytes of index files kept open", app.index_bytes() as f64),
     ];
     for (name, help, value) in all {

@@ -1,6 +1,8 @@
 //! Upstream's configuration → the plain settings of each service. Every path read here is in [`HONOURED`], which decides
 //! what is warned of and what stops the start.
 
+mod otlp;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +11,7 @@ use loptr_chunk::{Encoding, SchemaVersion};
 use loptr_config::{Config, IndexKind, Limits};
 use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule, SyncPolicy};
 use loptr_model::{Millis, Nanos};
-use loptr_query::{FrontendEncoding, QueryLimits, QuerySettings};
+use loptr_query::{FrontendEncoding, QueryLimits, QuerySettings, TailSettings};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
@@ -20,6 +22,8 @@ use crate::serve::ServeSettings;
 pub const HONOURED: &[&str] = &[
     "target=all",
     "auth_enabled",
+    "querier.multi_tenant_queries_enabled",
+    "querier.tail_max_duration",
     "schema_config.configs[].schema=v11",
     "schema_config.configs[].schema=v12",
     "server.http_listen_address",
@@ -94,6 +98,8 @@ pub const HONOURED: &[&str] = &[
     "distributor.default_policy_stream_mappings",
     "limits_config.per_stream_rate_limit",
     "limits_config.per_stream_rate_limit_burst",
+    "limits_config.otlp_config",
+    "distributor.otlp_config.default_resource_attributes_as_index_labels",
     "limits_config.allow_structured_metadata",
     "limits_config.max_structured_metadata_size",
     "limits_config.max_structured_metadata_entries_count",
@@ -103,6 +109,7 @@ pub const HONOURED: &[&str] = &[
     "limits_config.max_query_series",
     "limits_config.max_entries_limit_per_query",
     "limits_config.max_streams_matchers_per_query",
+    "limits_config.max_concurrent_tail_requests",
     "limits_config.query_timeout",
     "limits_config.split_queries_by_interval",
     "limits_config.shard_aggregations",
@@ -172,12 +179,16 @@ pub struct Settings {
     pub path_prefix: String,
     /// Whether requests name their tenant.
     pub auth_enabled: bool,
+    /// Whether a request may read several tenants' data.
+    pub multi_tenant_queries: bool,
     /// Bounds of push bodies.
     pub push: BodyLimits,
     /// The write path.
     pub ingest: IngestSettings,
     /// The read path.
     pub query: QuerySettings,
+    /// Tails.
+    pub tails: TailSettings,
     /// Index files in memory.
     pub index_cache: IndexCacheSettings,
     /// Schema periods.
@@ -239,6 +250,7 @@ impl Settings {
                 format!("/{prefix}")
             },
             auth_enabled: config.bool("auth_enabled"),
+            multi_tenant_queries: config.bool("querier.multi_tenant_queries_enabled"),
             push: BodyLimits {
                 max_body_bytes: config.count("distributor.max_recv_msg_size"),
                 max_decompressed_bytes: u64::try_from(config.int("distributor.max_decompressed_size")).unwrap_or(0),
@@ -271,6 +283,11 @@ impl Settings {
                     _ => FrontendEncoding::Json,
                 },
                 ..QuerySettings::default()
+            },
+            tails: TailSettings {
+                max_duration: config.duration("querier.tail_max_duration"),
+                process_bytes: memory_bytes / 16,
+                ..TailSettings::default()
             },
             index_cache: IndexCacheSettings {
                 resync: config.duration("storage_config.tsdb_shipper.resync_interval"),
@@ -371,6 +388,7 @@ pub(crate) fn write_limits(limits: &Limits) -> Result<loptr_ingest::Limits, Limi
         max_metadata_bytes: usize::try_from(limits.max_structured_metadata_size).unwrap_or(usize::MAX),
         max_metadata_pairs: limits.max_structured_metadata_entries_count,
         discover_service_name: limits.discover_service_name.clone(),
+        otlp: otlp::otlp_rules(&limits.otlp_config)?,
         discover_levels: limits.discover_log_levels,
         level_fields: limits.log_level_fields.clone(),
         level_json_depth: limits.log_level_from_json_max_depth,
@@ -468,6 +486,7 @@ pub(crate) fn query_limits(limits: &Limits) -> Result<QueryLimits, LimitsError> 
         approx_topk: limits.shard_aggregations.iter().any(|name| name == "approx_topk"),
         volume_enabled: limits.volume_enabled,
         volume_max_series: limits.volume_max_series,
+        max_tails: limits.max_concurrent_tail_requests,
     })
 }
 

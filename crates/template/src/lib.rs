@@ -69,6 +69,7 @@ mod json;
 mod lex;
 mod number;
 mod parse;
+mod parts;
 mod quote;
 mod refs;
 mod time;
@@ -79,6 +80,7 @@ use loptr_model::Nanos;
 
 use ast::Node;
 use parse::Definition;
+pub use parts::{CONSTRUCTS, functions};
 
 /// What a template is rendered with: an entry.
 pub trait Fields {

@@ -30,7 +30,7 @@ mod streams;
 mod tail;
 mod text;
 
-pub use legacy::{LegacyStreamsWriter, write_legacy_labels};
+pub use legacy::{LegacyStreamsWriter, write_legacy_labels, write_legacy_tail_frame};
 pub use metadata::{
     BuildInfo, DetectedField, DetectedLabel, IndexStats, Pattern, Shard, write_build_info, write_detected_fields,
     write_detected_labels, write_detected_values, write_format_error, write_formatted, write_index_stats, write_labels,
@@ -43,6 +43,7 @@ pub use stats::{
 };
 pub use streams::{EncodingFlags, LogLine, LogStream, StreamsWriter, write_streams};
 pub use tail::{DroppedEntry, write_tail_frame};
+pub(crate) use text::push_plain_text;
 pub use text::{push_json_text, push_line};
 
 #[cfg(test)]

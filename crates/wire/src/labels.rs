@@ -14,6 +14,7 @@
 //! ```
 
 mod lexer;
+pub(crate) use lexer::name_rune;
 mod parser;
 
 use std::borrow::Cow;

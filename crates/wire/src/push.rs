@@ -18,13 +18,17 @@ use bytes::Bytes;
 use loptr_model::Nanos;
 
 mod body;
+mod cursor;
+mod fields;
 mod json;
 mod media;
+pub mod otlp;
 mod proto;
 mod table;
 
+pub use fields::ProtoError;
 pub use media::{MediaTypeError, media_type};
-pub use proto::{ProtoError, ProtoPush, encode_push};
+pub use proto::{ProtoPush, encode_push, encode_status};
 pub use table::{DecodedPush, PushEntry, PushMetadata, PushStream};
 
 /// Longest label text of one stream, in bytes.
@@ -90,6 +94,21 @@ pub enum PushError {
     /// A `Content-Encoding` other than none, snappy, gzip, deflate.
     #[error("Content-Encoding {} not supported", loptr_model::go_quote(.0))]
     Encoding(String),
+    /// A `Content-Encoding` of an OTLP body other than none, gzip, lz4, zstd.
+    #[error("unsupported content encoding {0}: only gzip, lz4 and zstd are supported")]
+    OtlpEncoding(String),
+    /// A `Content-Type` of an OTLP body other than the two there are.
+    #[error("content type: {0} is not supported")]
+    OtlpContentType(String),
+    /// An OTLP message is malformed or an attribute has no name.
+    #[error("{0}")]
+    Otlp(String),
+    /// The entries of an OTLP request would hold too much structured metadata.
+    #[error("request body too large: its entries have more than {max} pairs of structured metadata")]
+    TooManyPairs {
+        /// The limit.
+        max: usize,
+    },
     /// The `Content-Type` is missing or malformed.
     #[error(transparent)]
     MediaType(#[from] MediaTypeError),
@@ -108,7 +127,9 @@ impl PushError {
     /// Which status this becomes.
     pub fn kind(&self) -> PushErrorKind {
         match self {
-            PushError::BodyTooLarge { .. } | PushError::LabelsTooLarge { .. } => PushErrorKind::TooLarge,
+            PushError::BodyTooLarge { .. } | PushError::LabelsTooLarge { .. } | PushError::TooManyPairs { .. } => {
+                PushErrorKind::TooLarge
+            }
             _ => PushErrorKind::BadRequest,
         }
     }
@@ -123,6 +144,8 @@ pub enum PushFormat {
     JsonV1,
     /// JSON with `labels` and `entries`.
     JsonLegacy,
+    /// OTLP, protobuf or JSON.
+    Otlp,
 }
 
 /// Decodes one push body.

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use loptr_model::{Entry, Nanos};
 
 use super::RangeFold;
+use crate::mark::Mark;
 use crate::pipeline::{LabelsId, StreamExtractor};
 use crate::source::Visitor;
 
@@ -13,13 +14,19 @@ use crate::source::Visitor;
 pub struct SampleVisitor<'a> {
     extractor: &'a mut StreamExtractor,
     fold: &'a mut RangeFold,
+    mark: Option<&'a Mark>,
 }
 
 impl<'a> SampleVisitor<'a> {
     /// For one stream.
     pub fn new(extractor: &'a mut StreamExtractor, fold: &'a mut RangeFold) -> Self {
         fold.begin_stream(extractor.fingerprint());
-        Self { extractor, fold }
+        Self { extractor, fold, mark: None }
+    }
+
+    /// Marks the series that come out.
+    pub fn marked(self, mark: Option<&'a Mark>) -> Self {
+        Self { mark, ..self }
     }
 }
 
@@ -34,7 +41,10 @@ impl Visitor for SampleVisitor<'_> {
 
     #[inline]
     fn emit(&mut self, ts: Nanos, (labels, value): Self::Kept) -> ControlFlow<()> {
-        let series = self.fold.series(labels, || self.extractor.labels(labels).all.clone());
+        let series = self.fold.series(labels, || {
+            let all = &self.extractor.labels(labels).all;
+            self.mark.map_or_else(|| all.clone(), |mark| mark.labels(all))
+        });
         self.fold.add(series, ts, value);
         ControlFlow::Continue(())
     }

@@ -134,7 +134,7 @@ impl Evaluation {
             }
             MetricExpr::LabelReplace(replace) => match self.node(&replace.inner, place)? {
                 Node::Series(series) => Node::Series(label_replace::label_replace(replace, series)?),
-                Node::Scalar(_) => return Err(EvalError::Internal("unexpected literal in label_replace".into())),
+                Node::Scalar(_) => return Err(EvalError::Internal(LITERAL_IN_LABEL_REPLACE.into())),
             },
         };
         self.check_part(node, around, place)
@@ -183,6 +183,10 @@ impl Evaluation {
         if series > self.max_series { Err(EvalError::SeriesLimit { limit: self.max_series }) } else { Ok(()) }
     }
 }
+
+/// What upstream says of `label_replace` over a literal, with a blank at the end.
+const LITERAL_IN_LABEL_REPLACE: &str =
+    "unexpected expr type (*syntax.LiteralExpr) for Evaluator type (*logql.DefaultEvaluator) ";
 
 /// One series without labels, the same at every step.
 fn constant(value: f64, steps: Steps) -> SeriesSteps {

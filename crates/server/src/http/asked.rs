@@ -6,9 +6,9 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, Method, StatusCode, header};
-use loptr_model::{Matcher, Nanos, TenantId, TimeRange};
+use loptr_model::{Matcher, Nanos, TimeRange};
 use loptr_ports::Priority;
-use loptr_query::QueryLimits;
+use loptr_query::{QueryLimits, Readers};
 use loptr_wire::params::Params;
 
 use super::error::HttpError;
@@ -20,7 +20,7 @@ const FORM_BYTES: usize = 10 << 20;
 
 /// A request of the query path, its form read.
 pub(super) struct Asked {
-    pub(super) tenant: TenantId,
+    pub(super) readers: Readers,
     pub(super) limits: Arc<QueryLimits>,
     pub(super) headers: HeaderMap,
     pub(super) params: Params,
@@ -30,12 +30,29 @@ pub(super) struct Asked {
 /// Reads whose request it is, and its parameters.
 pub(super) async fn read(app: &App, request: Request) -> Result<Asked, HttpError> {
     let (parts, body) = request.into_parts();
-    let tenant = tenant::of(&parts.headers, app.settings.auth_enabled)?;
+    let readers = readers(app, &parts.headers)?;
     let form = form(&parts.method, &parts.headers, body).await?;
     let url = parts.uri.query().unwrap_or_default();
     let params = Params::from_form(url, form.as_deref()).map_err(HttpError::bad_query)?;
-    let limits = app.limits.query(&tenant);
-    Ok(Asked { tenant, limits, headers: parts.headers, params, now: app.ports.clock.now() })
+    let limits = limits_of(app, &readers);
+    Ok(Asked { readers, limits, headers: parts.headers, params, now: app.ports.clock.now() })
+}
+
+/// Whose data is asked for: several tenants' only where that is allowed.
+fn readers(app: &App, headers: &HeaderMap) -> Result<Readers, HttpError> {
+    let ids = tenant::all_of(headers, app.settings.auth_enabled)?;
+    let readers = Readers::of(ids);
+    if readers.several() && !app.settings.multi_tenant_queries {
+        return Err(HttpError::bad_query(tenant::SEVERAL));
+    }
+    Ok(readers)
+}
+
+/// Of each limit the smallest of the tenants'.
+fn limits_of(app: &App, readers: &Readers) -> Arc<QueryLimits> {
+    let mut all = readers.ids().iter().map(|id| app.limits.query(id));
+    let first = all.next().unwrap_or_default();
+    all.fold(first, |strictest, limits| Arc::new((*strictest).clone().and((*limits).clone())))
 }
 
 /// The body of a POST that is a form.

@@ -24,7 +24,7 @@ pub(crate) async fn labels(State(app): State<Arc<App>>, request: Request) -> Res
     let wanted = DetectedLabelsParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     let matchers = optional_selector(&wanted.query)?;
     let range = closed(wanted.start, wanted.end);
-    let found = app.engine.detected_labels(&asked.tenant, &asked.limits, &matchers, range).await?;
+    let found = app.engine.detected_labels(&asked.readers, &asked.limits, &matchers, range).await?;
     let labels: Vec<DetectedLabel> =
         found.into_iter().map(|(label, values)| DetectedLabel { label, cardinality: values.len() as u64 }).collect();
     let mut out = Vec::new();
@@ -43,7 +43,7 @@ async fn newest(app: &App, asked: &Asked, wanted: &DetectedFieldsParams) -> Resu
         interval_ns: 0,
         categorize: true,
     };
-    match app.engine.logs(&asked.tenant, &asked.limits, request).await? {
+    match app.engine.logs(&asked.readers, &asked.limits, request).await? {
         (Answer::Streams(streams), _) => Ok(streams),
         (Answer::Value(_), _) => Ok(Vec::new()),
     }

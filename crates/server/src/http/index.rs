@@ -19,7 +19,7 @@ pub(crate) async fn stats(State(app): State<Arc<App>>, request: Request) -> Resu
     let wanted = RangeParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     let matchers = loptr_logql::parse_matchers(&wanted.query).map_err(HttpError::bad_query)?;
     let range = log_range(wanted.start, wanted.end);
-    let figures = app.engine.index_stats(&asked.tenant, &asked.limits, &matchers, range).await?;
+    let figures = app.engine.index_stats(&asked.readers, &asked.limits, &matchers, range).await?;
     let mut out = Vec::new();
     let stats =
         IndexStats { streams: figures.streams, chunks: figures.chunks, bytes: figures.bytes, entries: figures.entries };
@@ -34,7 +34,7 @@ pub(crate) async fn shards(State(app): State<Arc<App>>, request: Request) -> Res
     let query = loptr_logql::parse_log(&wanted.range.query).map_err(HttpError::bad_query)?;
     let range = log_range(wanted.range.start, wanted.range.end);
     let target = wanted.target_bytes;
-    let shards = app.engine.index_shards(&asked.tenant, &asked.limits, &query.matchers, range, target).await?;
+    let shards = app.engine.index_shards(&asked.readers, &asked.limits, &query.matchers, range, target).await?;
     let write = move || {
         let mut stats = QueryStats::default();
         let int = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
@@ -90,7 +90,7 @@ async fn answer_volume(app: &App, request: Request, span: VolumeSpan) -> Result<
         by_name: wanted.aggregate_by == AggregateBy::Labels,
         limit: wanted.limit as usize,
     };
-    let volumes = app.engine.volume(&[(asked.tenant, asked.limits)], request).await?;
+    let volumes = app.engine.volume(&asked.readers, &asked.limits, request).await?;
     let mut stats = QueryStats::default();
     stats.summary.exec_secs = (app.ports.clock.monotonic().0 - started.0) as f64 / 1e9;
     let write = move || {

@@ -17,7 +17,7 @@ async fn found_names(app: &App, request: Request) -> Result<Vec<String>, HttpErr
     check_order(wanted.start, wanted.end)?;
     let matchers = optional_selector(&wanted.query)?;
     let range = closed(wanted.start, wanted.end);
-    Ok(app.engine.label_names(&asked.tenant, &asked.limits, &matchers, range).await?)
+    Ok(app.engine.label_names(&asked.readers, &asked.limits, &matchers, range).await?)
 }
 
 async fn found_values(app: &App, name: &str, request: Request) -> Result<Vec<String>, HttpError> {
@@ -26,7 +26,7 @@ async fn found_values(app: &App, name: &str, request: Request) -> Result<Vec<Str
     check_order(wanted.start, wanted.end)?;
     let matchers = optional_selector(&wanted.query)?;
     let range = closed(wanted.start, wanted.end);
-    Ok(app.engine.label_values(&asked.tenant, &asked.limits, name, &matchers, range).await?)
+    Ok(app.engine.label_values(&asked.readers, &asked.limits, name, &matchers, range).await?)
 }
 
 async fn written(app: &App, labels: Vec<String>, write: fn(&mut Vec<u8>, &[String])) -> Result<Response, HttpError> {
@@ -84,7 +84,7 @@ pub(crate) async fn series(State(app): State<Arc<App>>, request: Request) -> Res
         groups.push(matchers);
     }
     let range = closed(wanted.start, wanted.end);
-    let sets = app.engine.series(&asked.tenant, &asked.limits, &groups, range).await?;
+    let sets = app.engine.series(&asked.readers, &asked.limits, &groups, range).await?;
     let write = move || {
         let mut out = Vec::new();
         write_series(&mut out, &sets);

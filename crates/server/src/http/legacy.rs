@@ -41,7 +41,7 @@ pub(crate) async fn query(State(app): State<Arc<App>>, request: Request) -> Resu
     let range = RangeParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     let query = with_regexp(&range.query, asked.params.get("regexp"))?;
     let request = log_request(query, &range, false);
-    let (answer, figures) = app.engine.logs(&asked.tenant, &asked.limits, request).await?;
+    let (answer, figures) = app.engine.logs(&asked.readers, &asked.limits, request).await?;
     let write = move || {
         let streams = match answer {
             Answer::Streams(streams) => streams,

@@ -10,7 +10,11 @@ mod labels;
 mod legacy;
 pub(crate) mod push;
 pub(crate) mod query;
+<<<<<<< HEAD
 pub(crate) mod shutdown;
+=======
+mod tail;
+>>>>>>> main
 pub(crate) mod tenant;
 
 use std::sync::Arc;
@@ -25,8 +29,9 @@ use http::StatusCode;
 use loptr_config::Config;
 use loptr_ingest::Ingester;
 use loptr_ports::Ports;
-use loptr_query::QueryEngine;
+use loptr_query::{QueryEngine, Tails};
 use loptr_storage::IndexStore;
+use tokio_util::sync::CancellationToken;
 
 use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
@@ -45,6 +50,9 @@ pub(crate) struct App {
     pub(crate) engine: Arc<QueryEngine>,
     pub(crate) index: Arc<IndexStore>,
     pub(crate) metrics: Metrics,
+    pub(crate) tails: Arc<Tails>,
+    /// Cancelled when the process stops.
+    pub(crate) stop: CancellationToken,
     pub(crate) stopping: AtomicBool,
     pub(crate) shutdown: Shutdown,
 }
@@ -87,7 +95,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         )
         .route("/loki/api/v1/status/buildinfo", get(admin::build_info))
         .route("/loki/api/v1/push", post(push::push))
-        .route("/api/prom/push", post(push::push));
+        .route("/api/prom/push", post(push::push))
+        .route("/otlp/v1/logs", post(push::otlp));
     let routes = query_routes(routes);
     let routes = if app.settings.instrumentation { routes.route("/metrics", any(admin::metrics)) } else { routes };
     let routes = routes
@@ -118,6 +127,8 @@ fn query_routes(routes: Router<Arc<App>>) -> Router<Arc<App>> {
         .route("/loki/api/v1/detected_labels", get(detected::labels).post(detected::labels))
         .route("/loki/api/v1/detected_fields", get(detected::fields).post(detected::fields))
         .route("/loki/api/v1/detected_field/{name}/values", get(detected::field_values).post(detected::field_values))
+        .route("/loki/api/v1/tail", get(tail::tail).post(tail::tail))
+        .route("/api/prom/tail", get(tail::tail).post(tail::tail))
         .route("/loki/api/v1/format_query", get(query::format_query).post(query::format_query))
         .route("/loki/api/v1/drilldown-limits", get(drilldown::limits))
         .route("/api/prom/query", get(legacy::query).post(legacy::query))

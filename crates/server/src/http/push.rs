@@ -1,16 +1,22 @@
-//! `POST /loki/api/v1/push` and `/api/prom/push`.
+//! What clients send to be stored: `POST /loki/api/v1/push`, `/api/prom/push` and `/otlp/v1/logs`.
+
+mod body;
+mod otlp;
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
+use loptr_ingest::{LOKI, PushLimits};
+use loptr_model::TenantId;
 use loptr_ports::Priority;
-use loptr_wire::push::{PushErrorKind, decode_push, path_is_v1};
+use loptr_wire::push::{DecodedPush, PushError, PushErrorKind, decode_push, path_is_v1};
 
 use super::error::HttpError;
 use super::{App, tenant};
+
+pub(crate) use otlp::otlp;
 
 /// The header that puts all streams of a push under one policy.
 const POLICY: &str = "x-loki-ingestion-policy";
@@ -24,42 +30,40 @@ pub(crate) async fn push(State(app): State<Arc<App>>, request: Request) -> Resul
     let (parts, body) = request.into_parts();
     let tenant = tenant::of(&parts.headers, app.settings.auth_enabled)?;
     let limits = app.limits.push(&tenant);
-    let body = read_body(&parts.headers, body, app.settings.push.max_body_bytes).await?;
+    let body = body::read(&parts.headers, body, app.settings.push.max_body_bytes).await;
+    let body = body.map_err(|refusal| refusal.told(&app.ingester, &tenant, LOKI))?;
     let content_type = text(&parts.headers, &header::CONTENT_TYPE).to_owned();
     let content_encoding = text(&parts.headers, &header::CONTENT_ENCODING).to_owned();
     let is_v1 = path_is_v1(&parts.uri.to_string());
     let sizes = app.settings.push;
+    let announced = body.len();
     let decode = move || decode_push(&content_type, &content_encoding, is_v1, body, &sizes);
-    let decoded = app.ports.cpu.run(Priority::Push, decode).await;
-    let decoded = decoded.map_err(|error| HttpError::plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    let decoded = decoded.map_err(|error| {
-        let status = match error.kind() {
-            PushErrorKind::BadRequest => StatusCode::BAD_REQUEST,
-            PushErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        };
-        HttpError::plain(status, error.to_string())
-    })?;
-    let policy = parts.headers.get(POLICY).and_then(|value| value.to_str().ok());
-    app.ingester.push_under(tenant, limits, decoded, policy).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    store(&app, tenant, limits, policy(&parts.headers), (LOKI, announced), decode).await
 }
 
-/// The body, if it is not longer than `max` bytes.
-async fn read_body(headers: &HeaderMap, body: Body, max: usize) -> Result<bytes::Bytes, HttpError> {
-    let too_large = |size: u64| {
-        let message = format!("request body too large: message size too large than max ({size} vs {max})");
-        HttpError::plain(StatusCode::PAYLOAD_TOO_LARGE, message)
-    };
-    let announced = text(headers, &header::CONTENT_LENGTH).parse::<u64>().unwrap_or(0);
-    if announced > max as u64 {
-        return Err(too_large(announced));
-    }
-    axum::body::to_bytes(body, max).await.map_err(|error| {
-        let limited =
-            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-        if limited {
-            return too_large(max as u64 + 1);
+/// The policy a request names for itself.
+fn policy(headers: &HeaderMap) -> Option<&str> {
+    headers.get(POLICY).and_then(|value| value.to_str().ok())
+}
+
+/// Decodes on the pool, then stores. `sent` is the format and the body's bytes, for what counts a body too large.
+async fn store(
+    app: &App,
+    tenant: TenantId,
+    limits: Arc<PushLimits>,
+    policy: Option<&str>,
+    sent: (&str, usize),
+    decode: impl FnOnce() -> Result<DecodedPush, PushError> + Send + 'static,
+) -> Result<Response, HttpError> {
+    let decoded = app.ports.cpu.run(Priority::Push, decode).await;
+    let decoded = decoded.map_err(|error| HttpError::plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let decoded = decoded.map_err(|error| match error.kind() {
+        PushErrorKind::BadRequest => HttpError::plain(StatusCode::BAD_REQUEST, error.to_string()),
+        PushErrorKind::TooLarge => {
+            app.ingester.body_too_large(&tenant, sent.0, sent.1 as u64);
+            HttpError::plain(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
         }
-        HttpError::plain(StatusCode::BAD_REQUEST, format!("request body cannot be read: {error}"))
-    })
+    })?;
+    app.ingester.push_under(tenant, limits, decoded, policy).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -153,11 +153,11 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
     let (value, figures) = match loptr_logql::parse(&range.query).map_err(HttpError::bad_query)? {
         Expr::Log(query) => {
             let request = log_request(query, &range, encoding_flags(&asked.headers).categorize_labels());
-            app.engine.logs(&asked.tenant, &asked.limits, request).await?
+            app.engine.logs(&asked.readers, &asked.limits, request).await?
         }
         Expr::Metric(query) => {
             let steps = range_steps(range.start, range.end, range.step_ns, app.settings.query.align_to_step);
-            app.engine.metrics(&asked.tenant, &asked.limits, query, steps).await?
+            app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?
         }
         Expr::Variants(_) => return Err(variants_disabled()),
     };
@@ -175,7 +175,7 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
             ));
         }
         Expr::Metric(query) => {
-            app.engine.metrics(&asked.tenant, &asked.limits, query, Steps::instant(instant.time)).await?
+            app.engine.metrics(&asked.readers, &asked.limits, query, Steps::instant(instant.time)).await?
         }
         Expr::Variants(_) => return Err(variants_disabled()),
     };

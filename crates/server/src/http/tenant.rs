@@ -8,10 +8,22 @@ use super::error::HttpError;
 /// The header that names the tenant.
 pub(crate) const ORG_ID: &str = "x-scope-orgid";
 
+/// What is said to several tenants where there may be one only.
+pub(crate) const SEVERAL: &str = "multiple org IDs present";
+
 /// The one tenant of a request; `auth_enabled: false` makes it the same for all.
 pub(crate) fn of(headers: &HeaderMap, auth_enabled: bool) -> Result<TenantId, HttpError> {
+    let ids = all_of(headers, auth_enabled)?;
+    match <[TenantId; 1]>::try_from(ids) {
+        Ok([id]) => Ok(id),
+        Err(_) => Err(HttpError::plain(StatusCode::BAD_REQUEST, SEVERAL)),
+    }
+}
+
+/// The tenants of a request, sorted, each once.
+pub(crate) fn all_of(headers: &HeaderMap, auth_enabled: bool) -> Result<Vec<TenantId>, HttpError> {
     if !auth_enabled {
-        return Ok(TenantId::single());
+        return Ok(vec![TenantId::single()]);
     }
     let text = headers.get(ORG_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if text.is_empty() {
@@ -24,10 +36,7 @@ pub(crate) fn of(headers: &HeaderMap, auth_enabled: bool) -> Result<TenantId, Ht
     }
     ids.sort();
     ids.dedup();
-    match <[TenantId; 1]>::try_from(ids) {
-        Ok([id]) => Ok(id),
-        Err(_) => Err(HttpError::plain(StatusCode::BAD_REQUEST, "multiple org IDs present")),
-    }
+    Ok(ids)
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use loptr_model::{Labels, Nanos};
 
 use super::stats::{Floats, QueryStats, push_stats};
-use super::text::{push_go_text, push_texts};
+use super::streams::LogStream;
+use super::tail::DroppedEntry;
+use super::text::{push_go_text, push_list, push_texts};
 use crate::go::format_rfc3339_nanos;
 
 /// Writes the answer of `/api/prom/query` as it comes. Lines carry no metadata here.
@@ -58,4 +60,41 @@ pub fn write_legacy_labels(out: &mut Vec<u8>, labels: &[impl AsRef<str>]) {
         push_texts(out, labels);
     }
     out.extend_from_slice(b"}\n");
+}
+
+/// Writes a frame of `/api/prom/tail`. Keys of dropped entries are as upstream has them.
+pub fn write_legacy_tail_frame(out: &mut Vec<u8>, streams: &[LogStream], dropped: &[DroppedEntry]) {
+    let mut time = String::new();
+    let mut push_time = |out: &mut Vec<u8>, ts: Nanos| {
+        time.clear();
+        format_rfc3339_nanos(ts.0, &mut time);
+        out.extend_from_slice(time.as_bytes());
+    };
+    out.extend_from_slice(b"{\"streams\":");
+    push_list(out, streams, |out, stream| {
+        out.extend_from_slice(b"{\"labels\":");
+        push_go_text(out, stream.labels.to_string().as_bytes());
+        out.extend_from_slice(b",\"entries\":");
+        push_list(out, &stream.lines, |out, line| {
+            out.extend_from_slice(b"{\"ts\":\"");
+            push_time(out, line.ts);
+            out.extend_from_slice(b"\",\"line\":");
+            push_go_text(out, &line.line);
+            out.push(b'}');
+        });
+        out.push(b'}');
+    });
+    out.extend_from_slice(b",\"dropped_entries\":");
+    if dropped.is_empty() {
+        out.extend_from_slice(b"null}");
+        return;
+    }
+    push_list(out, dropped, |out, entry| {
+        out.extend_from_slice(b"{\"Timestamp\":\"");
+        push_time(out, entry.ts);
+        out.extend_from_slice(b"\",\"Labels\":");
+        push_go_text(out, entry.labels.to_string().as_bytes());
+        out.push(b'}');
+    });
+    out.push(b'}');
 }

@@ -18,8 +18,24 @@ pub(super) fn push_go_text(out: &mut Vec<u8>, text: &[u8]) {
     push_html(out, text, true);
 }
 
+/// As Go's own encoder told not to escape for HTML; a byte that is no UTF-8 becomes the escape of U+FFFD.
+pub(crate) fn push_plain_text(out: &mut Vec<u8>, text: &[u8]) {
+    let special = |byte: u8| byte < 0x20 || matches!(byte, b'"' | b'\\');
+    push_special(out, text, special, true, b"\\ufffd");
+}
+
 fn push_html(out: &mut Vec<u8>, text: &[u8], short_escapes: bool) {
     let special = |byte: u8| byte < 0x20 || matches!(byte, b'"' | b'\\' | b'<' | b'>' | b'&');
+    push_special(out, text, special, short_escapes, "\u{fffd}".as_bytes());
+}
+
+fn push_special(
+    out: &mut Vec<u8>,
+    text: &[u8],
+    special: impl Fn(u8) -> bool + Copy,
+    short_escapes: bool,
+    invalid: &[u8],
+) {
     if text.is_ascii() {
         return push(out, text, special, short_escapes);
     }
@@ -34,7 +50,7 @@ fn push_html(out: &mut Vec<u8>, text: &[u8], short_escapes: bool) {
             rest = &separator['\u{2028}'.len_utf8()..];
         }
         push_escaped(out, rest.as_bytes(), special, short_escapes);
-        part.invalid().iter().for_each(|_| out.extend_from_slice("\u{fffd}".as_bytes()));
+        part.invalid().iter().for_each(|_| out.extend_from_slice(invalid));
     }
     out.push(b'"');
 }

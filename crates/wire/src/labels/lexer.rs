@@ -282,7 +282,7 @@ fn quote_rune(c: Option<char>) -> String {
 }
 
 /// A character as Go's `%#U` prints it: `U+0071 'q'`.
-fn name_rune(c: char) -> String {
+pub(crate) fn name_rune(c: char) -> String {
     let printable = !go_quote(c.encode_utf8(&mut [0; 4])).contains('\\') || matches!(c, '"' | '\\');
     if printable { format!("U+{:04X} '{c}'", c as u32) } else { format!("U+{:04X}", c as u32) }
 }

@@ -9,6 +9,9 @@ use super::{PushError, PushLimits};
 /// Longest output of one snappy element over its own length: a copy of 64 bytes takes 3.
 const SNAPPY_MAX_RATIO: u64 = 22;
 
+/// Largest window of a zstd frame, as a power of two: 128 MiB.
+const ZSTD_MAX_WINDOW_LOG: u32 = 27;
+
 /// What spans can address ([`super::table`]).
 const CEILING: u64 = u32::MAX as u64;
 
@@ -17,6 +20,8 @@ pub(super) enum Encoding {
     Identity,
     Gzip,
     Deflate,
+    Zstd,
+    Lz4,
 }
 
 impl Encoding {
@@ -27,6 +32,17 @@ impl Encoding {
             "gzip" => Ok(Encoding::Gzip),
             "deflate" => Ok(Encoding::Deflate),
             other => Err(PushError::Encoding(other.to_owned())),
+        }
+    }
+
+    /// Those of OTLP.
+    pub(super) fn parse_otlp(header: &str) -> Result<Self, PushError> {
+        match header {
+            "" => Ok(Encoding::Identity),
+            "gzip" => Ok(Encoding::Gzip),
+            "zstd" => Ok(Encoding::Zstd),
+            "lz4" => Ok(Encoding::Lz4),
+            other => Err(PushError::OtlpEncoding(other.to_owned())),
         }
     }
 }
@@ -54,6 +70,20 @@ impl Body {
         }
         if self.encoding == Encoding::Identity {
             return Ok(self.received);
+        }
+        let max = ceiling(limits.max_decompressed_bytes);
+        let bytes = self.inflate(max)?;
+        if bytes.len() as u64 > max {
+            return Err(PushError::DecompressedTooLarge { size: bytes.len() as u64, max });
+        }
+        Ok(bytes)
+    }
+
+    /// The OTLP message or document.
+    pub(super) fn read_otlp(self, limits: &PushLimits) -> Result<Bytes, PushError> {
+        let (size, max) = (self.received.len() as u64, limits.max_body_bytes as u64);
+        if max > 0 && size > max {
+            return Err(PushError::BodyTooLarge { size, max });
         }
         let max = ceiling(limits.max_decompressed_bytes);
         let bytes = self.inflate(max)?;
@@ -103,6 +133,22 @@ impl Body {
                 let consumed = received.len() - reader.get_ref().len();
                 result.map_err(|error| PushError::Compression(inflate_text(&error, consumed)))
             }
+            Encoding::Zstd => {
+                let read = || {
+                    let mut reader = zstd::stream::read::Decoder::with_buffer(received)?;
+                    reader.window_log_max(ZSTD_MAX_WINDOW_LOG)?;
+                    read_bounded(&mut reader, max, received.len())
+                };
+                if received.is_empty() {
+                    return Ok(Bytes::new());
+                }
+                read().map_err(|error| PushError::Compression(zstd_text(&error)))
+            }
+            Encoding::Lz4 => {
+                let mut reader = lz4_flex::frame::FrameDecoder::new(received);
+                let result = read_bounded(&mut reader, max, received.len());
+                result.map_err(|error| PushError::Compression(lz4_text(&error)))
+            }
         }
     }
 }
@@ -129,6 +175,21 @@ fn check_gzip_header(received: &[u8]) -> Result<(), PushError> {
         _ => "gzip: invalid header",
     };
     Err(PushError::Compression(text.to_owned()))
+}
+
+fn zstd_text(error: &io::Error) -> String {
+    match error.to_string().as_str() {
+        "Unknown frame descriptor" => "invalid input: magic number mismatch".to_owned(),
+        "incomplete frame" => "unexpected EOF".to_owned(),
+        text => format!("zstd: {text}"),
+    }
+}
+
+fn lz4_text(error: &io::Error) -> String {
+    match error.to_string().as_str() {
+        "WrongMagicNumber" => "lz4: bad magic number".to_owned(),
+        text => format!("lz4: {text}"),
+    }
 }
 
 /// The library's errors in upstream's words.

@@ -1,18 +1,17 @@
 //! JSON push bodies, with upstream's leniency.
 //!
 //! Upstream reads a body with two parsers, and so do we: a strict one walks the document and each stream's extent
-//! ([`strict`]), then a lenient one reads what lies in a stream ([`crate::lenient`]). What passes both is known to be
+//! ([`super::cursor`]), then a lenient one reads what lies in a stream ([`crate::lenient`]). What passes both is known to be
 //! well-formed, so the usual shape of an entry is read in one go ([`v1`]).
 
 mod legacy;
-mod strict;
 mod v1;
 
 use bytes::Bytes;
 
+use super::cursor::Cursor;
 use super::table::{DecodedPush, Table};
 use super::{PushError, PushFormat};
-use strict::Cursor;
 
 pub(super) fn decode(body: Bytes, path_is_v1: bool) -> Result<DecodedPush, PushError> {
     if body.is_empty() {
@@ -28,35 +27,4 @@ pub(super) fn decode(body: Bytes, path_is_v1: bool) -> Result<DecodedPush, PushE
         legacy::document(&mut cursor, &mut table)?;
     }
     Ok(table.finish())
-}
-
-/// An error on the way out of nested values: a JSON text still gathering its path, or one that is final.
-enum Fault {
-    Json(String),
-    Final(PushError),
-}
-
-impl Fault {
-    /// Puts the path of a surrounding value in front.
-    fn within(self, prefix: &str) -> Self {
-        match self {
-            Fault::Json(text) => Fault::Json(format!("{prefix}{text}")),
-            other => other,
-        }
-    }
-}
-
-impl From<PushError> for Fault {
-    fn from(error: PushError) -> Self {
-        Fault::Final(error)
-    }
-}
-
-impl From<Fault> for PushError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Json(text) => PushError::Json(text),
-            Fault::Final(error) => error,
-        }
-    }
 }

@@ -14,6 +14,7 @@
 use bytes::Bytes;
 use loptr_model::Nanos;
 
+use super::fields::{Fault, Fields, ProtoError, Walk};
 use super::table::{DecodedPush, Table};
 use super::{PushError, PushFormat, saturating_nanos};
 
@@ -21,76 +22,6 @@ use super::{PushError, PushFormat, saturating_nanos};
 const MIN_SECONDS: i64 = -62_135_596_800;
 /// Seconds of 10000-01-01, the first one past the latest.
 const MAX_SECONDS: i64 = 253_402_300_800;
-
-/// Why bytes are not a `PushRequest`. The texts are upstream's decoder's.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProtoError {
-    /// A field or message ends past its parent.
-    #[error("unexpected EOF")]
-    Truncated,
-    /// A variable-length integer of more than ten bytes.
-    #[error("proto: integer overflow")]
-    IntegerOverflow,
-    /// A length with the sign bit set.
-    #[error("proto: negative length found during unmarshaling")]
-    NegativeLength,
-    /// A known field of the wrong wire type.
-    #[error("proto: wrong wireType = {wire_type} for field {field}")]
-    WireType {
-        /// Wire type found.
-        wire_type: u8,
-        /// Name of the field.
-        field: &'static str,
-    },
-    /// An end-group mark without its start.
-    #[error("proto: {message}: wiretype end group for non-group")]
-    EndGroup {
-        /// Message it lies in.
-        message: &'static str,
-    },
-    /// A field number of zero or below.
-    #[error("proto: {message}: illegal tag {field} (wire type {tag})")]
-    Tag {
-        /// Message it lies in.
-        message: &'static str,
-        /// Field number.
-        field: i32,
-        /// The whole tag.
-        tag: u64,
-    },
-    /// Wire types 6 and 7.
-    #[error("proto: illegal wireType {0}")]
-    IllegalWireType(u8),
-    /// A timestamp outside the years 1 to 9999, or with more than a second of nanoseconds.
-    #[error("timestamp: &types.Timestamp{{Seconds: {seconds},\nNanos: {nanos},\n}}{why}")]
-    Timestamp {
-        /// Seconds found.
-        seconds: i64,
-        /// Nanoseconds found.
-        nanos: i32,
-        /// What is wrong.
-        why: &'static str,
-    },
-}
-
-/// The walk's errors, behind a pointer so that results stay in registers.
-struct Fault(Box<PushError>);
-
-type Walk<T> = Result<T, Fault>;
-
-impl From<ProtoError> for Fault {
-    #[cold]
-    fn from(error: ProtoError) -> Self {
-        Fault(Box::new(error.into()))
-    }
-}
-
-impl From<PushError> for Fault {
-    #[cold]
-    fn from(error: PushError) -> Self {
-        Fault(Box::new(error))
-    }
-}
 
 pub(super) fn decode(body: Bytes) -> Result<DecodedPush, PushError> {
     let mut table = Table::new(PushFormat::Proto, body)?;
@@ -224,130 +155,6 @@ fn timestamp(body: &[u8], at: usize, end: usize) -> Walk<Nanos> {
     Err(ProtoError::Timestamp { seconds, nanos, why }.into())
 }
 
-#[derive(Clone, Copy)]
-struct Field {
-    number: i32,
-    wire_type: u8,
-}
-
-/// Walks the fields of the message at `at..end` of `body`.
-struct Fields<'a> {
-    message: &'static str,
-    body: &'a [u8],
-    at: usize,
-    end: usize,
-}
-
-impl<'a> Fields<'a> {
-    fn new(message: &'static str, body: &'a [u8], at: usize, end: usize) -> Self {
-        Self { message, body: &body[..end], at, end }
-    }
-
-    #[inline(always)]
-    fn next(&mut self) -> Walk<Option<Field>> {
-        if self.at >= self.end {
-            return Ok(None);
-        }
-        let tag = self.varint()?;
-        let (number, wire_type) = ((tag >> 3) as i32, (tag & 7) as u8);
-        if wire_type == 4 {
-            return Err(ProtoError::EndGroup { message: self.message }.into());
-        }
-        if number <= 0 {
-            return Err(ProtoError::Tag { message: self.message, field: number, tag }.into());
-        }
-        Ok(Some(Field { number, wire_type }))
-    }
-
-    #[inline(always)]
-    fn varint(&mut self) -> Walk<u64> {
-        match self.body.get(self.at..) {
-            Some(&[byte, ..]) if byte < 0x80 => {
-                self.at += 1;
-                Ok(u64::from(byte))
-            }
-            // Lines are mostly longer than 127 bytes.
-            Some(&[low, high, ..]) if high < 0x80 => {
-                self.at += 2;
-                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
-            }
-            _ => self.long_varint(),
-        }
-    }
-
-    #[inline(never)]
-    fn long_varint(&mut self) -> Walk<u64> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = *self.body.get(self.at).ok_or(ProtoError::Truncated)?;
-            self.at += 1;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Ok(value);
-            }
-        }
-        Err(ProtoError::IntegerOverflow.into())
-    }
-
-    #[inline(always)]
-    fn expect(&self, field: Field, wire_type: u8, name: &'static str) -> Walk<()> {
-        if field.wire_type == wire_type {
-            return Ok(());
-        }
-        Err(ProtoError::WireType { wire_type: field.wire_type, field: name }.into())
-    }
-
-    /// Bounds of a length-delimited field, which the walk steps over.
-    #[inline(always)]
-    fn message(&mut self, field: Field, name: &'static str) -> Walk<(usize, usize)> {
-        self.expect(field, 2, name)?;
-        let len = self.varint()?;
-        self.advance(len)
-    }
-
-    #[inline(always)]
-    fn advance(&mut self, len: u64) -> Walk<(usize, usize)> {
-        let (at, left) = (self.at, self.end - self.at);
-        if len > left as u64 {
-            // Upstream's signed arithmetic tells the absurd from the merely too long.
-            let negative = len.saturating_add(at as u64) > i64::MAX as u64;
-            return Err(if negative { ProtoError::NegativeLength } else { ProtoError::Truncated }.into());
-        }
-        self.at = at + len as usize;
-        Ok((at, self.at))
-    }
-
-    /// Steps over an unknown field. Groups nest; a counter instead of recursion keeps the stack flat.
-    fn skip(&mut self, field: Field) -> Walk<()> {
-        let mut depth = 0usize;
-        let mut wire_type = field.wire_type;
-        loop {
-            match wire_type {
-                0 => {
-                    self.varint()?;
-                }
-                1 => {
-                    self.advance(8)?;
-                }
-                2 => {
-                    let len = self.varint()?;
-                    self.advance(len)?;
-                }
-                3 => depth += 1,
-                4 => depth -= 1,
-                5 => {
-                    self.advance(4)?;
-                }
-                other => return Err(ProtoError::IllegalWireType(other).into()),
-            }
-            if depth == 0 {
-                return Ok(());
-            }
-            wire_type = (self.varint()? & 7) as u8;
-        }
-    }
-}
-
 /// One stream to encode: label text and entries.
 pub type ProtoPush<'a> = (&'a str, Vec<loptr_model::Entry<'a>>);
 
@@ -362,6 +169,13 @@ pub fn encode_push(streams: &[ProtoPush<'_>]) -> Vec<u8> {
             }
         });
     }
+    out
+}
+
+/// Encodes a `google.rpc.Status` of which only the message is set, as OTLP's errors are sent.
+pub fn encode_status(message: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_bytes(&mut out, 2, message.as_bytes());
     out
 }
 

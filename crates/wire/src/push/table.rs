@@ -4,13 +4,17 @@ use bytes::Bytes;
 use loptr_model::Nanos;
 
 use super::{MAX_STREAM_LABELS_BYTES, PushError, PushFormat};
+use crate::enrich::DETECTED_LEVEL;
 
 /// A piece of `body`, of `unescaped` (counted on from the body's end), or of `text`.
 #[derive(Clone, Copy, Debug, Default)]
-struct Span {
+pub(super) struct Span {
     at: u32,
     len: u32,
 }
+
+/// Names and values of structured metadata.
+pub(super) type Pairs = Vec<(Span, Span)>;
 
 #[derive(Clone, Copy, Debug)]
 struct StreamRow {
@@ -37,7 +41,8 @@ pub struct DecodedPush {
     text: String,
     streams: Vec<StreamRow>,
     entries: Vec<EntryRow>,
-    pairs: Vec<(Span, Span)>,
+    pairs: Pairs,
+    metadata_bytes: Option<u64>,
 }
 
 impl DecodedPush {
@@ -59,6 +64,11 @@ impl DecodedPush {
     /// Bytes of the body once decompressed.
     pub fn decompressed_len(&self) -> usize {
         self.body.len()
+    }
+
+    /// Bytes of all structured metadata; what entries of an OTLP request share counts once, levels do not.
+    pub fn metadata_bytes(&self) -> u64 {
+        self.metadata_bytes.unwrap_or_else(|| charged_bytes(&self.text, &self.pairs))
     }
 
     /// The streams in the order sent.
@@ -99,6 +109,12 @@ impl DecodedPush {
             Some(at) => &self.unescaped[at..at + len],
         }
     }
+}
+
+/// Bytes of names and values. A level is not charged, wherever it comes from.
+fn charged_bytes(text: &str, pairs: &[(Span, Span)]) -> u64 {
+    let charged = pairs.iter().filter(|(name, _)| slice(text, *name) != DETECTED_LEVEL);
+    charged.map(|(name, value)| u64::from(name.len) + u64::from(value.len)).sum()
 }
 
 fn slice(text: &str, span: Span) -> &str {
@@ -181,9 +197,9 @@ impl<'a> PushMetadata<'a> {
         self.pairs.iter().map(move |&(name, value)| (slice(text, name), slice(text, value)))
     }
 
-    /// Bytes of all names and values.
+    /// Bytes of all names and values, but for the level's.
     pub fn byte_len(&self) -> usize {
-        self.pairs.iter().map(|(name, value)| name.len as usize + value.len as usize).sum()
+        charged_bytes(self.text, self.pairs) as usize
     }
 }
 
@@ -211,6 +227,7 @@ impl Table {
             streams: Vec::new(),
             entries: Vec::new(),
             pairs: Vec::new(),
+            metadata_bytes: None,
         };
         Ok(Self { push })
     }
@@ -292,13 +309,44 @@ impl Table {
         Ok(())
     }
 
+    pub(super) fn add_pairs(&mut self, pairs: &[(Span, Span)]) {
+        self.push.pairs.extend_from_slice(pairs);
+    }
+
+    /// Bytes of names and values, but for the level's.
+    pub(super) fn charged_bytes(&self, pairs: &[(Span, Span)]) -> u64 {
+        charged_bytes(&self.push.text, pairs)
+    }
+
+    /// Says how much metadata was sent, where that is not what the entries have.
+    pub(super) fn set_metadata_bytes(&mut self, bytes: u64) {
+        self.push.metadata_bytes = Some(bytes);
+    }
+
+    /// A line: where it lies in the body if it is a piece of that, copied otherwise.
+    pub(super) fn line(&mut self, line: &[u8]) -> Result<Line, PushError> {
+        let (start, place) = (self.push.body.as_ptr() as usize, line.as_ptr() as usize);
+        if let Some(at) = place.checked_sub(start)
+            && at + line.len() <= self.push.body.len()
+        {
+            return Ok(self.line_in_body(at, line.len()));
+        }
+        let (start, max) = (self.push.unescaped.len(), u32::MAX as usize);
+        let size = self.push.body.len() + start + line.len();
+        if size > max {
+            return Err(PushError::DecompressedTooLarge { size: size as u64, max: max as u64 });
+        }
+        self.push.unescaped.extend_from_slice(line);
+        Ok(self.line_unescaped(start))
+    }
+
     /// Adds an entry whose metadata are the pairs since `mark`.
     pub(super) fn add_entry(&mut self, ts: Nanos, line: Line, mark: usize) {
         self.push.entries.push(EntryRow { ts, line: line.0, first_pair: mark as u32 });
     }
 
     /// Appends `bytes`, each byte that is not UTF-8 replaced.
-    fn add_text(&mut self, bytes: &[u8], replacement: &str) -> Result<Span, PushError> {
+    pub(super) fn add_text(&mut self, bytes: &[u8], replacement: &str) -> Result<Span, PushError> {
         let text = &mut self.push.text;
         let at = text.len();
         match std::str::from_utf8(bytes) {

@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 
 use loptr_model::Nanos;
 
-use super::Fault;
-use super::strict::{Cursor, Text};
 use crate::go;
 use crate::lenient::{self, Kind, Members, unescape_into};
+use crate::push::cursor::{Cursor, Fault, Text};
 use crate::push::saturating_nanos;
 use crate::push::table::Table;
 

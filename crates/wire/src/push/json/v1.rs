@@ -5,10 +5,9 @@
 
 use loptr_model::{Nanos, go_quote_bytes};
 
-use super::Fault;
-use super::strict::Cursor;
 use crate::lenient::{self, Flaw, Found, Kind, Members, each_element, integer, string_end, token, unescape_into};
 use crate::push::PushError;
+use crate::push::cursor::{Cursor, Fault};
 use crate::push::table::{Line, Table};
 
 pub(super) fn document(cursor: &mut Cursor<'_>, table: &mut Table) -> Result<(), Fault> {

@@ -3,15 +3,47 @@
 //! An error quotes the text around the place it was noticed, as far as it lies in the same window of 512 bytes: the
 //! buffer upstream reads through. For bodies within one window the texts are equal to upstream's.
 
-use super::Fault;
+use super::PushError;
 
 /// Bytes upstream's parser holds at a time.
 const WINDOW: usize = 512;
 /// Deepest nesting accepted.
 const MAX_DEPTH: usize = 10_000;
 
+/// An error on the way out of nested values: a JSON text still gathering its path, or one that is final.
+pub(super) enum Fault {
+    Json(String),
+    Final(PushError),
+}
+
+impl Fault {
+    /// Puts the path of a surrounding value in front.
+    pub(super) fn within(self, prefix: &str) -> Self {
+        match self {
+            Fault::Json(text) => Fault::Json(format!("{prefix}{text}")),
+            other => other,
+        }
+    }
+}
+
+impl From<PushError> for Fault {
+    fn from(error: PushError) -> Self {
+        Fault::Final(error)
+    }
+}
+
+impl From<Fault> for PushError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Json(text) => PushError::Json(text),
+            Fault::Final(error) => error,
+        }
+    }
+}
+
 pub(super) struct Cursor<'a> {
     buf: &'a [u8],
+    window: usize,
     head: usize,
     /// Reading went past the end: from here on nothing is un-read.
     at_end: bool,
@@ -27,8 +59,14 @@ pub(super) struct Text {
 }
 
 impl<'a> Cursor<'a> {
+    /// Over a document that upstream reads in pieces.
     pub(super) fn new(buf: &'a [u8]) -> Self {
-        Self { buf, head: 0, at_end: false, depth: 0 }
+        Self { buf, window: WINDOW, head: 0, at_end: false, depth: 0 }
+    }
+
+    /// Over a document that upstream holds whole: errors quote all there is.
+    pub(super) fn whole(buf: &'a [u8]) -> Self {
+        Self { window: usize::MAX, ..Self::new(buf) }
     }
 
     pub(super) fn buf(&self) -> &'a [u8] {
@@ -71,8 +109,8 @@ impl<'a> Cursor<'a> {
 
     /// The error `operation: message`, with the text around the head.
     pub(super) fn fault(&self, operation: &str, message: &str) -> Fault {
-        let start = self.head.saturating_sub(1) / WINDOW * WINDOW;
-        let end = (start + WINDOW).min(self.buf.len());
+        let start = self.head.saturating_sub(1) / self.window * self.window;
+        let end = start.saturating_add(self.window).min(self.buf.len());
         let from = self.head.saturating_sub(10).max(start);
         let near = &self.buf[from..(self.head + 10).min(end)];
         let far = &self.buf[self.head.saturating_sub(50).max(start)..(self.head + 50).min(end)];
@@ -332,6 +370,45 @@ impl<'a> Cursor<'a> {
             }
             _ => Err(self.fault("readEscapedChar", "invalid escape char after \\")),
         }
+    }
+
+    /// The digits of a whole number and whether a minus comes before; a leading zero stands alone.
+    pub(super) fn digits(&mut self) -> (bool, &'a [u8]) {
+        let negative = self.next_token() == b'-';
+        if !negative {
+            self.unread();
+        }
+        let rest = &self.buf[self.head..];
+        let all = rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len());
+        let len = if rest.starts_with(b"0") { 1 } else { all };
+        self.head += len;
+        (negative, &rest[..len])
+    }
+
+    /// Goes back over `count` bytes that were read.
+    pub(super) fn back(&mut self, count: usize) {
+        self.head = self.head.saturating_sub(count);
+    }
+
+    /// What lies before the next quote, which is read as well; nothing if there is none.
+    pub(super) fn until_quote(&mut self) -> &'a [u8] {
+        let rest = &self.buf[self.head..];
+        match memchr::memchr(b'"', rest) {
+            Some(len) => {
+                self.head += len + 1;
+                &rest[..len]
+            }
+            None => {
+                self.head = self.buf.len();
+                self.at_end = true;
+                &[]
+            }
+        }
+    }
+
+    /// Whether this byte comes next.
+    pub(super) fn at(&self, byte: u8) -> bool {
+        self.buf.get(self.head) == Some(&byte)
     }
 
     /// A number whose first character, not `0`, was read.

@@ -1,0 +1,25 @@
+//! Tries again what fuzzing found worth keeping (`fuzz/fuzz_targets`).
+
+use loptr_corpus::{PeakAlloc, replay};
+
+#[path = "../fuzz/checks/mod.rs"]
+mod checks;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// In one test: memory is counted for the whole process.
+#[test]
+fn kept_inputs() {
+    type Check = fn(&[u8]);
+    let corpora: [(&[u8], Check); 4] = [
+        (include_bytes!("../testdata/fuzz/json.zst"), checks::json),
+        (include_bytes!("../testdata/fuzz/logfmt.zst"), checks::logfmt),
+        (include_bytes!("../testdata/fuzz/pattern.zst"), checks::pattern),
+        (include_bytes!("../testdata/fuzz/query.zst"), checks::query),
+    ];
+    for (packed, check) in corpora {
+        let tried = replay(packed, checks::BOUNDS, check).expect("a packed corpus");
+        assert!(tried > 100, "only {tried} inputs are kept");
+    }
+}
