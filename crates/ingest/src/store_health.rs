@@ -220,7 +220,7 @@ impl Ingester {
         if !self.pending.names(tenant, chunk) {
             // The life before ended between the object and its record; its lines may have come back from the log, but
             // whatever happened to that, they are not lost.
-            let bytes: u64 = parsed.blocks().iter().map(|block| u64::from(block.uncompressed)).sum();
+            let bytes: u64 = parsed.blocks().iter().map(|block| block.uncompressed).sum();
             let flushed = Flushed {
                 tenant: tenant.clone(),
                 labels,

@@ -10,11 +10,8 @@ mod labels;
 mod legacy;
 pub(crate) mod push;
 pub(crate) mod query;
-<<<<<<< HEAD
 pub(crate) mod shutdown;
-=======
 mod tail;
->>>>>>> main
 pub(crate) mod tenant;
 
 use std::sync::Arc;
