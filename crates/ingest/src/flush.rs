@@ -125,9 +125,12 @@ impl Ingester {
     }
 
     /// Begins the log anew when records cannot be written and nothing hangs on the old segments any more: memory is
-    /// empty, every chunk is named by an uploaded index, no push waits for its sync.
+    /// empty and the old log replayed, every chunk is named by an uploaded index, no push waits for its sync.
     async fn heal_log(&self) {
         let Some(log) = &self.log else { return };
+        if self.replay.needs_old_segments() {
+            return;
+        }
         let in_memory = || self.tenants().iter().any(|tenant| !tenant.is_empty());
         let is_waiting = || self.pushes_in_flight.oldest().is_some() || self.pending.first_segment().is_some();
         if !self.is_draining() || !log.may_begin_anew(self.ports.clock.monotonic()) || in_memory() || is_waiting() {
@@ -140,7 +143,7 @@ impl Ingester {
     }
 
     /// Flushes a stream's closed chunks, oldest first; stops at the first that fails.
-    async fn flush_stream(self: &Arc<Self>, tenant: &Arc<Tenant>, stream: &Arc<Stream>) {
+    pub(crate) async fn flush_stream(self: &Arc<Self>, tenant: &Arc<Tenant>, stream: &Arc<Stream>) {
         while let Some(chunk) = stream.next_to_flush() {
             if let Err(error) = self.flush_chunk(tenant, stream, &chunk).await {
                 self.metrics.flush_failures.inc();
@@ -187,7 +190,7 @@ impl Ingester {
                 return Err(error.into());
             }
             // Without a record, the pushes themselves are needed until the index names the chunk.
-            segment = chunk.first_segment;
+            segment = chunk.first_segment.get();
         }
         // Named by memory before it leaves memory: no query looks in between.
         self.pending.insert(&flushed, segment);
@@ -199,6 +202,10 @@ impl Ingester {
     /// Uploads one index file per table that the unshipped chunks touch.
     pub(crate) async fn ship_index(&self) -> Result<(), IngestError> {
         let _one_at_a_time = self.shipping.lock().await;
+        // Its record would name chunks of the life before as well, which are not all known yet.
+        if !self.replay.knows_unshipped() {
+            return Ok(());
+        }
         let unshipped = self.pending.unshipped(|tenant, chunk| self.waits(tenant, chunk));
         let Some(ordinal_through) = unshipped.ordinal_through else { return Ok(()) };
         let mut tables: BTreeMap<TableId, Vec<usize>> = BTreeMap::new();
@@ -256,7 +263,8 @@ impl Ingester {
     /// anew.
     async fn drop_log(&self) {
         let Some(log) = &self.log else { return };
-        if !log.can_write() {
+        // Until its end, replay needs all of them.
+        if self.replay.needs_old_segments() || !log.can_write() {
             return;
         }
         let mut keep_from = log.segment();

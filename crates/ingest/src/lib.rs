@@ -12,6 +12,7 @@
 //! index, asked in this order, name every acknowledged entry at least once at any instant. `query` never writes;
 //! `ingest` never reads the bucket.
 
+mod checkpoint;
 mod flush;
 mod in_flight;
 mod known;
@@ -39,7 +40,6 @@ use loptr_model::{Millis, Nanos, TenantId};
 use loptr_ports::{PoolError, Ports, TaskError, TaskHandle};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, IndexStore, IndexedStream, StorageError};
-use loptr_wal::{Flushed, flushed_record};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -48,7 +48,7 @@ pub use known::PushLimits;
 pub use log::{Log, LogError, LogFigures, LogSettings, LogState, SyncPolicy, give_up_reserve};
 pub use metrics::IngestMetrics;
 pub use push::{LOKI, OTLP, PushFailure, PushFailureKind};
-pub use replay::ReplayError;
+pub use replay::{ReplayError, ReplayFigures};
 pub use rules::{IngestRules, StreamRule};
 pub use settings::{IngestSettings, Limits};
 pub use shard::ShardStreams;
@@ -59,10 +59,8 @@ pub use watch::Watcher;
 
 use in_flight::PushesInFlight;
 use pending::Pending;
-use replay::Recovered;
+use replay::{OldLog, Progress};
 use store_health::StoreHealth;
-use stream::Moment;
-use tenant::NewStream;
 use watch::Watchers;
 
 /// What went wrong inside the write path.
@@ -111,6 +109,9 @@ pub enum IngestError {
     /// The disk failed at start.
     #[error("the write-ahead log cannot be begun: {0}")]
     Begin(std::io::Error),
+    /// The disk failed at a look at the log.
+    #[error("the write-ahead log's folder cannot be read: {0}")]
+    LogFolder(std::io::Error),
 }
 
 /// Figures for gauges.
@@ -128,6 +129,8 @@ pub struct IngestFigures {
     pub log: LogFigures,
     /// The object store's and the spool's.
     pub store: StoreFigures,
+    /// How far replay is.
+    pub replay: ReplayFigures,
 }
 
 /// The write path of this process.
@@ -153,8 +156,11 @@ pub struct Ingester {
     pub metrics: IngestMetrics,
     stop: CancellationToken,
     stop_log: CancellationToken,
+    replay: Arc<Progress>,
     flush_task: Mutex<Option<TaskHandle>>,
     upload_task: Mutex<Option<TaskHandle>>,
+    replay_task: Mutex<Option<TaskHandle>>,
+    checkpoint_task: Mutex<Option<TaskHandle>>,
     log_task: Mutex<Option<TaskHandle>>,
 }
 
@@ -165,7 +171,8 @@ impl std::fmt::Debug for Ingester {
 }
 
 impl Ingester {
-    /// Replays the log and starts the tasks.
+    /// Begins the log anew and starts the tasks. What the log has is replayed while pushes and queries are served
+    /// already: see [`Ingester::partial`].
     pub async fn start(
         ports: Ports,
         settings: IngestSettings,
@@ -193,75 +200,44 @@ impl Ingester {
             metrics: IngestMetrics::default(),
             stop: CancellationToken::new(),
             stop_log: CancellationToken::new(),
+            replay: Arc::default(),
             flush_task: Mutex::default(),
             upload_task: Mutex::default(),
+            replay_task: Mutex::default(),
+            checkpoint_task: Mutex::default(),
             log_task: Mutex::default(),
         };
+        let mut old = None;
         if let Some(log) = settings.log {
             let opening = ports.clone();
             let open = move || {
-                let recovered = ingester.replay(&log)?;
+                let old = OldLog::find(&*opening.disk, &log.dir)?;
+                next_seq.store(old.next_seq, Ordering::SeqCst);
+                ingester.pending.continue_after(old.last_ordinal);
                 let stop = ingester.stop_log.clone();
-                let opened = Log::open(log, &opening, recovered.next_segment, next_seq, stop);
+                let opened = Log::open(log, &opening, old.next_segment, next_seq, stop);
                 let (log, task) = opened.map_err(IngestError::Begin)?;
                 ingester.log = Some(log);
                 *ingester.log_task.lock() = Some(task);
-                Ok::<_, IngestError>((ingester, recovered.unshipped))
+                Ok::<_, IngestError>((ingester, old))
             };
-            let unshipped;
-            (ingester, unshipped) = ports.spawner.run_blocking("write-ahead log replay", open).await??;
-            ingester.remember(&unshipped).await?;
+            let found;
+            (ingester, found) = ports.spawner.run_blocking("open the write-ahead log", open).await??;
+            ingester.replay.begin(&found);
+            old = Some(found);
         }
         let ingester = Arc::new(ingester);
         let flushing = flush::flush_loop(ingester.clone(), ingester.stop.clone());
         *ingester.flush_task.lock() = Some(ports.spawner.spawn("flush loop", Box::pin(flushing)));
         let uploading = store_health::upload_loop(ingester.clone(), ingester.stop.clone());
         *ingester.upload_task.lock() = Some(ports.spawner.spawn("upload loop", Box::pin(uploading)));
+        if let Some(old) = old {
+            let replaying = replay::replay(ingester.clone(), old);
+            *ingester.replay_task.lock() = Some(ports.spawner.spawn("write-ahead log replay", Box::pin(replaying)));
+            let checkpoints = checkpoint::checkpoint_loop(ingester.clone(), ingester.stop.clone());
+            *ingester.checkpoint_task.lock() = Some(ports.spawner.spawn("checkpoints", Box::pin(checkpoints)));
+        }
         Ok(ingester)
-    }
-
-    /// Names the chunks that no uploaded index names, and logs them anew. Their records were read, yet the life before
-    /// may have ended between writing and syncing them: what they let us forget must not hang on such a record.
-    async fn remember(&self, unshipped: &[Flushed]) -> Result<(), IngestError> {
-        if unshipped.is_empty() {
-            return Ok(());
-        }
-        let segment = self.segment();
-        self.log_record(|out| unshipped.iter().for_each(|flushed| flushed_record(flushed, out))).await?;
-        for flushed in unshipped {
-            self.pending.insert(flushed, segment);
-        }
-        Ok(())
-    }
-
-    /// Appends what the log has.
-    fn replay(&self, log: &LogSettings) -> Result<Recovered, IngestError> {
-        let now = self.ports.clock.monotonic();
-        let started = now;
-        let mut failed = 0u64;
-        let recovered =
-            replay::replay(&self.ports.disk, &log.dir, |tenant, labels, fingerprint, seq, segment, entry| {
-                let tenant = self.tenant(tenant);
-                let options = || self.chunk_options(entry.ts);
-                let appended = tenant
-                    .stream(labels, Some(fingerprint), NewStream::unlimited(), options)
-                    .map(|(stream, _)| stream.replay(entry, seq, &self.settings, Moment { now, segment }));
-                failed += u64::from(!matches!(appended, Ok(Ok(()))));
-            })?;
-        self.pending.continue_after(recovered.last_ordinal);
-        self.next_seq.store(recovered.next_seq, Ordering::SeqCst);
-        self.metrics.wal_replayed_entries.inc_by(recovered.entries);
-        self.metrics.wal_corruptions.inc_by(recovered.corruptions);
-        let took = Duration::from_nanos((self.ports.clock.monotonic().0 - started.0).unsigned_abs());
-        tracing::info!(
-            entries = recovered.entries,
-            failed,
-            unshipped_chunks = recovered.unshipped.len(),
-            corruptions = recovered.corruptions,
-            ?took,
-            "write-ahead log replayed"
-        );
-        Ok(recovered)
     }
 
     /// Options of a chunk whose first entry is at `ts`.
@@ -350,7 +326,7 @@ impl Ingester {
             return;
         }
         self.stop.cancel();
-        for task in [&self.flush_task, &self.upload_task] {
+        for task in [&self.flush_task, &self.upload_task, &self.replay_task, &self.checkpoint_task] {
             let task = task.lock().take();
             join(task).await;
         }
@@ -384,7 +360,11 @@ impl Ingester {
 
     /// Figures for gauges.
     pub fn figures(&self) -> IngestFigures {
-        let mut figures = IngestFigures { pending_chunks: self.pending.len(), ..IngestFigures::default() };
+        let mut figures = IngestFigures {
+            pending_chunks: self.pending.len(),
+            replay: self.replay.figures(),
+            ..IngestFigures::default()
+        };
         for tenant in self.tenants() {
             for stream in tenant.all() {
                 let (chunks, bytes) = stream.memory();

@@ -109,7 +109,13 @@ pub struct IngestMetrics {
     pub flush_failures: Counter,
     pub index_uploads: Counter,
     pub wal_replayed_entries: Counter,
+    pub wal_recovered_bytes: Counter,
+    pub wal_recovered_chunks: Counter,
+    pub wal_recovered_streams: Counter,
+    pub wal_duplicate_entries: Counter,
     pub wal_corruptions: Counter,
+    pub checkpoints: Counter,
+    pub checkpoint_bytes: Counter,
     pub pushes_refused: Counter,
 }
 
@@ -134,7 +140,13 @@ impl Default for IngestMetrics {
             flush_failures: Counter::default(),
             index_uploads: Counter::default(),
             wal_replayed_entries: Counter::default(),
+            wal_recovered_bytes: Counter::default(),
+            wal_recovered_chunks: Counter::default(),
+            wal_recovered_streams: Counter::default(),
+            wal_duplicate_entries: Counter::default(),
             wal_corruptions: Counter::default(),
+            checkpoints: Counter::default(),
+            checkpoint_bytes: Counter::default(),
             pushes_refused: Counter::default(),
         }
     }
@@ -222,6 +234,40 @@ impl IngestMetrics {
             "Total number of entries recovered from the WAL",
             self.wal_replayed_entries.clone(),
         );
+        for (name, help, counter) in [
+            (
+                "loki_ingester_wal_recovered_bytes",
+                "Total bytes of lines recovered from the WAL",
+                &self.wal_recovered_bytes,
+            ),
+            (
+                "loki_ingester_wal_recovered_chunks",
+                "Total number of chunks recovered from the WAL",
+                &self.wal_recovered_chunks,
+            ),
+            (
+                "loki_ingester_wal_recovered_streams",
+                "Total number of streams recovered from the WAL",
+                &self.wal_recovered_streams,
+            ),
+            (
+                "loki_ingester_wal_duplicate_entries",
+                "Entries found in the WAL that lie in a flushed chunk or in a snapshot already",
+                &self.wal_duplicate_entries,
+            ),
+            (
+                "loki_ingester_checkpoint_creations",
+                "Total number of checkpoints that logged anything",
+                &self.checkpoints,
+            ),
+            (
+                "loki_ingester_checkpoint_logged_bytes",
+                "Total number of bytes written to the WAL for checkpointing",
+                &self.checkpoint_bytes,
+            ),
+        ] {
+            r.register(name, help, counter.clone());
+        }
         r.register(
             "loki_ingester_wal_corruptions",
             "Total number of WAL corruptions encountered",

@@ -44,6 +44,14 @@ pub struct IngestSettings {
     /// How long chunks are named from memory after their index was shipped: readers elsewhere look for new files this
     /// seldom.
     pub keep_shipped: Duration,
+    /// How often chunks whose entries lie in old log segments are looked over, to log them anew in one piece.
+    pub checkpoint_every: Duration,
+    /// Memory that chunks may hold while the log is replayed; more makes replay flush. 0: no limit.
+    pub replay_memory_bytes: u64,
+    /// Bytes of the log replayed at a time.
+    pub replay_piece_bytes: u64,
+    /// Queries wait for the end of replay when no more bytes than this are left.
+    pub replay_soon_bytes: u64,
     /// The log; none means acknowledged data can be lost.
     pub log: Option<LogSettings>,
     /// Whether everything in memory goes to the bucket on shutdown.
@@ -71,6 +79,10 @@ impl Default for IngestSettings {
             max_returned_errors: 10,
             ship_every: Duration::from_secs(15 * 60),
             keep_shipped: Duration::from_secs(20 * 60),
+            checkpoint_every: Duration::from_secs(5 * 60),
+            replay_memory_bytes: 3 << 30,
+            replay_piece_bytes: 2 << 20,
+            replay_soon_bytes: 64 << 20,
             log: None,
             flush_on_shutdown: false,
             uploader: "loptr-0".to_owned(),

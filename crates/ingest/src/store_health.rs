@@ -189,6 +189,10 @@ impl Ingester {
 
     /// Uploads what waits, oldest first. An error ends the round; what failed is tried again in the next.
     async fn upload_waiting(&self, spool: &Spool) -> Result<(), IngestError> {
+        // What was flushed in the life before is known then.
+        if !self.replay.knows_unshipped() {
+            return Ok(());
+        }
         let mut failures = 0;
         let mut last = Ok(());
         for (tenant, chunk) in spool.waiting() {

@@ -1,6 +1,7 @@
 //! One stream in memory: the chunk being filled and those that wait to be flushed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use loptr_chunk::{Chunk, ChunkError, ChunkOptions, MemChunk};
 use loptr_model::{Entry, Fingerprint, Labels, Nanos, OwnedEntry, TimeRange};
@@ -39,23 +40,40 @@ impl CloseReason {
     }
 }
 
+/// The log segment from which on a chunk's entries may lie; it moves up when the chunk is logged anew.
+#[derive(Clone, Debug)]
+pub(crate) struct FirstSegment(Arc<AtomicU64>);
+
+impl FirstSegment {
+    pub(crate) fn new(segment: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(segment)))
+    }
+
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn move_up(&self, segment: u64) {
+        self.0.fetch_max(segment, Ordering::SeqCst);
+    }
+}
+
 /// A chunk being filled.
 #[derive(Debug)]
-struct OpenChunk {
-    chunk: MemChunk,
-    /// The log segment from which on its entries may lie.
-    first_segment: u64,
+pub(crate) struct OpenChunk {
+    pub(crate) chunk: MemChunk,
+    pub(crate) first_segment: FirstSegment,
     /// Numbers of its entries.
-    covers: SeqRanges,
+    pub(crate) covers: SeqRanges,
     /// Time of the last append, monotonic.
-    appended_at: Nanos,
+    pub(crate) appended_at: Nanos,
 }
 
 /// A chunk that waits to be flushed. Its contents stay as they are.
 #[derive(Debug)]
 pub(crate) struct ClosedChunk {
     pub(crate) chunk: MemChunk,
-    pub(crate) first_segment: u64,
+    pub(crate) first_segment: FirstSegment,
     /// Numbers of its entries: those of the stream among them lie in this chunk.
     pub(crate) covers: SeqRanges,
     pub(crate) reason: CloseReason,
@@ -77,20 +95,24 @@ pub struct Stream {
     pub labels: Labels,
     /// Fingerprint, a collision already mapped.
     pub fingerprint: Fingerprint,
-    options: ChunkOptions,
-    state: Mutex<StreamState>,
+    pub(crate) options: ChunkOptions,
+    pub(crate) state: Mutex<StreamState>,
 }
 
 #[derive(Debug, Default)]
-struct StreamState {
-    open: Option<OpenChunk>,
-    closed: Vec<Arc<ClosedChunk>>,
+pub(crate) struct StreamState {
+    pub(crate) open: Option<OpenChunk>,
+    pub(crate) closed: Vec<Arc<ClosedChunk>>,
+    /// What replay fills, apart from `open`, so that the numbers of each are plain.
+    pub(crate) replayed: Option<OpenChunk>,
+    /// Newest entry replayed.
+    pub(crate) replayed_newest: Option<Nanos>,
     /// Newest entry ever accepted.
-    newest: Option<Nanos>,
+    pub(crate) newest: Option<Nanos>,
     last: Option<OwnedEntry>,
     rate: Option<TokenBucket>,
     /// Set when the stream has left the tenant's index: it takes no more entries.
-    gone: bool,
+    pub(crate) gone: bool,
 }
 
 /// What the clock and the log say at a push.
@@ -158,7 +180,7 @@ impl Stream {
         if let Some(at) = repeated {
             logged.push(at);
             if let Some(open) = &mut state.open {
-                open.covers.extend_to(first_seq);
+                open.took(first_seq);
             }
         }
         for at in new {
@@ -172,17 +194,6 @@ impl Stream {
         Some(Logged { positions: logged, first_seq, repeated: repeated.is_some() })
     }
 
-    /// Appends entries read from the log. Limits do not apply: they were accepted.
-    pub(crate) fn replay(
-        &self,
-        entry: Entry<'_>,
-        seq: u64,
-        settings: &IngestSettings,
-        moment: Moment,
-    ) -> Result<(), ChunkError> {
-        self.append(&mut self.state.lock(), entry, seq, settings, moment)
-    }
-
     fn append(
         &self,
         state: &mut StreamState,
@@ -192,40 +203,40 @@ impl Stream {
         moment: Moment,
     ) -> Result<(), ChunkError> {
         if let Some(open) = &state.open
-            && let Some(reason) = self.closes_before(open, &entry, state.newest, settings)
+            && let Some(reason) = self.closes_before(&open.chunk, &entry, state.newest, settings)
         {
             state.close(reason);
         }
         let open = state.open.get_or_insert_with(|| OpenChunk {
             chunk: MemChunk::new(self.options),
-            first_segment: moment.segment,
+            first_segment: FirstSegment::new(moment.segment),
             covers: SeqRanges::of(seq, seq),
             appended_at: moment.now,
         });
         open.chunk.append(entry.ts, entry.line, entry.metadata)?;
-        open.covers.extend_to(seq);
+        open.took(seq);
         open.appended_at = moment.now;
         state.newest = Some(state.newest.map_or(entry.ts, |newest| newest.max(entry.ts)));
         Ok(())
     }
 
-    fn closes_before(
+    pub(crate) fn closes_before(
         &self,
-        open: &OpenChunk,
+        chunk: &MemChunk,
         entry: &Entry<'_>,
         newest: Option<Nanos>,
         settings: &IngestSettings,
     ) -> Option<CloseReason> {
-        if open.chunk.is_empty() {
+        if chunk.is_empty() {
             return None;
         }
-        if !open.chunk.space_for(entry.line, entry.metadata) {
+        if !chunk.space_for(entry.line, entry.metadata) {
             return Some(CloseReason::Full);
         }
         let period = u64::try_from(settings.sync_period.as_nanos()).unwrap_or(u64::MAX);
         let newest = newest.filter(|newest| period > 0 && entry.ts >= *newest)?;
         let phase = |ts: Nanos| (ts.0 as u64).wrapping_add(self.fingerprint.0) % period;
-        let utilized = settings.sync_min_utilization <= 0.0 || open.chunk.utilization() > settings.sync_min_utilization;
+        let utilized = settings.sync_min_utilization <= 0.0 || chunk.utilization() > settings.sync_min_utilization;
         (phase(entry.ts) < phase(newest) && utilized).then_some(CloseReason::Synced)
     }
 
@@ -260,38 +271,35 @@ impl Stream {
     /// The oldest log segment that entries not yet in the bucket may lie in.
     pub(crate) fn first_segment(&self) -> Option<u64> {
         let state = self.state.lock();
-        let closed = state.closed.iter().map(|chunk| chunk.first_segment);
-        closed.chain(state.open.as_ref().map(|open| open.first_segment)).min()
+        let closed = state.closed.iter().map(|chunk| chunk.first_segment.get());
+        closed.chain(state.filling().map(|open| open.first_segment.get())).min()
     }
 
     /// Marks the stream gone if it holds nothing. It then takes no more entries.
     pub(crate) fn retire_if_empty(&self) -> bool {
         let mut state = self.state.lock();
-        state.gone = state.open.is_none() && state.closed.is_empty();
+        state.gone = state.filling().next().is_none() && state.closed.is_empty();
         state.gone
     }
 
     /// Chunks in memory and bytes they hold.
     pub fn memory(&self) -> (usize, usize) {
         let state = self.state.lock();
-        let closed = state.closed.iter().map(|closed| &closed.chunk);
-        let chunks = closed.chain(state.open.as_ref().map(|open| &open.chunk));
+        let chunks = state.chunks();
         chunks.fold((0, 0), |(count, bytes), chunk| (count + 1, bytes + chunk.memory_bytes()))
     }
 
     /// What is in memory of `range`, to be read while the stream goes on being filled.
     pub fn snapshot(&self, range: TimeRange) -> Vec<Chunk> {
         let state = self.state.lock();
-        let closed = state.closed.iter().map(|closed| &closed.chunk);
-        let chunks = closed.chain(state.open.as_ref().map(|open| &open.chunk));
+        let chunks = state.chunks();
         chunks.map(|chunk| chunk.snapshot(range)).filter(|chunk| !chunk.blocks().is_empty()).collect()
     }
 
     /// Bounds, uncompressed bytes and entries of the chunks in memory that overlap `range`.
     pub fn chunk_sizes(&self, range: TimeRange) -> Vec<(Nanos, Nanos, u64, u64)> {
         let state = self.state.lock();
-        let closed = state.closed.iter().map(|closed| &closed.chunk);
-        let chunks = closed.chain(state.open.as_ref().map(|open| &open.chunk));
+        let chunks = state.chunks();
         let sized = chunks.filter_map(|chunk| {
             let (min, max) = chunk.bounds()?;
             range.overlaps_closed(min, max).then(|| (min, max, chunk.uncompressed_size(), chunk.entries()))
@@ -308,12 +316,33 @@ struct Accepted {
     new: Vec<usize>,
 }
 
+impl OpenChunk {
+    /// Notes an entry's number. The chunk gets all of the stream's numbers from the first on, in order.
+    fn took(&mut self, seq: u64) {
+        if self.covers.growing().is_some() { self.covers.extend_to(seq) } else { self.covers.begin(seq) }
+    }
+
+    pub(crate) fn closed(self, reason: CloseReason) -> Arc<ClosedChunk> {
+        let Self { chunk, first_segment, covers, .. } = self;
+        Arc::new(ClosedChunk { chunk, first_segment, covers, reason })
+    }
+}
+
 impl StreamState {
+    /// The chunks being filled, the older first.
+    fn filling(&self) -> impl Iterator<Item = &OpenChunk> {
+        self.replayed.iter().chain(&self.open)
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = &MemChunk> {
+        self.closed.iter().map(|closed| &closed.chunk).chain(self.filling().map(|open| &open.chunk))
+    }
+
     fn close(&mut self, reason: CloseReason) {
-        if let Some(OpenChunk { chunk, first_segment, covers, .. }) = self.open.take()
-            && !chunk.is_empty()
+        if let Some(open) = self.open.take()
+            && !open.chunk.is_empty()
         {
-            self.closed.push(Arc::new(ClosedChunk { chunk, first_segment, covers, reason }));
+            self.closed.push(open.closed(reason));
         }
     }
 

@@ -90,6 +90,8 @@ impl Tenant {
         if new.max_streams > 0 && counted >= new.max_streams {
             return Err(TooManyStreams);
         }
+        // One from the log is the stream's, unless another took it while the log was still being replayed.
+        let fingerprint = fingerprint.filter(|fingerprint| !streams.taken.contains_key(fingerprint));
         let fingerprint = fingerprint.unwrap_or_else(|| streams.map_fingerprint(labels.fingerprint()));
         let stream = Arc::new(Stream::new(labels.clone(), fingerprint, options()));
         let id = streams.index.add(labels, fingerprint);

@@ -25,6 +25,7 @@ use loptr_model::{ChunkRef, Matcher, Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{Budget, Ports, Priority, ProcessBudget, Reservation};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, IndexStore, IndexedStream};
+use parking_lot::Mutex;
 
 use crate::error::QueryError;
 use crate::limits::{QueryLimits, nanos};
@@ -146,6 +147,8 @@ pub struct QueryFigures {
     pub memory: ChunkFigures,
     /// Whether a stage looked at structured metadata.
     pub metadata_read: bool,
+    /// What whoever reads the answer must know: that it is partial.
+    pub warnings: Vec<String>,
 }
 
 /// The read path of this process.
@@ -168,6 +171,7 @@ impl std::fmt::Debug for QueryEngine {
 pub(crate) struct Running {
     pub(crate) budget: Budget,
     pub(crate) counters: Arc<ScanCounters>,
+    partial: Mutex<Option<String>>,
     started: Nanos,
 }
 
@@ -205,6 +209,7 @@ impl QueryEngine {
         Running {
             budget: Budget::new(self.settings.query_bytes, deadline, self.process.clone()),
             counters: Arc::default(),
+            partial: Mutex::default(),
             started,
         }
     }
@@ -237,6 +242,7 @@ impl QueryEngine {
             compressed_bytes: get(&counters.compressed_bytes),
             memory: read(&counters.memory),
             metadata_read: counters.metadata_read.load(Ordering::Relaxed),
+            warnings: running.partial.lock().iter().cloned().collect(),
         }
     }
 
@@ -450,6 +456,9 @@ impl QueryEngine {
         let (from, through) = millis(range);
         let mut all = Vec::new();
         for reader in readers.each() {
+            if let Some(partial) = self.recent.partial(&reader.tenant, range).await {
+                *running.partial.lock() = Some(partial);
+            }
             let (recent, tenant, asked) = (self.recent.clone(), reader.tenant.clone(), matchers.clone());
             // In this order, see the module's page.
             let in_memory = move || {

@@ -42,6 +42,9 @@ impl QueryEngine {
         matchers: &Arc<[LabelMatcher]>,
         range: TimeRange,
     ) -> Result<Found, QueryError> {
+        if let Some(partial) = self.recent.partial(tenant, range).await {
+            tracing::warn!(%tenant, partial, "an answer about streams may be partial");
+        }
         let (from, through) = millis(range);
         let (recent, id, asked) = (self.recent.clone(), tenant.clone(), matchers.clone());
         let in_memory = move || {

@@ -1,6 +1,9 @@
 //! What the write path knows that the bucket's index does not yet. `query` never depends on `ingest`: the binary plugs
 //! this in.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use loptr_chunk::Chunk;
 use loptr_model::{Fingerprint, Labels, Millis, Nanos, TenantId, TimeRange};
 use loptr_regex::LabelMatcher;
@@ -41,8 +44,17 @@ pub struct RecentSizes {
     pub chunks: Vec<RecentChunk>,
 }
 
-/// The write path, asked in this order: contents, then pending, and only then the bucket's index.
+/// The write path, asked in this order: whether it knows all, contents, then pending, and only then the bucket's index.
 pub trait Recent: Send + Sync {
+    /// Why an answer about `range` may be partial, if it may be: the process has just started and does not know yet what
+    /// it knew. Waits for that if it cannot take long.
+    fn partial<'a>(
+        &'a self,
+        _tenant: &'a TenantId,
+        _range: TimeRange,
+    ) -> Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>> {
+        Box::pin(std::future::ready(None))
+    }
     /// Streams in memory with their chunks. CPU work.
     fn streams(&self, tenant: &TenantId, matchers: &[LabelMatcher], range: TimeRange) -> Vec<RecentStream>;
     /// Streams in memory with the sizes of their chunks; streams without one in the range are left out. CPU work.

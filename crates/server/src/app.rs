@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -82,6 +83,14 @@ impl std::fmt::Debug for Process {
 struct RecentIngester(Arc<Ingester>);
 
 impl Recent for RecentIngester {
+    fn partial<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        range: TimeRange,
+    ) -> Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>> {
+        Box::pin(self.0.partial(tenant, range))
+    }
+
     fn streams(&self, tenant: &TenantId, matchers: &[LabelMatcher], range: TimeRange) -> Vec<RecentStream> {
         let streams = self.0.streams(tenant, matchers).into_iter();
         let streams = streams.map(|stream| RecentStream {

@@ -7,6 +7,7 @@
 
 mod app;
 pub mod build;
+pub mod cgroup;
 mod http;
 mod limits;
 pub mod logfmt;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use loptr_config::{Command, Config, Host, Invocation, Mode, Outside, load, parse_args};
-use loptr_server::{HONOURED, Process, Settings, build, real};
+use loptr_server::{HONOURED, Process, Settings, build, cgroup, real};
 use tracing_subscriber::fmt::format::FmtSpan;
 
 const USAGE: u8 = 2;
@@ -190,14 +190,12 @@ fn init_log(config: &Config) {
 
 /// What the process may use: its cgroup's limit, or the machine's memory.
 fn memory_bytes() -> u64 {
-    let limit = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    let cgroup = limit("/sys/fs/cgroup/memory.max").or_else(|| limit("/sys/fs/cgroup/memory/memory.limit_in_bytes"));
     let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
         let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
         line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
     });
     let machine = machine.unwrap_or(4 << 30);
-    cgroup.map_or(machine, |cgroup| cgroup.min(machine))
+    cgroup::memory_limit().map_or(machine, |limit| limit.min(machine))
 }
 
 fn host() -> Host {

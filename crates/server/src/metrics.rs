@@ -143,12 +143,34 @@ fn gauges(out: &mut String, app: &Arc<App>) {
     let ingest = app.ingester.figures();
     let cpu = app.ports.cpu.stats();
     let tails = app.tails.figures();
-    let all: [(&str, &str, f64); 14] = [
+    let all: [(&str, &str, f64); 20] = [
         ("loki_ingester_memory_streams", "The total number of streams in memory", ingest.streams as f64),
         ("loki_ingester_streams", "Alias of loki_ingester_memory_streams for old dashboards", ingest.streams as f64),
         ("loki_ingester_memory_chunks", "The total number of chunks in memory", ingest.chunks as f64),
         ("loptr_ingester_memory_chunk_bytes", "Bytes held by chunks in memory", ingest.chunk_bytes as f64),
         ("loptr_ingester_pending_chunks", "Flushed chunks that memory still names", ingest.pending_chunks as f64),
+        (
+            "loki_ingester_wal_replay_active",
+            "Whether the WAL is being replayed; pushes and queries are served meanwhile",
+            f64::from(u8::from(ingest.replay.is_active)),
+        ),
+        (
+            "loki_ingester_wal_replay_duration_seconds",
+            "Time taken to replay the WAL",
+            ingest.replay.took_nanos as f64 / 1e9,
+        ),
+        (
+            "loki_ingester_wal_replay_flushing",
+            "Whether WAL replay waits for chunks to be flushed, for lack of memory",
+            f64::from(u8::from(ingest.replay.is_flushing)),
+        ),
+        (
+            "loki_ingester_wal_bytes_in_use",
+            "Bytes in use by what WAL replay has brought back",
+            ingest.replay.memory_bytes as f64,
+        ),
+        ("loptr_wal_replay_bytes", "Bytes of the WAL to be replayed at start", ingest.replay.total_bytes as f64),
+        ("loptr_wal_replayed_bytes", "Bytes of them that have been replayed", ingest.replay.done_bytes as f64),
         ("loptr_cpu_pool_queued", "Jobs waiting for a CPU thread", cpu.queued as f64),
         ("loptr_cpu_pool_running", "Jobs running on CPU threads", cpu.running as f64),
         ("loptr_cpu_pool_threads", "CPU threads", cpu.threads as f64),

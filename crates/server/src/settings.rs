@@ -58,9 +58,11 @@ pub const HONOURED: &[&str] = &[
     "ingester.max_returned_stream_errors",
     "ingester.wal.enabled",
     "ingester.wal.dir",
+    "ingester.wal.checkpoint_duration",
     "ingester.wal.flush_on_shutdown",
     "ingester.shutdown_marker_path",
     "ingester.lifecycler.final_sleep",
+    "ingester.wal.replay_memory_ceiling",
     "ingester.wal.disk_full_threshold",
     "storage_config.filesystem.directory",
     "storage_config.tsdb_shipper.active_index_directory",
@@ -270,6 +272,8 @@ impl Settings {
                 flush_backoff_max: config.duration("ingester.flush_op_backoff.max_period"),
                 max_returned_errors: config.count("ingester.max_returned_stream_errors"),
                 log,
+                checkpoint_every: config.duration("ingester.wal.checkpoint_duration"),
+                replay_memory_bytes: replay_memory(config.bytes("ingester.wal.replay_memory_ceiling"), memory_bytes),
                 flush_on_shutdown: config.bool("ingester.wal.flush_on_shutdown"),
                 keep_shipped: keep_shipped(config.duration("storage_config.tsdb_shipper.resync_interval")),
                 ..IngestSettings::default()
@@ -332,6 +336,14 @@ fn one_replica(config: &Config) -> Result<(), SettingsError> {
 /// `resync`, here and by readers elsewhere.
 fn keep_shipped(resync: Duration) -> Duration {
     IngestSettings::default().keep_shipped.max(resync.saturating_mul(2))
+}
+
+/// Bytes that chunks may hold while the log is replayed: of the ceiling, or of three quarters of the memory there is if
+/// that is less, a quarter is left for what is not chunks.
+fn replay_memory(ceiling: u64, memory_bytes: u64) -> u64 {
+    let share = memory_bytes / 4 * 3;
+    let ceiling = if ceiling == 0 { share } else { ceiling.min(share) };
+    (ceiling / 4 * 3).max(1)
 }
 
 fn schema(config: &Config) -> Result<Schema, SettingsError> {
@@ -545,6 +557,17 @@ mod tests {
     fn shipped_chunks_stay_named_while_an_old_listing_is_believed() {
         assert_eq!(keep_shipped(Duration::from_secs(300)), Duration::from_secs(20 * 60));
         assert_eq!(keep_shipped(Duration::from_secs(3600)), Duration::from_secs(7200));
+    }
+
+    #[test]
+    fn replay_stays_below_its_ceiling_and_the_memory_there_is() {
+        assert_eq!(replay_memory(4 << 30, 64 << 30), 3 << 30);
+        assert_eq!(replay_memory(4 << 30, 1 << 30), (1 << 30) / 16 * 9);
+        assert_eq!(replay_memory(0, 4 << 30), (4 << 30) / 16 * 9);
+        let settings =
+            settings("ingester: {wal: {replay_memory_ceiling: 64MB, checkpoint_duration: 7m}}").expect("valid");
+        assert_eq!(settings.ingest.replay_memory_bytes, 48 << 20);
+        assert_eq!(settings.ingest.checkpoint_every, Duration::from_secs(420));
     }
 
     #[test]

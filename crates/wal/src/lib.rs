@@ -36,7 +36,7 @@ mod seqs;
 mod varint;
 
 pub use record::{
-    BadEntries, Flushed, PushRecord, PushStream, PushWriter, RawLabels, Record, Snapshot, SnapshotRecord,
+    BadEntries, Flushed, PushRecord, PushStream, PushWriter, RawLabels, Record, SectionPlace, Snapshot, SnapshotRecord,
     flushed_record, shipped_record, snapshot_record,
 };
 pub use segment::{

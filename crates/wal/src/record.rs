@@ -64,6 +64,14 @@ pub struct SnapshotRecord<'a> {
     pub bounds: (Nanos, Nanos),
     /// The chunk.
     pub chunk: &'a [u8],
+    payload_bytes: usize,
+}
+
+impl SnapshotRecord<'_> {
+    /// Bytes of the whole record in its segment.
+    pub fn len_bytes(&self) -> usize {
+        crate::segment::FRAME_BYTES + self.payload_bytes
+    }
 }
 
 /// Labels as they lie in a record: equal bytes are equal labels.
@@ -296,6 +304,7 @@ fn decode_snapshot(payload: &[u8]) -> Option<SnapshotRecord<'_>> {
         },
         bounds: take_bounds(from)?,
         chunk: from,
+        payload_bytes: payload.len(),
     })
 }
 
@@ -375,6 +384,34 @@ fn take_stream<'a>(version: u8, from: &mut &'a [u8]) -> Option<PushStream<'a>> {
     Some(PushStream { labels: RawLabels(labels), fingerprint, first_seq, count, entries })
 }
 
+/// Where the parts of a [`PushStream`] lie, so that it can be found again in the same bytes by another thread.
+#[derive(Debug, Clone, Copy)]
+pub struct SectionPlace {
+    labels: (usize, usize),
+    entries: (usize, usize),
+    fingerprint: Fingerprint,
+    first_seq: u64,
+    count: u64,
+}
+
+impl SectionPlace {
+    /// Whose entries lie there.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// The section, in the bytes it was found in.
+    pub fn find<'a>(&self, bytes: &'a [u8]) -> PushStream<'a> {
+        PushStream {
+            labels: RawLabels(&bytes[self.labels.0..self.labels.1]),
+            fingerprint: self.fingerprint,
+            first_seq: self.first_seq,
+            count: self.count,
+            entries: &bytes[self.entries.0..self.entries.1],
+        }
+    }
+}
+
 /// A section's entries are not what its head promised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the entries of a stream in a push are malformed after {whole} whole ones")]
@@ -392,6 +429,27 @@ impl<'a> PushStream<'a> {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// Where it lies in `bytes`, which it was read from. None if it was not.
+    pub fn place_in(&self, bytes: &[u8]) -> Option<SectionPlace> {
+        let place = |part: &[u8]| {
+            let start = (part.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
+            let end = start.checked_add(part.len()).filter(|&end| end <= bytes.len())?;
+            Some((start, end))
+        };
+        Some(SectionPlace {
+            labels: place(self.labels.0)?,
+            entries: place(self.entries)?,
+            fingerprint: self.fingerprint,
+            first_seq: self.first_seq,
+            count: self.count,
+        })
+    }
+
+    /// Time of the first entry.
+    pub fn first_ts(&self) -> Option<Nanos> {
+        take_sv(&mut &*self.entries).map(Nanos)
     }
 
     /// Number of the last entry; the one before `first_seq` if there are none.

@@ -78,38 +78,43 @@ pub(super) fn stats_of(figures: &QueryFigures, returned: usize) -> QueryStats {
 
 /// Writes an answer as clients read it. CPU work.
 fn body_of(answer: &Answer, figures: &QueryFigures, flags: &EncodingFlags) -> Vec<u8> {
-    const NO_WARNINGS: &[String] = &[];
+    let warnings = &figures.warnings;
     let mut out = Vec::with_capacity(4096);
     match answer {
         Answer::Streams(streams) => {
             let entries = streams.iter().map(|stream| stream.entries.len()).sum();
             let stats = stats_of(figures, entries);
-            write_log_streams(&mut out, streams, flags, &stats);
+            write_log_streams(&mut out, streams, flags, &stats, warnings);
         }
         Answer::Value(QueryValue::Scalar { ts, value }) => {
-            write_scalar(&mut out, *ts, *value, &stats_of(figures, 1), NO_WARNINGS);
+            write_scalar(&mut out, *ts, *value, &stats_of(figures, 1), warnings);
         }
         Answer::Value(QueryValue::Vector(samples)) => {
             let series: Vec<Series> = samples
                 .iter()
                 .map(|sample| Series { labels: sample.labels.clone(), points: vec![(sample.ts, sample.value)] })
                 .collect();
-            write_vector(&mut out, &series, &stats_of(figures, series.len()), NO_WARNINGS);
+            write_vector(&mut out, &series, &stats_of(figures, series.len()), warnings);
         }
         Answer::Value(QueryValue::Matrix(matrix)) => {
             let series: Vec<Series> = matrix
                 .iter()
                 .map(|series| Series { labels: series.labels.clone(), points: series.points.clone() })
                 .collect();
-            write_matrix(&mut out, &series, &stats_of(figures, series.len()), NO_WARNINGS);
+            write_matrix(&mut out, &series, &stats_of(figures, series.len()), warnings);
         }
     }
     out
 }
 
-fn write_log_streams(out: &mut Vec<u8>, streams: &[loptr_eval::LogStream], flags: &EncodingFlags, stats: &QueryStats) {
-    const NO_WARNINGS: &[String] = &[];
-    let mut writer = StreamsWriter::new(out, flags, NO_WARNINGS);
+fn write_log_streams(
+    out: &mut Vec<u8>,
+    streams: &[loptr_eval::LogStream],
+    flags: &EncodingFlags,
+    stats: &QueryStats,
+    warnings: &[String],
+) {
+    let mut writer = StreamsWriter::new(out, flags, warnings);
     let categorized = flags.categorize_labels();
     for stream in streams {
         let labels = if categorized { &stream.labels.stream } else { &stream.labels.all };
