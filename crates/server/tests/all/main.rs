@@ -16,7 +16,7 @@
 //! | `simulated` | power cut at any write of a seeded run: the same |
 //!
 //! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_FULL_DISK_SECS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
-//! `LOPTR_JOURNEY_SECS`, with `LOPTR_WATCHDOG_SECS` above it. A failure tells the seed that repeats it.
+//! `LOPTR_JOURNEY_SECS`, with `LOPTR_WATCHDOG_SECS` above it. `LOPTR_SIM_TRACE=1` shows what a seed's disk and log do. A failure tells the seed that repeats it.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
