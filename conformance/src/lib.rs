@@ -7,6 +7,8 @@
 //! * [`generate`]: queries drawn from the grammar, for two live servers; [`tally`]: that none of the grammar is missing;
 //! * [`shaped`]: a second set of lines for them;
 //! * [`replay`] and [`live`]: the two commands;
+//! * [`pushes`]: recorded pushes, each to a tenant of its own;
+//! * [`script`]: tests written by hand, run in memory by `loptr-eval` and over HTTP here;
 //! * [`http`]: a small blocking client.
 //!
 //! ```
@@ -29,7 +31,9 @@ pub mod generate;
 pub mod http;
 pub mod language;
 pub mod live;
+pub mod pushes;
 pub mod recorded;
 pub mod replay;
+pub mod script;
 pub mod shaped;
 pub mod tally;

@@ -14,9 +14,10 @@ use loptr_conformance::differences::{Differences, SHIPPED};
 use loptr_conformance::generate::{Generator, Set};
 use loptr_conformance::http::Client;
 use loptr_conformance::live::{self, Window};
+use loptr_conformance::script::{Script, over_http};
 use loptr_conformance::shaped::{self, SHAPED_END_SECS, SHAPED_START_SECS};
 use loptr_conformance::tally::Tally;
-use loptr_conformance::{recorded, replay};
+use loptr_conformance::{pushes, recorded, replay};
 
 const HELP: &str = "\
 loptr-conformance run --url URL      replay the recorded requests and compare
@@ -45,6 +46,12 @@ loptr-conformance generate --generate N --seed S
                                      print the queries (--set as above)
 loptr-conformance tally --generate N --seed S
                                      count what the queries are made of (--set, --least as above)
+loptr-conformance pushes --url URL   send the recorded pushes, each as a tenant of its own, and compare what is
+                                     answered, stored and counted; the server runs with push.yaml
+    --groups push,otlp               only these groups
+loptr-conformance scripts --url URL --dir FOLDER
+                                     run the scripts of a folder (`crates/eval/testdata`), each as a tenant of its own,
+                                     against a server set up as `script::over_http` says (--flush)
 loptr-conformance push-set --url URL push the lines only (--set, --flush, --patience as above)
     --tenant NAME                    X-Scope-OrgID for every command
     --verbose                        show where both answers part
@@ -66,8 +73,9 @@ fn main() -> ExitCode {
 }
 
 /// Options that take a value; all others are switches.
-const VALUED: [&str; 18] = [
+const VALUED: [&str; 19] = [
     "url",
+    "dir",
     "a",
     "b",
     "tenant",
@@ -218,6 +226,14 @@ fn command(out: &mut impl Write) -> Result<bool, String> {
             }
             Ok(failed == 0)
         }
+        "pushes" => {
+            let mut client = options.client("url")?;
+            let cases = pushes::push_cases().map_err(|error| error.to_string())?;
+            let (differences, settings) = (options.differences()?, options.settings());
+            let counts = pushes::run(&mut client, &cases, &differences, &settings, out).map_err(written)?;
+            Ok(counts.failed == 0)
+        }
+        "scripts" => scripts(&options, out),
         "push-set" => prepare(&mut options.client("url")?, &options, true, out).map(|()| true),
         "compare" => compare(&options, out),
         "generate" => {
@@ -234,6 +250,40 @@ fn command(out: &mut impl Write) -> Result<bool, String> {
         "help" | "--help" | "-h" => out.write_all(HELP.as_bytes()).map(|()| true).map_err(written),
         other => Err(format!("there is no command {other:?}; try help")),
     }
+}
+
+/// Loads every script, then asks.
+fn scripts(options: &Options, out: &mut impl Write) -> Result<bool, String> {
+    let dir = options.text("dir").ok_or("--dir is missing")?;
+    let url = options.text("url").ok_or("--url is missing")?;
+    let mut loaded = Vec::new();
+    let files = std::fs::read_dir(dir).map_err(|error| format!("read {dir}: {error}"))?;
+    let mut paths: Vec<_> = files.filter_map(|file| Some(file.ok()?.path())).collect();
+    paths.sort();
+    for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "test")) {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let text = std::fs::read_to_string(path).map_err(|error| format!("read {}: {error}", path.display()))?;
+        let script = Script::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        let mut client = Client::new(url, Some(&name)).map_err(|error| error.to_string())?;
+        over_http::load(&mut client, &script)?;
+        loaded.push((name, script, client));
+    }
+    if let (Some((_, _, client)), true) = (loaded.first_mut(), options.has("flush")) {
+        prepare(client, options, false, out)?;
+    }
+    let written = |error: io::Error| format!("write the report: {error}");
+    let (mut asked, mut failed) = (0, 0);
+    for (name, script, client) in &mut loaded {
+        for eval in &script.evals {
+            asked += 1;
+            if let Err(fault) = over_http::ask(client, eval) {
+                failed += 1;
+                writeln!(out, "FAILED  {name}:{}: {}\n{fault}", eval.line, eval.query).map_err(written)?;
+            }
+        }
+    }
+    writeln!(out, "{asked} asked, {failed} failed").map_err(written)?;
+    Ok(failed == 0 && asked > 0)
 }
 
 fn prepare(client: &mut Client, options: &Options, push: bool, out: &mut impl Write) -> Result<(), String> {

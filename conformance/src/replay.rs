@@ -186,7 +186,12 @@ pub(crate) fn report(out: &mut impl Write, word: &str, id: &str, request: &Reque
     writeln!(out, "{word}  {id}  {endpoint}  {}\n        {reason}", compare::short(&query))
 }
 
-fn table(groups: &BTreeMap<&str, Counts>, name: &str, foundation: bool, out: &mut impl Write) -> io::Result<Counts> {
+pub(crate) fn table(
+    groups: &BTreeMap<&str, Counts>,
+    name: &str,
+    foundation: bool,
+    out: &mut impl Write,
+) -> io::Result<Counts> {
     if groups.is_empty() {
         return Ok(Counts::default());
     }

@@ -77,5 +77,5 @@ pub use pipeline::{
 };
 pub use range::{RangeFold, RangePlan, SampleVisitor, SeriesId, SeriesSteps, Steps};
 pub use vector::{
-    ApproxTopk, LeafPlan, MatrixSeries, QueryValue, VectorSample, approx_topk, evaluate, leaves, pushdown,
+    ApproxTopk, LeafPlan, MatrixSeries, QueryValue, VectorSample, approx_topk, evaluate, leaves, part_texts, pushdown,
 };

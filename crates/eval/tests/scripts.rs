@@ -58,3 +58,8 @@ fn binary() {
 fn ties() {
     run("ties");
 }
+
+#[test]
+fn traps() {
+    run("traps");
+}

@@ -29,7 +29,7 @@ pub(crate) fn parse(text: &str) -> Option<u64> {
     (size < u64::MAX as f64).then_some(size as u64)
 }
 
-/// Upstream's text (largest decimal unit, one decimal below 10), if it says exactly `size`; else all digits.
+/// Upstream's text, if it says exactly `size`; else all digits.
 pub(crate) fn text(size: u64) -> String {
     if size == 0 {
         // `0B` would read as the start of a binary number.
@@ -39,7 +39,8 @@ pub(crate) fn text(size: u64) -> String {
     if parse(&rounded) == Some(size) { rounded } else { format!("{size}B") }
 }
 
-fn rounded(size: u64) -> String {
+/// Upstream's text: the largest decimal unit, one decimal below 10.
+pub(crate) fn rounded(size: u64) -> String {
     const NAMES: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
     if size < 10 {
         return format!("{size}B");

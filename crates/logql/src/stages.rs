@@ -90,7 +90,7 @@ fn check_line_filters(stages: &[&Stage]) -> Result<(), ParseError> {
     for stage in stages.iter().rev() {
         let StageKind::LineFilter(filter) = &stage.kind else { continue };
         if let Err(message) = filter.operands.iter().try_for_each(|operand| check_operand(filter, operand)) {
-            let texts: Vec<String> = stages.iter().map(|stage| stage.to_string()).collect();
+            let texts: Vec<String> = stages.iter().map(|stage| format!("{stage:#}")).collect();
             return Err(ParseError { span: stage.span, ..stage_error(&texts.join(" "), &message) });
         }
     }
@@ -126,7 +126,7 @@ fn check_stage(stage: &Stage, template: &TemplateCheck<'_>) -> Result<(), ParseE
         StageKind::LineFormat(_) => template(&stage.kind),
         _ => Ok(()),
     };
-    result.map_err(|message| ParseError { span: stage.span, ..stage_error(&stage.to_string(), &message) })
+    result.map_err(|message| ParseError { span: stage.span, ..stage_error(&format!("{stage:#}"), &message) })
 }
 
 fn check_fields(fields: &[Extraction], check: impl Fn(&str) -> Result<(), String>) -> Result<(), String> {

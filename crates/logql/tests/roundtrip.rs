@@ -30,10 +30,10 @@ proptest! {
     }
 
     #[test]
-    fn pretty_text_means_the_same(query in generate::query()) {
-        let text = pretty(&query);
-        let parsed = parse(&text).map_err(|error| TestCaseError::fail(format!("{text}\n{error}")))?;
-        prop_assert_eq!(shape(&parsed), shape(&query), "{}", text);
+    fn what_fits_one_line_is_formatted_as_upstreams_canonical_text(query in generate::query()) {
+        let line = format!("{query:#}");
+        let is_spread = matches!(query, Expr::Variants(_)) || line.len() > 100;
+        prop_assert_eq!(pretty(&query) == line, !is_spread || !pretty(&query).contains('\n'), "{}", line);
     }
 
     #[test]

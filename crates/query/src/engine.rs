@@ -327,6 +327,7 @@ impl QueryEngine {
     ) -> Result<(Answer, QueryFigures), QueryError> {
         limits.check_metric(&query, steps)?;
         limits.check_approx_topk(&query, steps, self.settings.frontend)?;
+        QueryLimits::check_parts(&query)?;
         let running = self.begin(limits);
         let _cancel = CancelOnDrop(running.budget.clone());
         let mut results = Vec::new();

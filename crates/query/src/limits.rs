@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use loptr_eval::{ApproxTopk, EvalError, Steps, approx_topk, leaves};
-use loptr_logql::ast::MetricExpr;
+use loptr_eval::{ApproxTopk, EvalError, Steps, approx_topk, leaves, part_texts};
+use loptr_logql::ast::{LogExpr, MetricExpr};
 use loptr_model::{Nanos, TimeRange};
 
 use crate::engine::{FrontendEncoding, LogRequest};
@@ -97,6 +97,8 @@ impl QueryLimits {
             )));
         }
         self.check_matchers(request.query.matchers.len())?;
+        // Upstream's queriers get the query as text.
+        loptr_logql::parse_log(&format!("{:#}", request.query))?;
         self.check_length(request.range.start, request.range.end)
     }
 
@@ -140,6 +142,17 @@ impl QueryLimits {
         if !steps.is_instant() {
             return Err(EvalError::Internal("count min sketches are only supported on instant queries".into()).into());
         }
+        Ok(())
+    }
+
+    /// Refuses a query whose parts upstream's queriers could not read: they get them as text.
+    /// Before that they are asked for the selectors' figures.
+    pub(crate) fn check_parts(query: &MetricExpr) -> Result<(), QueryError> {
+        for leaf in leaves(query) {
+            let selector = LogExpr { stages: Vec::new(), ..leaf.aggregation.range.log.clone() };
+            loptr_logql::parse_matchers(&format!("{selector:#}"))?;
+        }
+        part_texts(query).iter().try_for_each(|part| loptr_logql::parse(part).map(|_| ()))?;
         Ok(())
     }
 
@@ -260,6 +273,21 @@ mod tests {
         ] {
             assert_eq!(check(query, enabled, frontend, steps).as_deref(), error, "{query}");
         }
+    }
+
+    #[test]
+    fn what_upstream_cannot_send_on_is_refused() {
+        let check = |query: &str| {
+            let Ok(loptr_logql::ast::Expr::Metric(query)) = loptr_logql::parse(query) else { panic!("{query}") };
+            QueryLimits::check_parts(&query).map_err(|error| error.to_string()).err().unwrap_or_default()
+        };
+        assert_eq!(check(r#"sum(rate({a="b"} | json | x > 1 [1m])) / 0"#), "");
+        let error = check(r#"2 * rate({é="b"}[1m])"#);
+        assert!(error.starts_with("parse error at line 1, col 2: syntax error: unexpected STRING"), "{error}");
+        let error = check(r#"2 * rate({a="b"} | é="b" [1m])"#);
+        assert!(error.starts_with("parse error at line 1, col 16: syntax error: unexpected STRING"), "{error}");
+        let error = check(r#"avg(rate({a="b"} | x > 1e999 [1m]))"#);
+        assert!(error.starts_with("parse error at line 1, col 23: syntax error: unexpected IDENTIFIER"), "{error}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod value;
 use loptr_logql::ast::{Grouping, MetricExpr, RangeAggregation, RangeOp, VectorAggregation, VectorOp};
 use loptr_model::{Labels, Nanos};
 
-pub use parts::{ApproxTopk, approx_topk};
+pub use parts::{ApproxTopk, approx_topk, part_texts};
 pub use value::{MatrixSeries, QueryValue, VectorSample};
 
 use parts::Place;

@@ -184,6 +184,33 @@ pub(super) fn legs_differ(range: &RangeAggregation) -> bool {
     !range.range.log.stages.iter().all(|stage| sees_stored_labels(&stage.kind))
 }
 
+/// The parts as upstream's frontend writes them, for queriers to read again: what cannot be read back fails there.
+pub fn part_texts(expr: &MetricExpr) -> Vec<String> {
+    let mut out = Vec::new();
+    collect_parts(expr, Place::of_query(expr), &mut out);
+    out
+}
+
+fn collect_parts(expr: &MetricExpr, around: Place, out: &mut Vec<String>) {
+    let place = around.of(expr);
+    match expr {
+        MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => {}
+        _ if place.is_part() => out.push(format!("{expr:#}")),
+        MetricExpr::Vector(vector) if place.divides(vector) => {
+            for op in [VectorOp::Sum, VectorOp::Count] {
+                out.push(format!("{:#}", VectorAggregation { op, ..vector.clone() }));
+            }
+        }
+        MetricExpr::Vector(vector) => collect_parts(&vector.inner, place.inside(vector), out),
+        MetricExpr::LabelReplace(replace) => collect_parts(&replace.inner, place, out),
+        MetricExpr::Binary(binary) => {
+            collect_parts(&binary.left, place.of_side(&binary.left), out);
+            collect_parts(&binary.right, place.of_side(&binary.right), out);
+        }
+        MetricExpr::Range(_) => {}
+    }
+}
+
 /// How upstream's frontend meets the first `approx_topk` of an expression that does not lie inside a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApproxTopk {
@@ -227,28 +254,6 @@ mod tests {
         }
     }
 
-    /// The parts of a query, as text.
-    fn parts(text: &str) -> Vec<String> {
-        fn collect(expr: &MetricExpr, around: Place, out: &mut Vec<String>) {
-            let place = around.of(expr);
-            if place.is_part() {
-                return out.push(expr.to_string());
-            }
-            match expr {
-                MetricExpr::Vector(vector) => collect(&vector.inner, place.inside(vector), out),
-                MetricExpr::LabelReplace(replace) => collect(&replace.inner, place, out),
-                MetricExpr::Binary(binary) => {
-                    collect(&binary.left, place.of_side(&binary.left), out);
-                    collect(&binary.right, place.of_side(&binary.right), out);
-                }
-                _ => {}
-            }
-        }
-        let (query, mut out) = (metric(text), Vec::new());
-        collect(&query, Place::of_query(&query), &mut out);
-        out
-    }
-
     #[test]
     fn queries_are_cut_where_upstream_cuts_them() {
         let (rate, quantile) = (r#"rate({a="b"}[1m])"#, r#"quantile_over_time(0.5,{a="b"} | unwrap v[1m])"#);
@@ -258,7 +263,7 @@ mod tests {
             (rate.to_owned(), vec![rate.to_owned()]),
             (format!("sum({rate})"), vec![format!("sum({rate})")]),
             (format!("topk(2,{rate})"), vec![rate.to_owned()]),
-            (format!("avg({rate})"), vec![rate.to_owned()]),
+            (format!("avg({rate})"), vec![format!("sum({rate})"), format!("count({rate})")]),
             (format!("sum(avg({rate}))"), vec![format!("sum(avg({rate}))")]),
             (format!("max({dropping})"), vec![dropping.to_owned()]),
             (format!("max(sum({rate}))"), vec![format!("sum({rate})")]),
@@ -270,7 +275,7 @@ mod tests {
             (format!("sum(({rate} - 1))"), vec![rate.to_owned()]),
             (format!("count by (x)(sum by (x)({rate}))"), vec![format!("sum by (x)({rate})")]),
         ] {
-            assert_eq!(parts(&query), expected, "{query}");
+            assert_eq!(part_texts(&metric(&query)), expected, "{query}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Runs one query over one layout of the entries and compares.
 
-use loptr_eval::source::{Merger, Scratch, Source, Tombstones, VecSource};
+use loptr_eval::source::{Direction, Merger, Scratch, Source, Tombstones, VecSource};
 use loptr_eval::{
     Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, SampleVisitor, Steps, evaluate, leaves,
 };
@@ -9,7 +9,9 @@ use loptr_model::{Labels, Matcher, Nanos, OwnedEntry, TimeRange};
 use loptr_ports::Budget;
 use loptr_regex::LabelMatcher;
 
-use super::{Ask, Eval, Script, parse_labels, parse_time, unquote};
+use loptr_conformance::script::{Ask, Eval, is_same, parse_labels, parse_text, parse_time, parse_values};
+
+use super::Script;
 
 /// How entries lie.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +72,11 @@ impl Reader<'_> {
     }
 
     fn logs(&self, log: &LogExpr, ask: Ask) -> Result<Vec<LogStream>, String> {
-        let Ask::Logs { range, direction, limit, interval_ns } = ask else { return Err("a log query".into()) };
+        let Ask::Logs { start_ns, end_ns, forward, limit, interval_ns } = ask else {
+            return Err("a log query".into());
+        };
+        let range = TimeRange::new(Nanos(start_ns), Nanos(end_ns));
+        let direction = if forward { Direction::Forward } else { Direction::Backward };
         let pipeline = Pipeline::compile(log, Nanos(0)).map_err(|error| error.to_string())?;
         let (tombstones, budget) = (Tombstones::default(), Budget::unlimited());
         let mut all = LogCollector::new(limit, direction, interval_ns);
@@ -101,7 +107,7 @@ impl Reader<'_> {
                 let mut extractor = plan.extractor().for_stream(labels);
                 let mut part = plan.fold();
                 let mut finder = plan.extractor().block_finder();
-                Merger::new(sources, task, loptr_eval::source::Direction::Forward, &tombstones, &budget)
+                Merger::new(sources, task, Direction::Forward, &tombstones, &budget)
                     .run(
                         finder.as_mut().map(|finder| finder as &mut dyn Finder),
                         &mut Scratch::default(),
@@ -117,13 +123,21 @@ impl Reader<'_> {
     }
 }
 
+fn steps(ask: Ask) -> Result<Steps, String> {
+    match ask {
+        Ask::Instant { ts_ns } => Ok(Steps::instant(Nanos(ts_ns))),
+        Ask::Range { start_ns, end_ns, step_ns } => Ok(Steps::range(Nanos(start_ns), Nanos(end_ns), step_ns)),
+        Ask::Logs { .. } => Err("a metric query".into()),
+    }
+}
+
 /// Compares one answer; the error says what differs.
 pub(crate) fn check(script: &Script, eval: &Eval, layout: Layout) -> Result<(), String> {
     let reader = Reader { script, layout };
     let answer =
         loptr_logql::parse(&eval.query).map_err(|error| error.to_string()).and_then(|expr| match (&expr, eval.ask) {
             (Expr::Log(log), ask) => reader.logs(log, ask).map(Answer::Logs),
-            (Expr::Metric(metric), Ask::Metric(steps)) => reader.metric(metric, steps).map(Answer::Value),
+            (Expr::Metric(metric), ask) => reader.metric(metric, steps(ask)?).map(Answer::Value),
             _ => Err("the query is not of the kind asked for".into()),
         });
     match (answer, eval.fails) {
@@ -155,22 +169,19 @@ fn compare_logs(expect: &[String], streams: &[LogStream]) -> Result<(), String> 
                 .map(|entry| format!("{} {}", entry.ts.0, String::from_utf8_lossy(&entry.line)).trim_end().to_owned()),
         );
     }
-    let want: Vec<String> = expect
-        .iter()
-        .map(|line| {
-            if line.starts_with('{') {
-                return parse_labels(line).0.to_string();
-            }
-            let (time, text) = line.split_once(' ').unwrap_or((line, ""));
-            let text = if text.starts_with('"') { unquote(text).0 } else { text.to_owned() };
-            format!("{} {text}", parse_time(time).0).trim_end().to_owned()
-        })
-        .collect();
+    let want = |line: &String| {
+        if line.starts_with('{') {
+            return Ok(Labels::from_pairs(parse_labels(line)?.0).to_string());
+        }
+        let (time, text) = line.split_once(' ').unwrap_or((line, ""));
+        Ok::<_, String>(format!("{} {}", parse_time(time)?, parse_text(text)?).trim_end().to_owned())
+    };
+    let want: Vec<String> = expect.iter().map(want).collect::<Result<_, _>>()?;
     if got == want { Ok(()) } else { Err(format!("expected {want:#?}\ngot {got:#?}")) }
 }
 
 fn compare_value(expect: &[String], value: &QueryValue, ask: Ask) -> Result<(), String> {
-    let Ask::Metric(steps) = ask else { return Err("a metric query".into()) };
+    let steps = steps(ask)?;
     let at = |ts: loptr_model::Millis| (0..steps.count()).position(|step| steps.at(step).floor_millis() == ts);
     let mut got: Vec<(String, Vec<Option<f64>>)> = Vec::new();
     match value {
@@ -188,29 +199,15 @@ fn compare_value(expect: &[String], value: &QueryValue, ask: Ask) -> Result<(), 
             }
         }
     }
-    let want: Vec<(String, Vec<Option<f64>>)> = expect.iter().map(|line| expected(line)).collect();
-    let same = |a: &Option<f64>, b: &Option<f64>| match (a, b) {
-        (Some(a), Some(b)) => a == b || (a.is_nan() && b.is_nan()) || (a - b).abs() <= 1e-9 * a.abs().max(b.abs()),
-        (a, b) => a.is_none() && b.is_none(),
+    let want = |line: &String| {
+        let (labels, values) = parse_values(line)?;
+        let labels = labels.map_or_else(|| "scalar".to_owned(), |labels| Labels::from_pairs(labels).to_string());
+        Ok::<_, String>((labels, values))
     };
+    let want: Vec<(String, Vec<Option<f64>>)> = expect.iter().map(want).collect::<Result<_, _>>()?;
     let equal = got.len() == want.len()
         && got.iter().zip(&want).all(|(got, want)| {
-            got.0 == want.0 && got.1.len() == want.1.len() && got.1.iter().zip(&want.1).all(|(a, b)| same(a, b))
+            got.0 == want.0 && got.1.len() == want.1.len() && got.1.iter().zip(&want.1).all(|(&a, &b)| is_same(a, b))
         });
     if equal { Ok(()) } else { Err(format!("expected {want:#?}\ngot {got:#?}")) }
-}
-
-fn expected(line: &str) -> (String, Vec<Option<f64>>) {
-    let (labels, values) = match line.strip_prefix("scalar ") {
-        Some(value) => ("scalar".to_owned(), value),
-        None => {
-            let (labels, values) = parse_labels(line);
-            (labels.to_string(), values)
-        }
-    };
-    let value = |word: &str| match word {
-        "_" => None,
-        word => Some(word.parse().unwrap_or_else(|_| panic!("no number: {word}"))),
-    };
-    (labels, values.split_whitespace().map(value).collect())
 }

@@ -1,8 +1,8 @@
-//! A query as text: upstream's canonical form, which error texts quote and in which queries travel between processes.
+//! A query as text, in two forms.
 //!
-//! It reads back as the same tree. Where upstream's form would not, ours differs: byte sizes and `vector()` are exact,
-//! label names are never quoted, infinite and undefined numbers are written as an operation, and `ignoring ()` and
-//! `group_left ()` are written where leaving them out would change the meaning.
+//! `{}` reads back as the same tree: queries travel so. `{:#}` is upstream's canonical form to the letter, which error
+//! texts quote and [`pretty`] lays out. They differ where upstream's says something else or cannot be read: it rounds byte
+//! sizes and `vector()`, quotes odd label names, and leaves out what is empty.
 
 mod pretty;
 
@@ -28,10 +28,7 @@ impl Display for Expr {
 impl Display for LogExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write_selector(f, &self.matchers)?;
-        for stage in &self.stages {
-            write!(f, " {stage}")?;
-        }
-        Ok(())
+        self.stages.iter().try_for_each(|stage| after(f, " ", stage))
     }
 }
 
@@ -56,14 +53,30 @@ fn write_list<T>(
     Ok(())
 }
 
+/// `text`, then `item` in the same form.
+fn after(f: &mut Formatter<'_>, text: &str, item: &impl Display) -> fmt::Result {
+    f.write_str(text)?;
+    item.fmt(f)
+}
+
 /// The name and the operator after it. The name `!` must keep its distance, or it would be read as part of one.
 fn write_name(f: &mut Formatter<'_>, name: &str, op: &str) -> fmt::Result {
-    write!(f, "{name}{}{op}", if name == "!" { " " } else { "" })
+    write!(f, "{name}{}{op}", if name == "!" && !f.alternate() { " " } else { "" })
 }
 
 fn write_matcher(f: &mut Formatter<'_>, matcher: &Matcher) -> fmt::Result {
-    write_name(f, &matcher.name, matcher.op.as_str())?;
+    write_matcher_name(f, &matcher.name, matcher.op.as_str())?;
     f.write_str(&go_quote(&matcher.value))
+}
+
+/// As [`write_name`]. Upstream quotes a name that is none to Prometheus.
+fn write_matcher_name(f: &mut Formatter<'_>, name: &str, op: &str) -> fmt::Result {
+    let is_plain =
+        !name.starts_with(|c: char| c.is_ascii_digit()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if is_plain || !f.alternate() {
+        return write_name(f, name, op);
+    }
+    write!(f, "{}{op}", go_quote(name))
 }
 
 impl Display for Stage {
@@ -91,14 +104,14 @@ impl Display for StageKind {
             Self::Regexp(pattern) => write!(f, "| regexp {}", go_quote(pattern)),
             Self::Pattern(pattern) => write!(f, "| pattern {}", go_quote(pattern)),
             Self::Unpack => f.write_str("| unpack"),
-            Self::LabelFilter(filter) => write!(f, "| {filter}"),
+            Self::LabelFilter(filter) => after(f, "| ", filter),
             Self::LineFormat(template) => write!(f, "| line_format {}", go_quote(template)),
             Self::LabelFormat(formats) => {
                 f.write_str("| label_format ")?;
                 write_list(f, ",", formats, |f, format| match format {
                     LabelFormat::Rename { to, from } => {
                         write_name(f, to, "=")?;
-                        write!(f, "{}{from}", if from == "~" { " " } else { "" })
+                        write!(f, "{}{from}", if from == "~" && !f.alternate() { " " } else { "" })
                     }
                     LabelFormat::Template { to, template } => {
                         write_name(f, to, "=")?;
@@ -155,7 +168,7 @@ impl Display for LabelFilter {
                     && !matcher.value.contains(['`', '\0'])
                     && regex::stays_regex(&matcher.value)
                 {
-                    write_name(f, &matcher.name, "=~")?;
+                    write_matcher_name(f, &matcher.name, "=~")?;
                     return write!(f, "`{}`", matcher.value);
                 }
                 write_matcher(f, matcher)
@@ -163,6 +176,8 @@ impl Display for LabelFilter {
             Self::Number { name, op, value } => {
                 write_name(f, name, op.as_str())?;
                 match *value {
+                    v if f.alternate() && v.is_infinite() => f.write_str(&number::go_text(v)),
+                    v if f.alternate() => write!(f, "{v}"),
                     // Too large to be read as a number, which the parser takes for infinite.
                     v if v.is_infinite() => f.write_str(if v > 0.0 { "1e999" } else { "-1e999" }),
                     // `-0` would be read as a duration.
@@ -176,16 +191,24 @@ impl Display for LabelFilter {
             }
             Self::Bytes { name, op, value_bytes } => {
                 write_name(f, name, op.as_str())?;
-                f.write_str(&bytesize::text(*value_bytes))
+                let text = if f.alternate() { bytesize::rounded } else { bytesize::text };
+                f.write_str(&text(*value_bytes))
             }
             Self::Ip { name, negated, pattern } => {
                 write_name(f, name, if *negated { "!=" } else { "=" })?;
                 write!(f, "ip({})", go_quote(pattern))
             }
-            Self::And(left, right) => write!(f, "( {left} , {right} )"),
-            Self::Or(left, right) => write!(f, "( {left} or {right} )"),
+            Self::And(left, right) => write_both(f, ["( ", " , ", " )"], &**left, &**right),
+            Self::Or(left, right) => write_both(f, ["( ", " or ", " )"], &**left, &**right),
         }
     }
+}
+
+/// Two sides with what stands before, between and behind them.
+fn write_both(f: &mut Formatter<'_>, around: [&str; 3], left: &impl Display, right: &impl Display) -> fmt::Result {
+    after(f, around[0], left)?;
+    after(f, around[1], right)?;
+    f.write_str(around[2])
 }
 
 impl Display for MetricExpr {
@@ -194,10 +217,11 @@ impl Display for MetricExpr {
             Self::Range(e) => e.fmt(f),
             Self::Vector(e) => e.fmt(f),
             Self::Binary(e) => e.fmt(f),
+            Self::Literal { value, .. } if f.alternate() => f.write_str(&number::go_text(*value)),
             Self::Literal { value, .. } => f.write_str(&literal_text(*value)),
             Self::VectorLiteral { value, .. } => {
                 let fixed = number::fixed_text(*value);
-                if number::parse(&fixed) == Ok(*value) {
+                if f.alternate() || number::parse(&fixed) == Ok(*value) {
                     write!(f, "vector({fixed})")
                 } else {
                     write!(f, "vector({value})")
@@ -225,7 +249,8 @@ impl Display for RangeAggregation {
         if let Some(parameter) = self.parameter {
             write!(f, "{parameter},")?;
         }
-        write!(f, "{})", self.range)?;
+        self.range.fmt(f)?;
+        f.write_str(")")?;
         self.grouping.as_ref().map_or(Ok(()), |grouping| write!(f, " {grouping}"))
     }
 }
@@ -234,7 +259,7 @@ impl Display for LogRange {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.log.fmt(f)?;
         if let Some(unwrap) = &self.unwrap {
-            write!(f, " {unwrap}")?;
+            after(f, " ", unwrap)?;
         }
         write!(f, "[{}]", duration::prometheus_text(self.range_ns))?;
         if self.offset_ns != 0 {
@@ -259,7 +284,7 @@ impl Unwrap {
 impl Display for Unwrap {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.write_head(f)?;
-        self.filters.iter().try_for_each(|filter| write!(f, " | {filter}"))
+        self.filters.iter().try_for_each(|filter| after(f, " | ", filter))
     }
 }
 
@@ -279,32 +304,57 @@ impl Display for VectorAggregation {
         if let Some(k) = self.parameter {
             write!(f, "{k},")?;
         }
-        write!(f, "{})", self.inner)
+        self.inner.fmt(f)?;
+        f.write_str(")")
     }
 }
 
 impl BinaryExpr {
-    /// The operator with its modifiers, labels separated by `separator`. Upstream leaves a blank at the end if labels
-    /// are matched one to one. `opens` tells whether a parenthesis follows.
-    fn operator(&self, separator: &str, opens: bool) -> String {
-        let mut out = self.op.as_str().to_owned();
-        if self.return_bool {
-            out.push_str(" bool");
-        }
-        let Some(VectorMatching { on, labels, group }) = &self.matching else { return out };
+    /// The operator with its modifiers, so that it reads back. Upstream leaves a blank at the end if labels are matched
+    /// one to one. `opens` tells whether a parenthesis follows.
+    fn operator(&self, opens: bool) -> String {
+        let Some(VectorMatching { on, labels, group }) = &self.matching else { return self.bare_operator() };
         if !on && labels.is_empty() && group.is_none() {
-            return out;
+            return self.bare_operator();
         }
-        let word = if *on { "on" } else { "ignoring" };
-        out.push_str(&format!(" {word} ({}) ", labels.join(separator)));
-        if let Some(GroupModifier { left, include }) = group {
-            out.push_str(if *left { "group_left" } else { "group_right" });
+        let group = group.as_ref().map_or_else(String::new, |group| {
             // A parenthesis that follows would be read as the list.
-            if !include.is_empty() || opens {
-                out.push_str(&format!(" ({})", include.join(separator)));
+            let writes_list = !group.include.is_empty() || opens;
+            if writes_list {
+                format!("{} ({})", group.word(), group.include.join(","))
+            } else {
+                group.word().to_owned()
             }
+        });
+        self.operator_on(*on, labels.join(","), &group)
+    }
+
+    /// As upstream writes it, labels separated by `separator`. Without labels nothing is said of groups, and on several
+    /// lines (`spread`) not even `on ()`.
+    fn upstream_operator(&self, separator: &str, spread: bool) -> String {
+        let Some(VectorMatching { on, labels, group }) = &self.matching else { return self.bare_operator() };
+        if labels.is_empty() && (spread || !on) {
+            return self.bare_operator();
         }
-        out
+        let group = group.as_ref().map_or_else(String::new, |group| match group.include.as_slice() {
+            [] => group.word().to_owned(),
+            include => format!("{} ({})", group.word(), include.join(separator)),
+        });
+        self.operator_on(*on, labels.join(separator), &group)
+    }
+
+    fn bare_operator(&self) -> String {
+        format!("{}{}", self.op.as_str(), if self.return_bool { " bool" } else { "" })
+    }
+
+    fn operator_on(&self, on: bool, labels: String, group: &str) -> String {
+        format!("{} {} ({labels}) {group}", self.bare_operator(), if on { "on" } else { "ignoring" })
+    }
+}
+
+impl GroupModifier {
+    fn word(&self) -> &'static str {
+        if self.left { "group_left" } else { "group_right" }
     }
 }
 
@@ -315,13 +365,14 @@ impl Display for BinaryExpr {
             MetricExpr::Literal { value, .. } => !value.is_finite(),
             _ => false,
         };
-        write!(f, "({} {} {})", self.left, self.operator(",", opens), self.right)
+        let operator = if f.alternate() { self.upstream_operator(",", false) } else { self.operator(opens) };
+        write_both(f, ["(", &format!(" {operator} "), ")"], &self.left, &self.right)
     }
 }
 
 impl Display for LabelReplace {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "label_replace({}", self.inner)?;
+        after(f, "label_replace(", &*self.inner)?;
         for argument in [&self.dst, &self.replacement, &self.src, &self.regex] {
             write!(f, ",{}", go_quote(argument))?;
         }
@@ -333,6 +384,7 @@ impl Display for VariantsExpr {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("variants(")?;
         write_list(f, ", ", &self.variants, |f, variant| variant.fmt(f))?;
-        write!(f, ") of ({})", self.of)
+        after(f, ") of (", &self.of)?;
+        f.write_str(")")
     }
 }

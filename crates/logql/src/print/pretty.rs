@@ -1,9 +1,9 @@
-//! A query for people to read: what the `format_query` endpoint answers.
+//! A query for people to read: what the `format_query` endpoint answers, as upstream answers it.
 //!
 //! A node whose canonical text has at most 100 bytes stays on one line. A longer one is spread over several, its parts
-//! indented by two blanks a level. Upstream's answers lose meaning in places; there ours differ, see
-//! `docs/logql.md`: parentheses that matter stay, and so do `or` in line filters, `on ()`, `without ()` and offsets that
-//! are no whole milliseconds.
+//! indented by two blanks a level. Upstream loses meaning there, and so does this: parentheses around operations, the
+//! operands of a long line filter behind its first, `on ()`, the list of an empty `without ()`, offsets below a
+//! millisecond.
 
 use std::fmt::{self, Display, Formatter, Write};
 
@@ -37,7 +37,7 @@ fn indent(level: usize) -> String {
 /// The node on one line, if it fits. Writing stops where it does not, so that no level costs more than a line.
 fn one_line(node: &impl Display, level: usize) -> Option<String> {
     let mut line = Line(String::new());
-    write!(line, "{node}").ok()?;
+    write!(line, "{node:#}").ok()?;
     Some(indent(level) + &line.0)
 }
 
@@ -58,7 +58,7 @@ fn pretty_log(log: &LogExpr, level: usize) -> String {
         return line;
     }
     let selector = LogExpr { matchers: log.matchers.clone(), stages: Vec::new(), span: log.span };
-    let mut lines = vec![format!("{}{selector}", indent(level))];
+    let mut lines = vec![format!("{}{selector:#}", indent(level))];
     let mut stages = log.stages.as_slice();
     while let Some((stage, rest)) = stages.split_first() {
         let filters = stages.iter().take_while(|stage| matches!(stage.kind, StageKind::LineFilter(_))).count();
@@ -68,21 +68,28 @@ fn pretty_log(log: &LogExpr, level: usize) -> String {
             StageKind::LineFilter(_) => lines.extend(line_filters(taken, level + 1)),
             // Upstream does not indent it.
             StageKind::Decolorize => lines.push(stage.to_string()),
-            _ => lines.push(format!("{}{stage}", indent(level + 1))),
+            _ => lines.push(format!("{}{stage:#}", indent(level + 1))),
         }
     }
     lines.join("\n")
 }
 
-/// Neighbouring line filters: as many on the first line as fit, then one a line.
+/// Neighbouring line filters: as many on the first line as fit, then one a line, without all operands but the first.
 fn line_filters(stages: &[Stage], level: usize) -> Vec<String> {
-    let texts: Vec<String> = stages.iter().map(Stage::to_string).collect();
+    let texts: Vec<String> = stages.iter().map(|stage| format!("{stage:#}")).collect();
     let fits =
         |count: &usize| texts.iter().take(*count).map(|text| text.len() + 1).sum::<usize>() <= LINE_BYTES_MAX + 1;
-    let first = (1..=texts.len()).rev().find(fits).unwrap_or(1);
-    let (head, tail) = texts.split_at(first.min(texts.len()));
-    let mut lines = vec![format!("{}{}", indent(level), head.join(" "))];
-    lines.extend(tail.iter().map(|text| format!("{}{text}", indent(level))));
+    let together = (1..=texts.len()).rev().find(fits).unwrap_or(0);
+    let (head, _) = texts.split_at(together);
+    let mut lines = Vec::new();
+    if !head.is_empty() {
+        lines.push(format!("{}{}", indent(level), head.join(" ")));
+    }
+    for stage in stages.iter().skip(together) {
+        let StageKind::LineFilter(filter) = &stage.kind else { continue };
+        let first = LineFilter { op: filter.op, operands: filter.operands.iter().take(1).cloned().collect() };
+        lines.push(format!("{}{first:#}", indent(level)));
+    }
     lines
 }
 
@@ -100,7 +107,7 @@ fn pretty_metric(metric: &MetricExpr, level: usize) -> String {
             arguments.extend(texts.iter().map(|text| indent(level + 1) + &go_quote(text)));
             format!("{}label_replace(\n{}\n{})", indent(level), arguments.join(",\n"), indent(level))
         }
-        MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => format!("{}{metric}", indent(level)),
+        MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => format!("{}{metric:#}", indent(level)),
     }
 }
 
@@ -113,10 +120,13 @@ fn pretty_range_aggregation(e: &RangeAggregation, level: usize) -> String {
     out + &e.grouping.as_ref().map_or_else(String::new, grouping)
 }
 
-/// ` by (a, b)`
+/// ` by (a, b)`; of an empty list only `without` is said.
 fn grouping(grouping: &Grouping) -> String {
-    let word = if grouping.without { "without" } else { "by" };
-    format!(" {word} ({})", grouping.labels.join(", "))
+    match (grouping.labels.as_slice(), grouping.without) {
+        ([], false) => String::new(),
+        ([], true) => " without".to_owned(),
+        (labels, without) => format!(" {} ({})", if without { "without" } else { "by" }, labels.join(", ")),
+    }
 }
 
 fn pretty_range(range: &LogRange, level: usize) -> String {
@@ -126,12 +136,12 @@ fn pretty_range(range: &LogRange, level: usize) -> String {
         out += &start;
         out += &Head(unwrap).to_string();
         for filter in &unwrap.filters {
-            out += &format!("{start}| {filter}");
+            out += &format!("{start}| {filter:#}");
         }
     }
     out += &format!(" [{}]", duration::prometheus_text(range.range_ns));
     if range.offset_ns != 0 {
-        out += &format!(" offset {}", offset_text(range.offset_ns));
+        out += &format!(" offset {}", duration::prometheus_text(range.offset_ns));
     }
     out
 }
@@ -144,17 +154,9 @@ impl Display for Head<'_> {
     }
 }
 
-/// The short form, if it says the same.
-fn offset_text(ns: i64) -> String {
-    let short = duration::prometheus_text(ns);
-    if duration::parse(&short) == Ok(ns) { short } else { duration::go_text(ns) }
-}
-
 fn pretty_vector_aggregation(e: &VectorAggregation, level: usize) -> String {
     let mut out = indent(level) + e.op.as_str();
-    if let Some(g) = e.grouping.as_ref().filter(|g| g.without || !g.labels.is_empty()) {
-        out += &grouping(g);
-    }
+    out += &e.grouping.as_ref().map_or_else(String::new, grouping);
     out += "(\n";
     if let Some(k) = e.parameter {
         out += &format!("{}{k},\n", indent(level + 1));
@@ -164,24 +166,8 @@ fn pretty_vector_aggregation(e: &VectorAggregation, level: usize) -> String {
 
 /// The sides indented, the operator between them on a line of its own.
 fn pretty_binary(e: &BinaryExpr, level: usize) -> String {
-    let right = side(e, &e.right, true, level + 1);
-    let operator = e.operator(", ", right.trim_start().starts_with('('));
-    format!("{}\n{}{operator}\n{right}", side(e, &e.left, false, level + 1), indent(level))
-}
-
-/// One side, in parentheses if it is spread over lines and would not stay together without them. On one line a binary
-/// operation has parentheses anyway.
-fn side(parent: &BinaryExpr, side: &MetricExpr, is_right: bool, level: usize) -> String {
-    let MetricExpr::Binary(child) = side else { return pretty_metric(side, level) };
-    if let Some(line) = one_line(side, level) {
-        return line;
-    }
-    let (outer, inner) = (parent.op.precedence(), child.op.precedence());
-    let groups_right = parent.op == BinaryOp::Pow;
-    if inner > outer || (inner == outer && is_right == groups_right) {
-        return pretty_metric(side, level);
-    }
-    format!("{}(\n{}\n{})", indent(level), pretty_metric(side, level + 1), indent(level))
+    let (left, right) = (pretty_metric(&e.left, level + 1), pretty_metric(&e.right, level + 1));
+    format!("{left}\n{}{}\n{right}", indent(level), e.upstream_operator(", ", true))
 }
 
 fn pretty_variants(e: &VariantsExpr) -> String {

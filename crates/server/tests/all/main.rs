@@ -13,6 +13,7 @@
 //! | `reads` | volumes, shards, detected labels and fields, the old routes |
 //! | `limits` | limits of single tenants, changed while running |
 //! | `shutdown` | stops by request and by signal; the marker; two processes on one folder |
+//! | `scripts` | do the scripts of the evaluator hold over HTTP? |
 //! | `simulated` | power cut at any write of a seeded run: the same |
 //!
 //! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_FULL_DISK_SECS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
@@ -33,6 +34,7 @@ mod journey;
 mod killed;
 mod limits;
 mod reads;
+mod scripts;
 mod shutdown;
 mod simulated;
 mod support;

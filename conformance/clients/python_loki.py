@@ -1,0 +1,23 @@
+"""loki-logger-handler: JSON pushes from Python's logging."""
+
+import logging
+import os
+
+from loki_logger_handler.loki_logger_handler import LokiLoggerHandler
+
+handler = LokiLoggerHandler(
+    url=os.environ["LOKI_URL"] + "/loki/api/v1/push",
+    labels={"app": "python-loki"},
+    label_keys={},
+    timeout=10,
+    compressed=True,
+    additional_headers={"X-Scope-OrgID": "python-loki"},
+)
+log = logging.getLogger("shop")
+log.addHandler(handler)
+for at in range(int(os.environ["LINES_TO_SEND"])):
+    log.warning("line %d", at)
+handler.flush()
+import time
+
+time.sleep(12)
