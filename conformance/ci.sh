@@ -34,6 +34,8 @@ check() {
 }
 check live --push --live
 check flushed --flush
+start tenants
+check tenants --push --tenants
 start push
 ./target/debug/loptr-conformance pushes --url "http://$address" > "$work/pushes.txt" || { cat "$work/pushes.txt"; exit 1; }
 sed -n '/^group/,$p' "$work/pushes.txt"

@@ -25,6 +25,7 @@ loptr-conformance run --url URL      replay the recorded requests and compare
     --flush                          then POST /flush and wait until no chunk is in memory
     --patience SECS                  at most so long (60)
     --groups A,B                     only these groups
+    --tenants                        the set for a server with tenants: with --push its own bodies
     --cases FILE                     cases from a file of JSON lines instead of the packed ones
     --foundation                     set apart what the foundation's language does not hold
     --live                           entries of one time may come in any order
@@ -94,7 +95,7 @@ const VALUED: [&str; 19] = [
     "least",
     "share",
 ];
-const SWITCHES: [&str; 7] = ["push", "flush", "foundation", "live", "verbose", "no-differences", "help"];
+const SWITCHES: [&str; 8] = ["push", "tenants", "flush", "foundation", "live", "verbose", "no-differences", "help"];
 
 #[derive(Debug, Default)]
 struct Options(BTreeMap<String, String>);
@@ -218,6 +219,9 @@ fn command(out: &mut impl Write) -> Result<bool, String> {
     match name.as_str() {
         "run" => {
             let mut client = options.client("url")?;
+            if options.has("tenants") {
+                return several_tenants(&mut client, &options, out);
+            }
             prepare(&mut client, &options, options.has("push"), out)?;
             let (differences, settings) = (options.differences()?, options.settings());
             let mut failed = 0;
@@ -250,6 +254,18 @@ fn command(out: &mut impl Write) -> Result<bool, String> {
         "help" | "--help" | "-h" => out.write_all(HELP.as_bytes()).map(|()| true).map_err(written),
         other => Err(format!("there is no command {other:?}; try help")),
     }
+}
+
+/// Replays the set for a server with tenants.
+fn several_tenants(client: &mut Client, options: &Options, out: &mut impl Write) -> Result<bool, String> {
+    let (bodies, cases) = recorded::tenants().map_err(|error| error.to_string())?;
+    if options.has("push") {
+        replay::push_as(client, &bodies)?;
+    }
+    prepare(client, options, false, out)?;
+    let (differences, settings) = (options.differences()?, options.settings());
+    let sums = replay::run(client, "all recorded", &cases, &differences, &settings, out);
+    Ok(sums.map_err(|error| format!("write the report: {error}"))?.failed == 0)
 }
 
 /// Loads every script, then asks.

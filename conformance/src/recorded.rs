@@ -10,6 +10,9 @@
 //!
 //! A parameter's value is a string, or a list of strings for a repeated parameter.
 //!
+//! `data/tenants.jsonl.zst` is a set of its own, for a server with tenants that may be read together: first lines
+//! `{"tenant", "push"}`, bodies to push as that tenant, then cases.
+//!
 //! `data/defects.jsonl` has cases in the same form with one member more, `better`: the answer a server gives that
 //! does not share a listed defect of upstream. Where the id is that of a recorded case, only `better` is taken.
 
@@ -18,6 +21,7 @@ use serde_json::Value;
 use crate::http::{self, Request};
 
 static DEFECTS: &[u8] = include_bytes!("../data/defects.jsonl");
+static TENANTS: &[u8] = include_bytes!("../data/tenants.jsonl.zst");
 static CASES: &[u8] = include_bytes!("../data/cases.jsonl.zst");
 static PUSH: [&[u8]; 5] = [
     include_bytes!("../data/push/00.json.zst"),
@@ -133,6 +137,26 @@ pub fn defect_cases() -> Result<Vec<Case>, RecordedError> {
     Ok(defects)
 }
 
+/// A body and the tenant who pushes it.
+pub type TenantBody = (String, Vec<u8>);
+
+/// What to push as whom, in order, and the cases of several tenants.
+pub fn tenants() -> Result<(Vec<TenantBody>, Vec<Case>), RecordedError> {
+    let lines = unpack("the cases of several tenants", TENANTS)?;
+    let (mut pushes, mut rest) = (Vec::new(), Vec::new());
+    for line in lines.split(|&byte| byte == b'\n') {
+        let value: Value = serde_json::from_slice(line).unwrap_or_default();
+        match (value["tenant"].as_str(), value.get("push")) {
+            (Some(tenant), Some(body)) => pushes.push((tenant.to_owned(), body.to_string().into_bytes())),
+            _ => {
+                rest.extend_from_slice(line);
+                rest.push(b'\n');
+            }
+        }
+    }
+    Ok((pushes, parse_cases(&rest)?))
+}
+
 /// Reads cases from JSON lines; empty lines are skipped.
 pub fn parse_cases(lines: &[u8]) -> Result<Vec<Case>, RecordedError> {
     let mut cases = Vec::new();
@@ -203,14 +227,22 @@ mod tests {
     #[test]
     fn the_whole_set_unpacks() {
         let cases = cases().unwrap();
-        assert_eq!(cases.len(), 1118);
-        assert_eq!(cases.iter().filter(|case| case.expected.body == ExpectedBody::Free).count(), 29);
+        assert_eq!(cases.len(), 1301);
+        assert_eq!(cases.iter().filter(|case| case.expected.body == ExpectedBody::Free).count(), 45);
         let bodies = push_bodies().unwrap();
         assert_eq!(bodies.iter().map(Vec::len).sum::<usize>(), 529_624);
         for body in bodies {
             let parsed: Value = serde_json::from_slice(&body).unwrap();
             assert!(parsed["streams"].as_array().is_some_and(|streams| !streams.is_empty()));
         }
+    }
+
+    #[test]
+    fn tenants_have_their_own_set() {
+        let (pushes, cases) = tenants().unwrap();
+        let names: Vec<&str> = pushes.iter().map(|(tenant, _)| tenant.as_str()).collect();
+        assert_eq!(names, ["ta", "tb", "tc"]);
+        assert!(cases.len() > 100 && cases.iter().all(|case| case.group() == "tenants"));
     }
 
     #[test]

@@ -74,6 +74,19 @@ pub fn push(client: &mut Client, bodies: &[Vec<u8>]) -> Result<(), String> {
     Ok(())
 }
 
+/// Pushes each body as its tenant; every one must be accepted with 204.
+pub fn push_as(client: &mut Client, bodies: &[(String, Vec<u8>)]) -> Result<(), String> {
+    for (tenant, body) in bodies {
+        let mut request = Request::post("/loki/api/v1/push", "application/json", body.clone());
+        request.headers.push(("X-Scope-OrgID".to_owned(), tenant.clone()));
+        let answer = client.send(&request).map_err(|error| error.to_string())?;
+        if answer.status != 204 {
+            return Err(format!("push of {tenant} was answered {}: {}", answer.status, compare::short(&answer.text())));
+        }
+    }
+    Ok(())
+}
+
 /// Asks for a flush and waits until no chunk is left in memory, at most `patience`. The number of chunks is
 /// read from `loki_ingester_memory_chunks`; says how long it took, or that the count never reached zero.
 pub fn flush(client: &mut Client, patience: Duration) -> Result<String, HttpError> {

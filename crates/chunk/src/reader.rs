@@ -195,7 +195,7 @@ impl Chunk {
 }
 
 /// Decompressed bytes to foresee for a block: its counter, and what surrounds each line.
-fn decoded_bytes(meta: &BlockMeta) -> usize {
+pub(crate) fn decoded_bytes(meta: &BlockMeta) -> usize {
     let entries = usize::try_from(meta.entries).unwrap_or(usize::MAX);
     usize::try_from(meta.uncompressed).unwrap_or(usize::MAX).saturating_add(entries.saturating_mul(16))
 }

@@ -24,6 +24,9 @@ const HEALTH_URL: &str = "http://localhost:3100/ready";
 /// What `-config.file` holds when it is not given.
 const CONFIG_FILES: &str = "config.yaml,config/config.yaml";
 
+/// The subcommand that hands a data folder back.
+const FLUSH_OUT: &str = "flush-out";
+
 /// What the process is asked to do.
 #[derive(Debug)]
 pub enum Command {
@@ -38,6 +41,8 @@ pub enum Command {
     Help(String),
     /// Load the configuration; see [`crate::Config::options`] for what to do then.
     Run(Invocation),
+    /// `flush-out` before everything else: load the configuration, move everything into the bucket, end.
+    FlushOut(Invocation),
 }
 
 /// A command line that cannot be obeyed: print it on standard error, exit 2.
@@ -98,7 +103,12 @@ pub fn parse_args<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Result<Co
     if args.iter().any(|arg| is_word(arg, "version")) {
         return Ok(Command::Version);
     }
-    parse(&args).map_err(|text| UsageError { text })
+    let flush_out = args.first().is_some_and(|arg| *arg == FLUSH_OUT);
+    let command = parse(if flush_out { &args[1..] } else { &args }).map_err(|text| UsageError { text })?;
+    Ok(match command {
+        Command::Run(invocation) if flush_out => Command::FlushOut(invocation),
+        command => command,
+    })
 }
 
 /// Whether an argument is dashes and `word`.
@@ -303,6 +313,16 @@ mod tests {
         assert_eq!(url(&["-health", "-health.url=http://a/b"]), "http://a/b");
         assert_eq!(url(&["-health.url:http://a/b", "--health"]), "http://a/b");
         assert_eq!(url(&["-health.url", "http://a/b", "-health"]), "http://a/b");
+    }
+
+    #[test]
+    fn flush_out_takes_the_same_flags() {
+        let Ok(Command::FlushOut(invocation)) = parse_args(["flush-out", "-config.file=a"]) else {
+            panic!("flush-out")
+        };
+        assert_eq!(invocation.config_files(), "a");
+        assert!(matches!(parse_args(["flush-out", "-h"]), Ok(Command::Help(_))));
+        assert!(parse_args(["flush-out", "-nonsense"]).is_err());
     }
 
     #[test]

@@ -133,7 +133,11 @@ pub fn detect_fields(streams: &[LogStream], limit: usize) -> Result<Vec<Field>, 
             name,
             kind: seen.kind,
             values: seen.values.len() as u64,
-            parsers: seen.parsers,
+            parsers: {
+                let mut parsers = seen.parsers;
+                parsers.sort_unstable();
+                parsers
+            },
             json_path: seen.json_path,
         })
         .collect())

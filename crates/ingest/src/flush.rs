@@ -96,6 +96,7 @@ impl Ingester {
             }
         }
         if ship && let Err(error) = self.ship_index().await {
+            self.note_failure(&error);
             tracing::error!(%error, "index was not shipped, trying again later");
         }
         let keep = i64::try_from(self.settings.keep_shipped.as_nanos()).unwrap_or(i64::MAX);
@@ -147,6 +148,7 @@ impl Ingester {
         while let Some(chunk) = stream.next_to_flush() {
             if let Err(error) = self.flush_chunk(tenant, stream, &chunk).await {
                 self.metrics.flush_failures.inc();
+                self.note_failure(&error);
                 // What keeps all of them from being flushed is told once, where it began.
                 if self.store.error().is_some() || self.refusal().is_some() {
                     tracing::debug!(tenant = %tenant.id, stream = %stream.labels, %error, "chunk was not flushed, trying again later");

@@ -14,6 +14,7 @@
 
 mod checkpoint;
 mod flush;
+mod flush_out;
 mod in_flight;
 mod known;
 mod log;
@@ -27,6 +28,7 @@ mod settings;
 mod shard;
 mod store_health;
 mod stream;
+mod takeover;
 mod tenant;
 mod watch;
 
@@ -44,6 +46,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use flush_out::{LeftBehind, remove_log};
 pub use known::PushLimits;
 pub use log::{Log, LogError, LogFigures, LogSettings, LogState, SyncPolicy, give_up_reserve};
 pub use metrics::IngestMetrics;
@@ -54,6 +57,7 @@ pub use settings::{IngestSettings, Limits};
 pub use shard::ShardStreams;
 pub use store_health::StoreFigures;
 pub use stream::{CloseReason, Stream};
+pub use takeover::{TakenOver, TakeoverError, TakeoverMetrics, TakeoverSettings, take_over};
 pub use tenant::Tenant;
 pub use watch::Watcher;
 
@@ -151,6 +155,8 @@ pub struct Ingester {
     last_upload_secs: AtomicI64,
     shipping: tokio::sync::Mutex<()>,
     flush_asked: Notify,
+    /// Why the last thing that did not get into the bucket did not.
+    last_failure: Mutex<Option<String>>,
     watchers: Watchers,
     /// What is counted.
     pub metrics: IngestMetrics,
@@ -196,6 +202,7 @@ impl Ingester {
             last_upload_secs: AtomicI64::new(0),
             shipping: tokio::sync::Mutex::new(()),
             flush_asked: Notify::new(),
+            last_failure: Mutex::default(),
             watchers: Watchers::default(),
             metrics: IngestMetrics::default(),
             stop: CancellationToken::new(),
@@ -356,6 +363,11 @@ impl Ingester {
         if left.chunks > 0 {
             tracing::warn!(chunks = left.chunks, "not everything could be flushed; the log keeps it");
         }
+    }
+
+    /// Tenants with streams in memory, and how many.
+    pub fn streams_by_tenant(&self) -> Vec<(TenantId, usize)> {
+        self.tenants().iter().map(|tenant| (tenant.id.clone(), tenant.all().len())).collect()
     }
 
     /// Figures for gauges.

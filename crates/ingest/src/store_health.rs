@@ -210,6 +210,16 @@ impl Ingester {
         last
     }
 
+    /// Uploads what waits for the store, and its index; for those who are about to remove the spool.
+    pub(crate) async fn upload_everything(&self) {
+        let Some(spool) = self.bucket.spool().filter(|spool| spool.held().0 > 0) else { return };
+        let uploaded = self.upload_waiting(spool).await;
+        let shipped = self.ship_index().await;
+        if let Err(error) = uploaded.and(shipped) {
+            self.note_failure(&error);
+        }
+    }
+
     async fn upload_one(&self, spool: &Spool, tenant: &TenantId, chunk: &ChunkRef) -> Result<(), IngestError> {
         let spooled = |error: std::io::Error| IngestError::Waiting { dir: spool.dir().to_owned(), source: error };
         let Some(object) = spool.get(tenant, chunk).await.map_err(spooled)? else { return Ok(()) };

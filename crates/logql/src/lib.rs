@@ -1,8 +1,8 @@
 //! LogQL: text to tree and back.
 //!
 //! [`parse`] turns a query into an [`ast::Expr`] or says what is wrong, in Loki's words and with the place;
-//! [`check_stages`] finds what shows only when a pipeline is built. `Display` prints the canonical text, [`pretty`] the
-//! text for people. Both read back as the same tree. [`pattern`] and [`expression`] read the small languages that queries
+//! [`check_stages`] finds what shows only when a pipeline is built. `{}` prints text that reads back as the same tree,
+//! `{:#}` and [`pretty`] what upstream prints. [`pattern`] and [`expression`] read the small languages that queries
 //! carry in strings. `docs/logql.md` has the grammar and the differences from upstream.
 //!
 //! ```text

@@ -32,6 +32,7 @@ use crate::limits::{QueryLimits, nanos};
 use crate::plan::{Piece, PlannedStream, Windows, plan};
 use crate::readers::Readers;
 use crate::recent::Recent;
+use crate::running::RunningQueries;
 use crate::source::{ChunkCounters, ChunkSource, ScanCounters};
 
 /// Settings of the process.
@@ -159,6 +160,7 @@ pub struct QueryEngine {
     pub(crate) recent: Arc<dyn Recent>,
     settings: QuerySettings,
     process: Arc<ProcessBudget>,
+    pub(crate) running: Arc<RunningQueries>,
 }
 
 impl std::fmt::Debug for QueryEngine {
@@ -194,7 +196,7 @@ impl QueryEngine {
         settings: QuerySettings,
     ) -> Self {
         let process = ProcessBudget::new(settings.process_bytes);
-        Self { ports, bucket, index, recent, settings, process }
+        Self { ports, bucket, index, recent, settings, process, running: Arc::default() }
     }
 
     /// Bytes all queries hold now.
@@ -259,6 +261,7 @@ impl QueryEngine {
     ) -> Result<(Answer, QueryFigures), QueryError> {
         limits.check_log(&request)?;
         let running = self.begin(limits);
+        let _listed = self.list(readers, request.query.to_string(), &running);
         let _cancel = CancelOnDrop(running.budget.clone());
         let pipeline = Pipeline::compile(&request.query, self.ports.clock.now())?;
         let Some(range) = limits.look_back(request.range, self.ports.clock.now()) else {
@@ -329,6 +332,7 @@ impl QueryEngine {
         limits.check_approx_topk(&query, steps, self.settings.frontend)?;
         QueryLimits::check_parts(&query)?;
         let running = self.begin(limits);
+        let _listed = self.list(readers, query.to_string(), &running);
         let _cancel = CancelOnDrop(running.budget.clone());
         let mut results = Vec::new();
         let mut planned = Vec::new();
@@ -516,7 +520,7 @@ impl Fetched {
 }
 
 /// Compiles a selector.
-pub(crate) fn compile(matchers: &[Matcher]) -> Result<Arc<[LabelMatcher]>, QueryError> {
+pub fn compile(matchers: &[Matcher]) -> Result<Arc<[LabelMatcher]>, QueryError> {
     let compiled: Result<Vec<LabelMatcher>, _> = matchers.iter().map(LabelMatcher::compile).collect();
     let compiled = compiled.map_err(|error| QueryError::BadRequest(format!("parse error : {error}")))?;
     Ok(compiled.into())

@@ -11,18 +11,20 @@ mod meta;
 mod plan;
 mod readers;
 mod recent;
+mod running;
 mod source;
 mod tail;
 mod volume;
 
 pub use engine::{
-    Answer, ChunkFigures, FrontendEncoding, LogRequest, QueryEngine, QueryFigures, QuerySettings, range_steps,
+    Answer, ChunkFigures, FrontendEncoding, LogRequest, QueryEngine, QueryFigures, QuerySettings, compile, range_steps,
 };
 pub use error::{ErrorKind, QueryError};
 pub use limits::QueryLimits;
 pub use meta::IndexFigures;
 pub use readers::{Readers, TENANT_LABEL};
 pub use recent::{NothingRecent, Recent, RecentChunk, RecentSizes, RecentStream};
+pub use running::{Explained, RunningQuery};
 pub use source::{ChunkCounters, ChunkSource, ScanCounters};
 pub use tail::{Tail, TailEnd, TailFigures, TailFrame, TailRequest, TailSettings, Tails};
 pub use volume::{ShardFigures, Volume, VolumeRequest};

@@ -64,7 +64,7 @@ impl Readers {
     }
 
     /// The tenants that `matchers` choose, and the matchers that are left for their streams.
-    pub(crate) fn choose(&self, matchers: &[Matcher]) -> Result<(Self, Vec<Matcher>), QueryError> {
+    pub fn choose(&self, matchers: &[Matcher]) -> Result<(Self, Vec<Matcher>), QueryError> {
         if !self.several {
             return Ok((self.clone(), matchers.to_vec()));
         }

@@ -54,6 +54,13 @@ pub struct ScanCounters {
     pub windows: AtomicU64,
 }
 
+impl ScanCounters {
+    /// Bytes of lines looked through so far.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        [&self.stored, &self.memory].iter().map(|counters| counters.bytes.load(Ordering::Relaxed)).sum()
+    }
+}
+
 /// One chunk of a stream.
 pub struct ChunkSource {
     chunk: Chunk,

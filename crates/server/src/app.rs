@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use loptr_chunk::Chunk;
 use loptr_config::Config;
-use loptr_ingest::{IngestError, Ingester, Watcher, give_up_reserve};
+use loptr_ingest::{IngestError, Ingester, TakeoverError, TakeoverMetrics, Watcher, give_up_reserve, take_over};
 use loptr_model::{Labels, Millis, Nanos, StreamEntries, TenantId, TimeRange};
 use loptr_ports::{Disk, DiskLock, Ports, TaskError, TaskHandle};
 use loptr_query::{QueryEngine, Recent, RecentChunk, RecentSizes, RecentStream, Tails};
@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::http::{App, router};
 use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
+use crate::patterns::Patterns;
 use crate::runtime::{RuntimeConfig, RuntimeError};
 use crate::serve::serve;
 use crate::settings::Settings;
@@ -50,6 +51,9 @@ pub enum StartError {
     /// A task did not end well.
     #[error(transparent)]
     Task(#[from] TaskError),
+    /// What upstream left cannot be taken over.
+    #[error(transparent)]
+    Takeover(#[from] TakeoverError),
     /// The write path did not start.
     #[error(transparent)]
     Ingest(#[from] IngestError),
@@ -68,6 +72,7 @@ pub struct Process {
     app: Arc<App>,
     stop: CancellationToken,
     server: TaskHandle,
+    learning: Option<TaskHandle>,
     reloading: Option<TaskHandle>,
     address: SocketAddr,
     _lock: Box<dyn DiskLock>,
@@ -139,6 +144,19 @@ impl Watcher for TailWatcher {
     }
 }
 
+/// So does pattern detection.
+struct PatternWatcher(Arc<Patterns>);
+
+impl Watcher for PatternWatcher {
+    fn wants(&self, _: &TenantId, labels: &Labels) -> bool {
+        self.0.wants(labels)
+    }
+
+    fn accepted(&self, entries: &Arc<StreamEntries>) {
+        self.0.accepted(entries);
+    }
+}
+
 /// The name under which this process uploads index files: kept in the folder, made once. When it cannot be kept, this
 /// life has a name of its own: what counts is that no two processes share one.
 fn uploader_name(disk: &dyn Disk, dir: &Path, host: &str, now: Nanos) -> String {
@@ -159,12 +177,12 @@ fn uploader_name(disk: &dyn Disk, dir: &Path, host: &str, now: Nanos) -> String 
 }
 
 /// What is opened before anything else.
-struct Folders {
-    lock: Box<dyn DiskLock>,
-    store: DiskStore,
-    spool: Option<Arc<Spool>>,
-    shutdown: Shutdown,
-    uploader: String,
+pub(crate) struct Folders {
+    pub(crate) lock: Box<dyn DiskLock>,
+    pub(crate) store: DiskStore,
+    pub(crate) spool: Option<Arc<Spool>>,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) uploader: String,
 }
 
 /// Does `work`; if the disk is full, once more without the log's reserve.
@@ -183,7 +201,7 @@ fn with_reserve<T>(
 }
 
 /// Locks the folder and opens the others.
-fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Result<Folders, StartError> {
+pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Result<Folders, StartError> {
     let disk = &ports.disk;
     let log_dir = settings.ingest.log.as_ref().map(|log| log.dir.as_path());
     let own_dir = log_dir.unwrap_or(&settings.active_index_dir);
@@ -242,6 +260,8 @@ impl Process {
             ports.cpu.clone(),
             settings.index_cache,
         ));
+        let takeover = TakeoverMetrics::default();
+        take_over(&ports, &settings.takeover, &settings.ingest, &bucket, &takeover).await?;
         let ingester = Ingester::start(ports.clone(), settings.ingest.clone(), bucket.clone(), index.clone()).await?;
         let recent = Arc::new(RecentIngester(ingester.clone()));
         let engine = Arc::new(QueryEngine::new(ports.clone(), bucket, index.clone(), recent, settings.query.clone()));
@@ -253,8 +273,15 @@ impl Process {
             .map_err(|source| StartError::Listen { address: settings.http_address.clone(), source })?;
         let stop = CancellationToken::new();
         let tails = Tails::new(ports.clone(), engine.clone(), settings.tails.clone(), stop.clone());
-        ingester.watch(vec![Arc::new(TailWatcher(tails.clone()))]);
-        let metrics = Metrics::new(&ingester);
+        let patterns = settings.patterns.enabled.then(|| Patterns::new(ports.clone(), settings.patterns.clone()));
+        let mut watchers: Vec<Arc<dyn Watcher>> = vec![Arc::new(TailWatcher(tails.clone()))];
+        let mut learning = None;
+        if let Some(patterns) = &patterns {
+            watchers.push(Arc::new(PatternWatcher(patterns.clone())));
+            learning = Some(patterns.start(stop.clone()));
+        }
+        ingester.watch(watchers);
+        let metrics = Metrics::new(&ingester, &takeover);
         let app = Arc::new(App {
             ports: ports.clone(),
             limits,
@@ -266,9 +293,11 @@ impl Process {
             index,
             metrics,
             tails,
+            patterns,
             stop: stop.clone(),
             stopping: AtomicBool::new(false),
             shutdown,
+            refusals: Default::default(),
         });
         let reloading = match &app.config {
             Some(config) if app.runtime.is_on() => {
@@ -287,7 +316,7 @@ impl Process {
         );
         let server = ports.spawner.spawn("http server", Box::pin(serving));
         tracing::info!(%address, "Loptr started");
-        Ok(Self { app, stop, server, reloading, address, _lock: lock })
+        Ok(Self { app, stop, server, learning, reloading, address, _lock: lock })
     }
 
     /// Where it listens.
@@ -310,7 +339,13 @@ impl Process {
         if let Err(error) = self.server.await {
             tracing::error!(%error, "server task failed");
         }
-        tails_ended(&self.app).await;
+        let app = self.app.clone();
+        tails_ended(&app).await;
+        if let Some(learning) = self.learning
+            && let Err(error) = learning.await
+        {
+            tracing::error!(%error, "pattern detection failed");
+        }
         if let Some(reloading) = self.reloading
             && let Err(error) = reloading.await
         {

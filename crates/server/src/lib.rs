@@ -3,15 +3,18 @@
 //!
 //! ```text
 //! main ─ command line, files, environment ─> Settings ─> Process::start ─> serve until SIGTERM ─> Process::stop
+//!                                                    └─> flush_out (`loptr flush-out`)
 //! ```
 
 mod app;
 pub mod build;
 pub mod cgroup;
+mod flush_out;
 mod http;
 mod limits;
 pub mod logfmt;
 mod metrics;
+mod patterns;
 pub mod real;
 mod runtime;
 mod serve;
@@ -19,5 +22,6 @@ pub mod settings;
 mod shutdown;
 
 pub use app::{Process, StartError};
+pub use flush_out::{FlushOutError, Progress, flush_out};
 pub use runtime::RuntimeError;
 pub use settings::{HONOURED, LimitsError, Settings, SettingsError};

@@ -1,12 +1,13 @@
 //! The binary: command line, configuration, signals.
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr, reason = "the binary's own edge")]
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use loptr_config::{Command, Config, Host, Invocation, Mode, Outside, load, parse_args};
-use loptr_server::{HONOURED, Process, Settings, build, cgroup, real};
+use loptr_ports::Ports;
+use loptr_server::{HONOURED, Process, Progress, Settings, build, cgroup, flush_out, real};
 use tracing_subscriber::fmt::format::FmtSpan;
 
 const USAGE: u8 = 2;
@@ -29,7 +30,8 @@ fn main() -> ExitCode {
             ExitCode::from(USAGE)
         }
         Command::Health { url } => health(&url),
-        Command::Run(invocation) => run(&invocation),
+        Command::Run(invocation) => run(&invocation, serve),
+        Command::FlushOut(invocation) => run(&invocation, hand_back),
     }
 }
 
@@ -38,7 +40,8 @@ fn print(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }
 
-fn run(invocation: &Invocation) -> ExitCode {
+/// Loads the configuration and does what it says: shows it, or `then`.
+fn run(invocation: &Invocation, then: fn(Settings, Config) -> ExitCode) -> ExitCode {
     let outside = Outside {
         read: &real::read,
         env: &|name| std::env::var(name).ok(),
@@ -88,7 +91,7 @@ fn run(invocation: &Invocation) -> ExitCode {
         return ExitCode::FAILURE;
     }
     match settings {
-        Ok(settings) => serve(settings, config),
+        Ok(settings) => then(settings, config),
         Err(error) => {
             tracing::error!("start refused: {error}");
             ExitCode::FAILURE
@@ -97,22 +100,8 @@ fn run(invocation: &Invocation) -> ExitCode {
 }
 
 fn serve(settings: Settings, config: Config) -> ExitCode {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "the reactor did not start");
-            return ExitCode::FAILURE;
-        }
-    };
     let host = host().name;
-    let code = runtime.block_on(async move {
-        let ports = match real::ports() {
-            Ok(ports) => ports,
-            Err(error) => {
-                tracing::error!(%error, "CPU threads did not start");
-                return ExitCode::FAILURE;
-            }
-        };
+    on_reactor(async move |ports| {
         // Before it can be seen to run: whoever sees that may ask it to stop.
         let mut signal = Signals::listen();
         let started = tokio::select! {
@@ -138,6 +127,70 @@ fn serve(settings: Settings, config: Config) -> ExitCode {
             () = process.stop() => ExitCode::SUCCESS,
             second = signal.recv() => {
                 tracing::warn!(signal = second, "stopped before everything was done; what was acknowledged is in the log");
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+/// `flush-out`. A bar on a terminal, else what the log says.
+fn hand_back(settings: Settings, _: Config) -> ExitCode {
+    let host = host().name;
+    let bar = std::io::stderr().is_terminal();
+    on_reactor(async move |ports| {
+        let mut signals = Signals::listen();
+        let tell = |progress| {
+            if bar {
+                eprint!("\r{}", bar_of(progress))
+            }
+        };
+        let done = tokio::select! {
+            biased;
+            done = flush_out(ports, settings, &host, tell) => done,
+            signal = signals.recv() => {
+                tracing::error!(signal, "interrupted: not everything is flushed, and nothing of the log is removed");
+                return ExitCode::FAILURE;
+            }
+        };
+        if bar {
+            eprintln!();
+        }
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!("{error}");
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+/// One line of 79 columns.
+fn bar_of(progress: Progress) -> String {
+    const WIDTH: u64 = 30;
+    let Progress { what, done, of } = progress;
+    if of == 0 {
+        return format!("{what:<79}");
+    }
+    let full = (u128::from(done.min(of)) * u128::from(WIDTH) / u128::from(of)) as usize;
+    let bar = format!("{}{}", "#".repeat(full), ".".repeat(WIDTH as usize - full));
+    format!("{:<79}", format!("{what:<28} [{bar}] {:>3}%", u128::from(done.min(of)) * 100 / u128::from(of)))
+}
+
+/// Runs `work` to its end.
+fn on_reactor(work: impl AsyncFnOnce(Ports) -> ExitCode) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the reactor did not start");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(async move {
+        match real::ports() {
+            Ok(ports) => work(ports).await,
+            Err(error) => {
+                tracing::error!(%error, "CPU threads did not start");
                 ExitCode::FAILURE
             }
         }

@@ -36,9 +36,10 @@ fn request_histogram() -> Histogram {
 }
 
 impl Metrics {
-    pub(crate) fn new(ingester: &loptr_ingest::Ingester) -> Self {
+    pub(crate) fn new(ingester: &loptr_ingest::Ingester, takeover: &loptr_ingest::TakeoverMetrics) -> Self {
         let mut registry = Registry::default();
         ingester.metrics.register(&mut registry);
+        takeover.register(&mut registry);
         let requests = Histograms::new_with_constructor(request_histogram);
         registry.register(
             "loki_request_duration_seconds",
@@ -143,7 +144,8 @@ fn gauges(out: &mut String, app: &Arc<App>) {
     let ingest = app.ingester.figures();
     let cpu = app.ports.cpu.stats();
     let tails = app.tails.figures();
-    let all: [(&str, &str, f64); 20] = [
+    let patterns = app.patterns.as_ref().map(|patterns| patterns.figures()).unwrap_or_default();
+    let all: [(&str, &str, f64); 25] = [
         ("loki_ingester_memory_streams", "The total number of streams in memory", ingest.streams as f64),
         ("loki_ingester_streams", "Alias of loki_ingester_memory_streams for old dashboards", ingest.streams as f64),
         ("loki_ingester_memory_chunks", "The total number of chunks in memory", ingest.chunks as f64),
@@ -175,6 +177,11 @@ fn gauges(out: &mut String, app: &Arc<App>) {
         ("loptr_cpu_pool_running", "Jobs running on CPU threads", cpu.running as f64),
         ("loptr_cpu_pool_threads", "CPU threads", cpu.threads as f64),
         ("loptr_query_memory_bytes", "Bytes held by running queries", app.engine.used_bytes() as f64),
+        ("loptr_pattern_streams", "Streams whose patterns are known", patterns.streams as f64),
+        ("loptr_pattern_patterns", "Patterns known", patterns.patterns as f64),
+        ("loptr_pattern_samples", "Counts kept of them", patterns.samples as f64),
+        ("loptr_pattern_queued_bytes", "Bytes of lines waiting for pattern detection", patterns.queued_bytes as f64),
+        ("loptr_pattern_passed_over_lines", "Lines that found no room since start", patterns.passed_over as f64),
         ("loki_querier_tail_active", "Number of active tailers", tails.active as f64),
         ("loptr_tail_buffered_bytes", "Bytes buffered for clients of tails", tails.buffered_bytes as f64),
         ("loptr_tail_dropped_entries", "Entries slow tails did not get since start", tails.dropped as f64),

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use loptr_chunk::{Encoding, SchemaVersion};
 use loptr_config::{Config, IndexKind, Limits};
-use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule, SyncPolicy};
+use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule, SyncPolicy, TakeoverSettings};
 use loptr_model::{Millis, Nanos};
 use loptr_query::{FrontendEncoding, QueryLimits, QuerySettings, TailSettings};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
 
+use crate::patterns::PatternSettings;
 use crate::serve::ServeSettings;
 
 /// Paths of the configuration that have their upstream effect.
@@ -24,6 +25,8 @@ pub const HONOURED: &[&str] = &[
     "auth_enabled",
     "querier.multi_tenant_queries_enabled",
     "querier.tail_max_duration",
+    "loptr.admin_tenants",
+    "frontend.compress_responses",
     "schema_config.configs[].schema=v11",
     "schema_config.configs[].schema=v12",
     "server.http_listen_address",
@@ -62,11 +65,12 @@ pub const HONOURED: &[&str] = &[
     "ingester.wal.flush_on_shutdown",
     "ingester.shutdown_marker_path",
     "ingester.lifecycler.final_sleep",
-    "ingester.wal.replay_memory_ceiling",
     "ingester.wal.disk_full_threshold",
+    "ingester.wal.replay_memory_ceiling",
     "storage_config.filesystem.directory",
     "storage_config.tsdb_shipper.active_index_directory",
     "storage_config.tsdb_shipper.resync_interval",
+    "storage_config.boltdb_shipper.active_index_directory",
     "limits_config.ingestion_rate_mb",
     "limits_config.ingestion_burst_size_mb",
     "limits_config.max_label_name_length",
@@ -112,6 +116,17 @@ pub const HONOURED: &[&str] = &[
     "limits_config.max_entries_limit_per_query",
     "limits_config.max_streams_matchers_per_query",
     "limits_config.max_concurrent_tail_requests",
+    "limits_config.pattern_ingester_tokenizable_json_fields_default",
+    "limits_config.pattern_ingester_tokenizable_json_fields_append",
+    "limits_config.pattern_ingester_tokenizable_json_fields_delete",
+    "pattern_ingester.enabled",
+    "pattern_ingester.max_clusters",
+    "pattern_ingester.max_eviction_ratio",
+    "pattern_ingester.max_allowed_line_length",
+    "pattern_ingester.max_chunk_age",
+    "pattern_ingester.pattern_sample_interval",
+    "pattern_ingester.retain_for",
+    "pattern_ingester.flush_check_period",
     "limits_config.query_timeout",
     "limits_config.split_queries_by_interval",
     "limits_config.shard_aggregations",
@@ -181,14 +196,22 @@ pub struct Settings {
     pub path_prefix: String,
     /// Whether requests name their tenant.
     pub auth_enabled: bool,
+    /// Whether long answers of the query path are compressed for clients that take gzip.
+    pub compress_responses: bool,
+    /// Tenants who see and stop everybody's queries.
+    pub admin_tenants: Vec<String>,
     /// Whether a request may read several tenants' data.
     pub multi_tenant_queries: bool,
     /// Bounds of push bodies.
     pub push: BodyLimits,
     /// The write path.
     pub ingest: IngestSettings,
+    /// Where files of Loki may lie.
+    pub takeover: TakeoverSettings,
     /// The read path.
     pub query: QuerySettings,
+    /// Pattern detection.
+    pub patterns: PatternSettings,
     /// Tails.
     pub tails: TailSettings,
     /// Index files in memory.
@@ -252,6 +275,8 @@ impl Settings {
                 format!("/{prefix}")
             },
             auth_enabled: config.bool("auth_enabled"),
+            compress_responses: config.bool("frontend.compress_responses"),
+            admin_tenants: config.strs("loptr.admin_tenants").to_vec(),
             multi_tenant_queries: config.bool("querier.multi_tenant_queries_enabled"),
             push: BodyLimits {
                 max_body_bytes: config.count("distributor.max_recv_msg_size"),
@@ -278,6 +303,7 @@ impl Settings {
                 keep_shipped: keep_shipped(config.duration("storage_config.tsdb_shipper.resync_interval")),
                 ..IngestSettings::default()
             },
+            takeover: takeover(config, memory_bytes),
             query: QuerySettings {
                 query_bytes: memory_bytes / 4,
                 process_bytes: memory_bytes / 2,
@@ -288,6 +314,7 @@ impl Settings {
                 },
                 ..QuerySettings::default()
             },
+            patterns: patterns(config),
             tails: TailSettings {
                 max_duration: config.duration("querier.tail_max_duration"),
                 process_bytes: memory_bytes / 16,
@@ -318,6 +345,25 @@ impl Settings {
     }
 }
 
+/// Where upstream keeps what is not in the bucket.
+fn takeover(config: &Config, memory_bytes: u64) -> TakeoverSettings {
+    let ceiling = replay_memory(config.bytes("ingester.wal.replay_memory_ceiling"), memory_bytes);
+    let periods = config.schema().periods.iter();
+    let periods = periods.map(|period| TakeoverSettings::period_name(&period.object_store, period.from_day));
+    // Upstream fills it in only where a period of the schema uses it.
+    let boltdb_dir = match config.str("storage_config.boltdb_shipper.active_index_directory") {
+        "" => PathBuf::from(config.str("common.path_prefix")).join("boltdb-shipper-active"),
+        dir => PathBuf::from(dir),
+    };
+    TakeoverSettings {
+        wal_dir: config.bool("ingester.wal.enabled").then(|| PathBuf::from(config.str("ingester.wal.dir"))),
+        index_dir: PathBuf::from(config.str("storage_config.tsdb_shipper.active_index_directory")),
+        boltdb_dir,
+        periods: periods.collect(),
+        ceiling_bytes: usize::try_from(ceiling).unwrap_or(usize::MAX),
+    }
+}
+
 /// Refuses a replication factor that was asked for and cannot be had. Upstream's default of 3, not asked for, means the
 /// one copy that one process can keep.
 fn one_replica(config: &Config) -> Result<(), SettingsError> {
@@ -330,6 +376,30 @@ fn one_replica(config: &Config) -> Result<(), SettingsError> {
         }
     }
     Ok(())
+}
+
+fn patterns(config: &Config) -> PatternSettings {
+    let ms = |path: &str| i64::try_from(config.duration(path).as_millis()).unwrap_or(i64::MAX);
+    let list = |part: &str| -> Vec<String> {
+        config.strs(&format!("limits_config.pattern_ingester_tokenizable_json_fields_{part}")).to_vec()
+    };
+    let (deleted, mut fields) = (list("delete"), list("default"));
+    fields.extend(list("append"));
+    fields.retain(|field| !deleted.contains(field));
+    PatternSettings {
+        enabled: config.bool("pattern_ingester.enabled"),
+        drain: loptr_pattern::Settings {
+            max_clusters: config.count("pattern_ingester.max_clusters"),
+            max_eviction_ratio: config.float("pattern_ingester.max_eviction_ratio"),
+            max_line_bytes: config.count("pattern_ingester.max_allowed_line_length"),
+            max_chunk_age_ms: ms("pattern_ingester.max_chunk_age"),
+            sample_interval_ms: ms("pattern_ingester.pattern_sample_interval").max(1),
+            json_fields: fields,
+        },
+        retain_for: config.duration("pattern_ingester.retain_for"),
+        check_period: config.duration("pattern_ingester.flush_check_period").max(Duration::from_secs(1)),
+        ..PatternSettings::default()
+    }
 }
 
 /// How long memory goes on naming chunks whose index is uploaded: a listing made just before the upload is believed for

@@ -130,4 +130,12 @@ impl Bucket {
             Err(source) => Err(StorageError::store(key, source)),
         }
     }
+
+    /// Stores an index file of all tenants under a name whose content it is, over what may lie there: an upload that was
+    /// cut short.
+    pub async fn replace_index(&self, table: &TableId, name: &FileName, object: Bytes) -> Result<(), StorageError> {
+        let key = IndexPath { table: table.name.clone(), tenant: None, name: name.clone() }.key(&table.path_prefix);
+        let put = self.store.put(&path(&key)?, object.into()).await;
+        put.map(drop).map_err(|source| StorageError::store(key, source))
+    }
 }

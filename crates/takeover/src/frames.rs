@@ -166,12 +166,12 @@ impl Frames {
     }
 }
 
-/// Whether a whole fragment lies at the start of `page`: a fault with such pages behind it is damage, not the end of a
-/// log.
-pub fn begins_whole(page: &[u8]) -> bool {
-    let Some(header) = page.first_chunk::<HEADER_BYTES>() else { return false };
+/// Whether a whole fragment lies at the start of `bytes`, which go to the end of their page at least: a fault with one
+/// behind it is damage, not the end of a log.
+pub fn begins_whole(bytes: &[u8]) -> bool {
+    let Some(header) = bytes.first_chunk::<HEADER_BYTES>() else { return false };
     let len = usize::from(u16::from_be_bytes([header[1], header[2]]));
     let expected = u32::from_be_bytes([header[3], header[4], header[5], header[6]]);
-    let bytes = page[HEADER_BYTES..].get(..len);
-    header[0] != 0 && len <= PAGE_BYTES - HEADER_BYTES && bytes.is_some_and(|bytes| crc32c::crc32c(bytes) == expected)
+    let body = bytes[HEADER_BYTES..].get(..len).filter(|body| !body.is_empty());
+    (FULL..=LAST).contains(&header[0]) && body.is_some_and(|body| crc32c::crc32c(body) == expected)
 }

@@ -444,7 +444,9 @@ impl MemChunk {
     fn snapshot_all(&self) -> Chunk {
         let metas = self.blocks.iter().map(|block| block.meta(0)).collect();
         let bodies = self.blocks.iter().map(|block| (block.body.clone(), block.encoding)).collect();
+        // A head is cut below half of this; blocks that were restored may hold anything.
         Chunk::in_memory(self.options.format, self.options.encoding, metas, bodies, Default::default())
+            .with_limit(2 * MAX_RAW_BLOCK_BYTES)
     }
 }
 

@@ -4,14 +4,18 @@
 //! is: formats 1 and 2 are not written, and a symbol table that names a text twice cannot be continued.
 
 use bytes::Bytes;
+use loptr_model::Nanos;
 
 use crate::block::RawMetadata;
 use crate::encoding::{Encoding, Format};
 use crate::error::ChunkError;
-use crate::reader::{BlockMeta, Chunk, checked, parse_header, parse_metas, sections};
+use crate::reader::{BlockMeta, Chunk, checked, decoded_bytes, parse_header, parse_metas, sections};
 use crate::symbols::Symbols;
 
 use super::{ChunkOptions, CutBlock, MemChunk};
+
+/// Largest block, decompressed: what its meta foresees is reserved when it has to be decoded.
+const MAX_BLOCK_BYTES: usize = 1 << 30;
 
 /// A checkpoint's chunk, every checksum found right.
 #[derive(Debug)]
@@ -36,6 +40,9 @@ impl Checkpointed {
         let start = section.map_or(header, |(at, len)| at + len + 4) as u64;
         let blocks = parse_metas(data, metas, format, start)?.into_iter().map(|meta| {
             let body = checked(data, "block", (meta.offset as usize, meta.len as usize))?;
+            if decoded_bytes(&meta) > MAX_BLOCK_BYTES {
+                return Err(ChunkError::TooLarge { what: "block", at: meta.offset, limit: MAX_BLOCK_BYTES });
+            }
             Ok((meta, Bytes::copy_from_slice(body)))
         });
         Ok(Self { format, encoding, blocks: blocks.collect::<Result<_, ChunkError>>()?, symbols })
@@ -49,6 +56,12 @@ impl Checkpointed {
     /// Its layout.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// Earliest and latest entry of its blocks.
+    pub fn bounds(&self) -> Option<(Nanos, Nanos)> {
+        let bounds = self.blocks.iter().map(|(meta, _)| (meta.min_ts, meta.max_ts));
+        bounds.reduce(|(min, max), (a, b)| (min.min(a), max.max(b)))
     }
 
     /// The chunk, to be filled further. Format and codec stay what they are, sizes come from `options`; a chunk that
@@ -72,6 +85,7 @@ impl Checkpointed {
         let metas = self.blocks.iter().map(|block| block.0).collect();
         let bodies = self.blocks.iter().map(|(_, body)| (body.clone(), self.encoding)).collect();
         let blocks = Chunk::in_memory(self.format, self.encoding, metas, bodies, Symbols::default());
+        let blocks = blocks.with_limit(MAX_BLOCK_BYTES);
         let mut buf = Vec::new();
         for index in 0..self.blocks.len() {
             for entry in blocks.decode_block(index, &mut buf)?.entries() {
@@ -106,7 +120,7 @@ impl CutBlock {
 
 #[cfg(test)]
 mod tests {
-    use loptr_model::{Nanos, OwnedEntry, TimeRange};
+    use loptr_model::{OwnedEntry, TimeRange};
 
     use super::*;
     use crate::varint;

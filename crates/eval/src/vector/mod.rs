@@ -8,6 +8,8 @@ mod binary;
 mod label_replace;
 mod parts;
 mod rank;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use loptr_logql::ast::{Grouping, MetricExpr, RangeAggregation, RangeOp, VectorAggregation, VectorOp};

@@ -107,6 +107,7 @@ pub(crate) async fn replay(ingester: Arc<Ingester>, old: OldLog) {
     let workers = std::mem::take(&mut replay.workers);
     let sum = |of: fn(&Worker) -> u64| workers.iter().map(of).sum::<u64>();
     let (entries, chunks, failed) = (sum(|w| w.entries), sum(|w| w.chunks), sum(|w| w.failed));
+    ingester.replay.failed(failed);
     let streams = workers.iter().map(|worker| worker.fillings.len() as u64).sum::<u64>();
     let metrics = &ingester.metrics;
     metrics.wal_replayed_entries.inc_by(entries);

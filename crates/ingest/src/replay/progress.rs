@@ -40,6 +40,8 @@ pub(crate) struct Progress {
     memory_bytes: AtomicU64,
     took_nanos: AtomicU64,
     corruptions: AtomicU64,
+    /// Entries that could not be appended.
+    failed: AtomicU64,
     /// Why it does not go on.
     stalled: Mutex<Option<String>>,
     /// Times of what each tenant has in the log, once surveyed.
@@ -92,6 +94,20 @@ impl Progress {
 
     pub(super) fn damaged(&self) {
         self.corruptions.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn failed(&self, entries: u64) {
+        self.failed.store(entries, Ordering::SeqCst);
+    }
+
+    /// Entries that could not be appended.
+    pub(crate) fn failures(&self) -> u64 {
+        self.failed.load(Ordering::SeqCst)
+    }
+
+    /// Why it does not go on, if it does not.
+    pub(crate) fn why_stalled(&self) -> Option<String> {
+        self.stalled.lock().clone()
     }
 
     pub(super) fn corruptions(&self) -> u64 {

@@ -40,7 +40,11 @@ pub(super) async fn read(app: &App, request: Request) -> Result<Asked, HttpError
 
 /// Whose data is asked for: several tenants' only where that is allowed.
 fn readers(app: &App, headers: &HeaderMap) -> Result<Readers, HttpError> {
-    let ids = tenant::all_of(headers, app.settings.auth_enabled)?;
+    let ids = tenant::all_of(headers, app.settings.auth_enabled).map_err(|error| match error.status {
+        // What is wrong with a name is told as all else of the query path, without a newline.
+        StatusCode::BAD_REQUEST => HttpError::bad_query(error.body.trim_end()),
+        _ => error,
+    })?;
     let readers = Readers::of(ids);
     if readers.several() && !app.settings.multi_tenant_queries {
         return Err(HttpError::bad_query(tenant::SEVERAL));

@@ -10,19 +10,24 @@ use loptr_eval::source::Direction;
 use loptr_eval::{LogStream, detect_fields, detect_values};
 use loptr_query::{Answer, LogRequest};
 use loptr_wire::answer::{
-    DetectedField, DetectedLabel, write_detected_fields, write_detected_labels, write_detected_values,
+    DetectedField, DetectedLabel, Pattern, write_detected_fields, write_detected_labels, write_detected_values,
+    write_patterns,
 };
 use loptr_wire::params::{DetectedFieldsParams, DetectedLabelsParams, PatternsParams};
 
 use super::App;
-use super::asked::{Asked, closed, json, log_range, on_cpu, optional_selector, read};
+use super::asked::{Asked, closed, json, log_range, on_cpu, read};
 use super::error::HttpError;
 
 /// `/loki/api/v1/detected_labels`
 pub(crate) async fn labels(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
     let asked = read(&app, request).await?;
     let wanted = DetectedLabelsParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
-    let matchers = optional_selector(&wanted.query)?;
+    // Unlike labels this wants a selector that selects, if any.
+    let matchers = match wanted.query.as_str() {
+        "" => Vec::new(),
+        query => loptr_logql::parse_selector(query).map_err(HttpError::bad_query)?,
+    };
     let range = closed(wanted.start, wanted.end);
     let found = app.engine.detected_labels(&asked.readers, &asked.limits, &matchers, range).await?;
     let labels: Vec<DetectedLabel> =
@@ -95,9 +100,29 @@ fn finished(written: Result<Vec<u8>, loptr_eval::EvalError>) -> Result<Response,
     written.map(json).map_err(|error| loptr_query::QueryError::from(error).into())
 }
 
-/// `/loki/api/v1/patterns`
+/// `/loki/api/v1/patterns`. Without pattern detection there is no such thing.
 pub(crate) async fn patterns(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
     let asked = read(&app, request).await?;
-    PatternsParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
-    Err(HttpError::query(StatusCode::NOT_FOUND, ""))
+    let wanted = PatternsParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
+    let Some(patterns) = app.patterns.clone() else {
+        return Err(HttpError::query(StatusCode::NOT_FOUND, ""));
+    };
+    let matchers = loptr_logql::parse_matchers(&wanted.query).map_err(HttpError::bad_query)?;
+    let (readers, matchers) = asked.readers.choose(&matchers)?;
+    let matchers = loptr_query::compile(&matchers)?;
+    let find = move || {
+        let found = patterns.find(readers.ids(), &matchers, (wanted.start, wanted.end), wanted.step_ns);
+        let found: Vec<Pattern> = found
+            .into_iter()
+            .map(|observed| Pattern {
+                pattern: observed.pattern,
+                level: observed.level.to_owned(),
+                samples: observed.samples.into_iter().map(|(ms, count)| (ms / 1000, count)).collect(),
+            })
+            .collect();
+        let mut out = Vec::new();
+        write_patterns(&mut out, &found);
+        out
+    };
+    on_cpu(&app, find).await.map(json)
 }

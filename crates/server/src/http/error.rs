@@ -6,6 +6,8 @@ use http::{HeaderValue, StatusCode, header};
 use loptr_ingest::{PushFailure, PushFailureKind};
 use loptr_query::{ErrorKind, QueryError};
 
+use super::refusals::Why;
+
 /// A failed request.
 #[derive(Debug)]
 pub(crate) struct HttpError {
@@ -77,7 +79,9 @@ impl From<PushFailure> for HttpError {
 
 impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
+        let why = Why::of(&self.body);
         let mut response = (self.status, self.body).into_response();
+        response.extensions_mut().insert(why);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

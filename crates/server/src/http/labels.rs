@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
+use loptr_query::TENANT_LABEL;
 use loptr_wire::answer::{write_labels, write_legacy_labels, write_series};
 use loptr_wire::params::{LabelParams, SeriesParams};
 
@@ -25,6 +26,9 @@ async fn found_values(app: &App, name: &str, request: Request) -> Result<Vec<Str
     let wanted = LabelParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     check_order(wanted.start, wanted.end)?;
     let matchers = optional_selector(&wanted.query)?;
+    if name == TENANT_LABEL && app.settings.multi_tenant_queries {
+        return Ok(asked.readers.ids().iter().map(|id| id.as_str().to_owned()).collect());
+    }
     let range = closed(wanted.start, wanted.end);
     Ok(app.engine.label_values(&asked.readers, &asked.limits, name, &matchers, range).await?)
 }

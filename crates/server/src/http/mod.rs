@@ -4,12 +4,15 @@ pub(crate) mod admin;
 mod asked;
 mod detected;
 mod drilldown;
+mod encoding;
 pub(crate) mod error;
 mod index;
 mod labels;
 mod legacy;
+mod page;
 pub(crate) mod push;
 pub(crate) mod query;
+mod refusals;
 pub(crate) mod shutdown;
 mod tail;
 pub(crate) mod tenant;
@@ -30,8 +33,10 @@ use loptr_query::{QueryEngine, Tails};
 use loptr_storage::IndexStore;
 use tokio_util::sync::CancellationToken;
 
+use self::refusals::{Refusal, Refusals, Why};
 use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
+use crate::patterns::Patterns;
 use crate::runtime::RuntimeConfig;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
@@ -48,10 +53,13 @@ pub(crate) struct App {
     pub(crate) index: Arc<IndexStore>,
     pub(crate) metrics: Metrics,
     pub(crate) tails: Arc<Tails>,
+    /// Pattern detection, where it is on.
+    pub(crate) patterns: Option<Arc<Patterns>>,
     /// Cancelled when the process stops.
     pub(crate) stop: CancellationToken,
     pub(crate) stopping: AtomicBool,
     pub(crate) shutdown: Shutdown,
+    pub(crate) refusals: Refusals,
 }
 
 impl App {
@@ -81,6 +89,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/config", get(admin::config))
         .route("/runtime_config", get(admin::runtime_config))
         .route("/config/tenant/v1/limits", get(admin::tenant_limits))
+        .route("/loptr/", get(page::page))
+        .route("/loptr/queries", get(page::queries))
+        .route("/loptr/queries/{id}/cancel", post(page::cancel))
         .route("/flush", get(admin::flush).post(admin::flush))
         .route("/ingester/prepare_shutdown", get(shutdown::prepare).post(shutdown::prepare).delete(shutdown::prepare))
         .route("/ingester/shutdown", get(shutdown::shutdown).post(shutdown::shutdown))
@@ -94,7 +105,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/loki/api/v1/push", post(push::push))
         .route("/api/prom/push", post(push::push))
         .route("/otlp/v1/logs", post(push::otlp));
-    let routes = query_routes(routes);
+    let routes = routes.merge(query_routes(&app));
     let routes = if app.settings.instrumentation { routes.route("/metrics", any(admin::metrics)) } else { routes };
     let routes = routes
         .method_not_allowed_fallback(|| async { StatusCode::METHOD_NOT_ALLOWED })
@@ -108,8 +119,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 }
 
 /// The read path. Each route takes its parameters from the URL, from a form, or from both.
-fn query_routes(routes: Router<Arc<App>>) -> Router<Arc<App>> {
-    routes
+fn query_routes(app: &Arc<App>) -> Router<Arc<App>> {
+    Router::new()
         .route("/loki/api/v1/query_range", get(query::query_range).post(query::query_range))
         .route("/loki/api/v1/query", get(query::instant).post(query::instant))
         .route("/loki/api/v1/label", get(labels::names).post(labels::names))
@@ -132,12 +143,14 @@ fn query_routes(routes: Router<Arc<App>>) -> Router<Arc<App>> {
         .route("/api/prom/label", get(labels::legacy_names).post(labels::legacy_names))
         .route("/api/prom/label/{name}/values", get(labels::legacy_values).post(labels::legacy_values))
         .route("/api/prom/series", get(labels::series).post(labels::series))
+        .route_layer(middleware::from_fn_with_state(app.clone(), encoding::encode))
 }
 
 /// Times each request and survives a panic of its handler.
 async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let method = request.method().to_string();
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    let tenants = tenant::all_of(request.headers(), app.settings.auth_enabled).unwrap_or_default();
     let started = app.ports.clock.monotonic();
     app.metrics.inflight.inc();
     let response = std::panic::AssertUnwindSafe(next.run(request));
@@ -147,6 +160,11 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     };
     app.metrics.inflight.dec();
     let secs = (app.ports.clock.monotonic().0 - started.0) as f64 / 1e9;
+    if let Some(Why(why)) = response.extensions().get::<Why>().filter(|_| route != "other") {
+        let (route, why) = (format!("{method} {route}"), why.clone());
+        let status = response.status().as_u16();
+        app.refusals.add(Refusal { at: app.ports.clock.now(), tenants, route, status, why });
+    }
     app.metrics.observe_request(&method, &route, response.status().as_u16(), secs);
     response
 }

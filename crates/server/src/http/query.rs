@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use loptr_eval::QueryValue;
 use loptr_eval::Steps;
 use loptr_eval::source::Direction;
 use loptr_logql::ast::{Expr, LogExpr};
+use loptr_model::{Matcher, Nanos, TimeRange};
 use loptr_query::{Answer, LogRequest, QueryFigures, range_steps};
 use loptr_wire::answer::{
     EncodingFlags, QueryStats, Series, StreamsWriter, write_format_error, write_formatted, write_matrix, write_scalar,
@@ -18,7 +19,7 @@ use loptr_wire::answer::{
 use loptr_wire::params::{self, InstantParams, Params, RangeParams};
 
 use super::App;
-use super::asked::{form, json, log_range, on_cpu, read};
+use super::asked::{Asked, form, json, log_range, on_cpu, read};
 use super::error::HttpError;
 
 pub(super) fn stats_of(figures: &QueryFigures, returned: usize) -> QueryStats {
@@ -133,7 +134,10 @@ pub(super) fn encoding_flags(headers: &HeaderMap) -> EncodingFlags {
 
 async fn answer(app: &App, headers: &HeaderMap, answer: Answer, figures: QueryFigures) -> Result<Response, HttpError> {
     let flags = encoding_flags(headers);
-    on_cpu(app, move || body_of(&answer, &figures, &flags)).await.map(json)
+    let told = figures.clone();
+    let mut response = on_cpu(app, move || body_of(&answer, &figures, &flags)).await.map(json)?;
+    read_headers(&mut response, &told);
+    Ok(response)
 }
 
 /// What a log query over a range asks of the engine.
@@ -151,11 +155,64 @@ pub(super) fn log_request(query: LogExpr, range: &RangeParams, categorize: bool)
     }
 }
 
+/// Whether the request only asks what it would read.
+fn wants_explanation(headers: &HeaderMap) -> bool {
+    headers.get("x-loptr-explain").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+}
+
+/// What `query` would read between `start` and `end`, as JSON.
+async fn explained(
+    app: &App,
+    asked: &Asked,
+    query: &Expr,
+    (start, end): (Nanos, Nanos),
+) -> Result<Response, HttpError> {
+    let selectors: Vec<(&[Matcher], TimeRange)> = match query {
+        Expr::Log(query) => vec![(&query.matchers, log_range(start, end))],
+        Expr::Metric(query) => loptr_eval::leaves(query)
+            .iter()
+            .map(|leaf| {
+                let range = &leaf.aggregation.range;
+                let offset = range.offset_ns;
+                let from = start.saturating_sub(offset).saturating_sub(range.range_ns);
+                (range.log.matchers.as_slice(), TimeRange::new(from, end.saturating_sub(offset).saturating_add(1)))
+            })
+            .collect(),
+        Expr::Variants(_) => return Err(variants_disabled()),
+    };
+    let told = app.engine.explain(&asked.readers, &asked.limits, &selectors).await?;
+    let body = serde_json::json!({
+        "streams": told.streams,
+        "chunks": told.chunks,
+        "bytes": told.bytes,
+        "prunedShare": told.pruned,
+        "requests": told.requests,
+    });
+    Ok(json(body.to_string().into_bytes()))
+}
+
+/// What was read, beside the answer.
+fn read_headers(response: &mut Response, figures: &QueryFigures) {
+    let counted = [
+        ("x-loptr-read-streams", figures.streams),
+        ("x-loptr-read-chunks", figures.chunks + figures.chunks_in_memory),
+        ("x-loptr-read-bytes", figures.stored.bytes + figures.memory.bytes),
+        ("x-loptr-read-requests", figures.chunks_fetched),
+    ];
+    for (name, value) in counted {
+        response.headers_mut().insert(name, HeaderValue::from(value));
+    }
+}
+
 /// `/loki/api/v1/query_range`
 pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
     let asked = read(&app, request).await?;
     let range = RangeParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
-    let (value, figures) = match loptr_logql::parse(&range.query).map_err(HttpError::bad_query)? {
+    let query = loptr_logql::parse(&range.query).map_err(HttpError::bad_query)?;
+    if wants_explanation(&asked.headers) {
+        return explained(&app, &asked, &query, (range.start, range.end)).await;
+    }
+    let (value, figures) = match query {
         Expr::Log(query) => {
             let request = log_request(query, &range, encoding_flags(&asked.headers).categorize_labels());
             app.engine.logs(&asked.readers, &asked.limits, request).await?
@@ -173,7 +230,11 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
 pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
     let asked = read(&app, request).await?;
     let instant = InstantParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
-    let (value, figures) = match loptr_logql::parse(&instant.query).map_err(HttpError::bad_query)? {
+    let query = loptr_logql::parse(&instant.query).map_err(HttpError::bad_query)?;
+    if wants_explanation(&asked.headers) {
+        return explained(&app, &asked, &query, (instant.time, instant.time)).await;
+    }
+    let (value, figures) = match query {
         Expr::Log(_) => {
             return Err(HttpError::bad_query(
                 "log queries are not supported as an instant query type, please change your query to a range query type",

@@ -12,10 +12,10 @@ use crate::support::lines::{Direction, Labels, Line, LogQuery, ask, ask_in_pages
 use crate::support::process::Home;
 
 /// What was pushed lies here: 2026-11-19 from 10:00 to 11:00 UTC.
-const START: i64 = 1_795_082_400_000_000_000;
-const END: i64 = START + 3_600_000_000_000;
+pub(crate) const START: i64 = 1_795_082_400_000_000_000;
+pub(crate) const END: i64 = START + 3_600_000_000_000;
 
-type Streams = BTreeMap<Labels, BTreeSet<Line>>;
+pub(crate) type Streams = BTreeMap<Labels, BTreeSet<Line>>;
 
 fn text(value: &Value) -> String {
     value.as_str().expect("labels and lines are text").to_owned()
@@ -27,7 +27,7 @@ fn pairs(value: &Value) -> Vec<(String, String)> {
 
 /// What the bodies left behind: equal entries once, `service_name` in the labels and, with `levels`, the detected level
 /// in the metadata.
-fn stored(bodies: &[Value], levels: bool) -> Streams {
+pub(crate) fn stored(bodies: &[Value], levels: bool) -> Streams {
     let limits = Limits::default();
     let detector = LevelDetector::new(&limits.level_fields, limits.level_json_depth);
     let mut streams = Streams::new();
@@ -75,7 +75,7 @@ fn check_order(lines: &[Line], direction: Direction) {
 }
 
 /// Every stream, forward and backward, page by page and whole; then the same by counting.
-fn check(api: &Api, stored: &Streams) {
+pub(crate) fn check(api: &Api, stored: &Streams) {
     let names: BTreeSet<&String> = stored.keys().flat_map(BTreeMap::keys).collect();
     for (labels, expected) in stored {
         let query = selector(labels, &names);

@@ -10,11 +10,14 @@
 //! | `http` | statuses and texts of pushes; tenants; shutdown |
 //! | `journey` | from push to query without a gap or a double while everything is being flushed |
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
+//! | `takeover` | does it take over folders of a killed upstream, also when it is killed meanwhile? |
 //! | `reads` | volumes, shards, detected labels and fields, the old routes |
 //! | `limits` | limits of single tenants, changed while running |
 //! | `shutdown` | stops by request and by signal; the marker; two processes on one folder |
 //! | `scripts` | do the scripts of the evaluator hold over HTTP? |
 //! | `simulated` | power cut at any write of a seeded run: the same |
+//! | `tails` | every entry once and in order over a WebSocket; refusals; the end |
+//! | `tenants` | nobody sees a byte of somebody else; several read at once |
 //!
 //! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_FULL_DISK_SECS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
 //! `LOPTR_JOURNEY_SECS`, with `LOPTR_WATCHDOG_SECS` above it. `LOPTR_SIM_TRACE=1` shows what a seed's disk and log do. A failure tells the seed that repeats it.
@@ -38,3 +41,6 @@ mod scripts;
 mod shutdown;
 mod simulated;
 mod support;
+mod tails;
+mod takeover;
+mod tenants;

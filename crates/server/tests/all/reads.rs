@@ -114,6 +114,26 @@ fn labels_and_fields_are_detected() {
 }
 
 #[test]
+fn long_answers_are_compressed_where_that_is_on() {
+    let home = Home::new("frontend:\n  compress_responses: true\n");
+    let loptr = home.start();
+    fill(loptr.api());
+    let target = |path: &str| format!("{path}?{}", form(&[("query", "{app=~\".+\"}")]));
+    let headers = [("accept-encoding", "br, gzip")];
+    let send = |path: &str| loptr.api().send("GET", &target(path), &headers, b"").expect("it answers").expect(200);
+    let long = send("/loki/api/v1/query_range");
+    assert_eq!((long.header("content-encoding"), long.header("vary")), (Some("gzip"), Some("Accept-Encoding")));
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&long.body[..]), &mut text).expect("it is gzip");
+    assert_eq!(text.matches("took").count(), 10);
+    let short = send("/loki/api/v1/labels");
+    assert_eq!((short.header("content-encoding"), short.json()["status"].as_str()), (None, Some("success")));
+    let parquet = [("accept", "application/vnd.apache.parquet")];
+    let reply = loptr.api().send("GET", &target("/loki/api/v1/query_range"), &parquet, b"").expect("it answers");
+    assert!(reply.status == 400 && reply.text().starts_with("support for Parquet encoded responses is disabled"));
+}
+
+#[test]
 fn old_routes_answer_in_their_shapes() {
     let home = Home::new("");
     let loptr = home.start();

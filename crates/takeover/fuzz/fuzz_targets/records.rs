@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use loptr_chunk::{ChunkOptions, Checkpointed, Encoding, Format};
+use loptr_chunk::{Checkpointed, ChunkOptions, Encoding, Format};
 use loptr_takeover::{HeadBlock, LogRecord, UpstreamError, checkpoint_record, index_record, log_record};
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,4 +1,4 @@
-//! `testdata/buckets.tar.zst`, unpacked in memory once.
+//! The archives of `testdata`, unpacked in memory once.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,8 +7,9 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-const PACKED: &[u8] = include_bytes!("../../../testdata/buckets.tar.zst");
-/// Window of the archive, as a power of two.
+const PACKED: [&[u8]; 2] =
+    [include_bytes!("../../../testdata/buckets.tar.zst"), include_bytes!("../../../testdata/killed.tar.zst")];
+/// Window of the archives, as a power of two.
 const WINDOW_LOG: u32 = 27;
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -16,11 +17,14 @@ type Files = BTreeMap<String, Vec<u8>>;
 fn files() -> &'static Files {
     static FILES: OnceLock<Files> = OnceLock::new();
     FILES.get_or_init(|| {
-        let mut decoder = zstd::Decoder::new(PACKED).expect("zstd opens");
-        decoder.window_log_max(WINDOW_LOG).expect("zstd allows the window");
-        let mut tar = Vec::new();
-        std::io::copy(&mut decoder, &mut tar).expect("the archive is whole");
-        untar(&tar)
+        let unpacked = PACKED.into_iter().flat_map(|packed| {
+            let mut decoder = zstd::Decoder::new(packed).expect("zstd opens");
+            decoder.window_log_max(WINDOW_LOG).expect("zstd allows the window");
+            let mut tar = Vec::new();
+            std::io::copy(&mut decoder, &mut tar).expect("the archive is whole");
+            untar(&tar)
+        });
+        unpacked.collect()
     })
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod ledger;
 pub(crate) mod lines;
 pub(crate) mod process;
 pub(crate) mod random;
+pub(crate) mod ws;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
