@@ -175,7 +175,7 @@ impl Ingester {
         };
         let object_bytes = object.len();
         self.store_chunk(&tenant.id, &reference, object).await?;
-        let ordinal = self.pending.take_ordinal();
+        let ordinal = self.pending.take_ordinal(&tenant.id, &reference);
         let flushed = Flushed {
             tenant: tenant.id.clone(),
             labels: stream.labels.clone(),
@@ -188,7 +188,7 @@ impl Ingester {
         let mut segment = self.segment();
         if let Err(error) = self.log_record(|out| flushed_record(&flushed, out)).await {
             if !self.is_draining() {
-                self.pending.give_up(ordinal);
+                self.pending.give_up(ordinal, &tenant.id, &reference);
                 return Err(error.into());
             }
             // Without a record, the pushes themselves are needed until the index names the chunk.

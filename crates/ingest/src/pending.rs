@@ -41,6 +41,8 @@ struct Ordinals {
     next: u64,
     /// Given out, not yet among the pending: nothing may be called shipped through them.
     in_flight: BTreeSet<u64>,
+    /// Those of them whose record failed, by chunk: as many as chunks in memory at most.
+    in_doubt: HashMap<(TenantId, ChunkRef), u64>,
 }
 
 /// What one upload has to name.
@@ -58,17 +60,22 @@ impl Pending {
         ordinals.next = ordinals.next.max(last);
     }
 
-    /// The ordinal of the next flushed chunk; hand it back with [`Pending::insert`] or [`Pending::give_up`].
-    pub(crate) fn take_ordinal(&self) -> u64 {
+    /// The ordinal of a flushed chunk; hand it back with [`Pending::insert`] or [`Pending::give_up`].
+    pub(crate) fn take_ordinal(&self, tenant: &TenantId, chunk: &ChunkRef) -> u64 {
         let mut ordinals = self.ordinals.lock();
+        if let Some(ordinal) = ordinals.in_doubt.remove(&(tenant.clone(), *chunk)) {
+            return ordinal;
+        }
         ordinals.next += 1;
         let ordinal = ordinals.next;
         ordinals.in_flight.insert(ordinal);
         ordinal
     }
 
-    pub(crate) fn give_up(&self, ordinal: u64) {
-        self.ordinals.lock().in_flight.remove(&ordinal);
+    /// The record could not be written, and yet replay may find it: until the chunk is flushed again, under the same
+    /// ordinal, nothing may be called shipped through it.
+    pub(crate) fn give_up(&self, ordinal: u64, tenant: &TenantId, chunk: &ChunkRef) {
+        self.ordinals.lock().in_doubt.insert((tenant.clone(), *chunk), ordinal);
     }
 
     pub(crate) fn insert(&self, flushed: &Flushed, segment: u64) {

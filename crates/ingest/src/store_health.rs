@@ -242,11 +242,11 @@ impl Ingester {
                 kb: u32::try_from((bytes + 512) / 1024).unwrap_or(u32::MAX),
                 entries: u32::try_from(parsed.entries()).unwrap_or(u32::MAX),
                 covers: SeqRanges::default(),
-                ordinal: self.pending.take_ordinal(),
+                ordinal: self.pending.take_ordinal(tenant, chunk),
             };
             let segment = self.segment();
             if let Err(error) = self.log_record(|out| flushed_record(&flushed, out)).await {
-                self.pending.give_up(flushed.ordinal);
+                self.pending.give_up(flushed.ordinal, tenant, chunk);
                 return Err(error.into());
             }
             self.pending.insert(&flushed, segment);

@@ -622,6 +622,15 @@ fn power_cuts_lose_nothing_acknowledged() {
     }
 }
 
+/// A record of a flush could not be written whole on a full disk, its chunk was flushed again under another number, and an
+/// upload then claimed the number of the first, which replay found nevertheless.
+#[test]
+fn a_record_in_doubt_is_not_called_shipped() {
+    for seed in [1127, 1273] {
+        run_seeds(seed, 1);
+    }
+}
+
 /// Memory has the lines of a push whose record could not be written. Sent again they are no news to it, yet no more
 /// durable: the answer is the same.
 #[test]
