@@ -283,7 +283,7 @@ impl Ingester {
         }
     }
 
-    fn waits(&self, tenant: &TenantId, chunk: &ChunkRef) -> bool {
+    pub(crate) fn waits(&self, tenant: &TenantId, chunk: &ChunkRef) -> bool {
         self.bucket.spool().is_some_and(|spool| spool.holds(tenant, chunk))
     }
 

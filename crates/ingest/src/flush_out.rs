@@ -72,7 +72,7 @@ impl Ingester {
         replayed?;
         let waiting = self.bucket.spool().map_or(0, |spool| spool.held().0);
         let chunks = self.figures().chunks + waiting;
-        let unshipped = self.pending.unshipped(|_, _| false).chunks.len();
+        let unshipped = self.pending.unshipped(|tenant, chunk| self.waits(tenant, chunk)).chunks.len();
         if chunks > 0 || unshipped > 0 {
             let reason = self.last_failure.lock().clone().unwrap_or_else(|| "it was still being written".to_owned());
             return Err(LeftBehind::Chunks { chunks, unshipped, reason });

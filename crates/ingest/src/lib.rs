@@ -332,12 +332,17 @@ impl Ingester {
         if self.is_stopping.swap(true, Ordering::SeqCst) {
             return;
         }
+        let flush = flush.unwrap_or(self.settings.flush_on_shutdown || self.log.is_none());
+        if flush {
+            // What stalls it is told at the end, by what is left.
+            let _ = self.replayed().await;
+        }
         self.stop.cancel();
         for task in [&self.flush_task, &self.upload_task, &self.replay_task, &self.checkpoint_task] {
             let task = task.lock().take();
             join(task).await;
         }
-        if flush.unwrap_or(self.settings.flush_on_shutdown || self.log.is_none()) {
+        if flush {
             self.flush_before_stop().await;
         } else if let Err(error) = self.ship_index().await {
             tracing::warn!(%error, "index was not shipped at shutdown; the log keeps what it would have named");

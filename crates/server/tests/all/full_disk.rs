@@ -145,12 +145,23 @@ fn home() -> Home {
     Home::new(&format!("{LIMITS}{FAST}"))
 }
 
+/// Starts the binary and waits until it has everything.
+fn start(home: &Home) -> Loptr {
+    let loptr = home.start();
+    let begun = Instant::now();
+    while loptr.api().metric("loki_ingester_wal_replay_active") > 0.0 {
+        assert!(begun.elapsed() < Duration::from_secs(40), "the log is still being replayed");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    loptr
+}
+
 #[test]
 fn a_log_on_a_full_disk_refuses_starts_and_heals() {
     let home = home();
     let name = "a_log_on_a_full_disk_refuses_starts_and_heals";
     let Some(disk) = Mount::new(name, &home.dir().join("wal"), "16m") else { return };
-    let loptr = home.start();
+    let loptr = start(&home);
     let mut pusher = Pusher::new();
     std::thread::sleep(Duration::from_secs(1));
     // Full again and again: what is flushed to the bucket makes room by itself.
@@ -167,18 +178,18 @@ fn a_log_on_a_full_disk_refuses_starts_and_heals() {
     assert!(loptr.api().get("/ready", &[]).expect(503).text().contains("has no room"));
     check(&loptr, &pusher.ledger, "on the full disk");
     loptr.kill();
-    let loptr = home.start();
+    let loptr = start(&home);
     eprintln!("started on the full disk in {:?}", loptr.started_in);
     check(&loptr, &pusher.ledger, "started on the full disk");
     loptr.kill();
-    let loptr = home.start();
+    let loptr = start(&home);
     disk.empty();
     let took = pusher.push_until_accepted(&loptr);
     eprintln!("pushes are accepted {took:?} after there is room");
     loptr.api().get("/ready", &[]).expect(200);
     check(&loptr, &pusher.ledger, "after it healed");
     loptr.kill();
-    check(&home.start(), &pusher.ledger, "at the end");
+    check(&start(&home), &pusher.ledger, "at the end");
 }
 
 #[test]
@@ -186,7 +197,7 @@ fn a_store_on_a_full_disk_is_waited_for() {
     let home = home();
     let name = "a_store_on_a_full_disk_is_waited_for";
     let Some(disk) = Mount::new(name, &home.dir().join("chunks"), "8m") else { return };
-    let loptr = home.start();
+    let loptr = start(&home);
     let mut pusher = Pusher::new();
     let full_for = Duration::from_secs(env_or("LOPTR_FULL_DISK_SECS", 6));
     let until = Instant::now() + full_for;
@@ -201,7 +212,7 @@ fn a_store_on_a_full_disk_is_waited_for() {
     assert_eq!(pusher.refused, 0, "{}", pusher.last_refusal);
     check(&loptr, &pusher.ledger, "while the store is full");
     loptr.kill();
-    let loptr = home.start();
+    let loptr = start(&home);
     check(&loptr, &pusher.ledger, "after a kill while chunks wait");
     disk.remount("size=1g");
     let begun = Instant::now();
@@ -212,7 +223,7 @@ fn a_store_on_a_full_disk_is_waited_for() {
     eprintln!("{waiting} chunks uploaded {:?} after there is room", begun.elapsed());
     check(&loptr, &pusher.ledger, "after the store came back");
     assert!(loptr.stop().0.success());
-    check(&home.start(), &pusher.ledger, "at the end");
+    check(&start(&home), &pusher.ledger, "at the end");
 }
 
 /// Read-only, as after an error of the file system.
@@ -221,7 +232,7 @@ fn a_store_that_cannot_be_written_is_waited_for() {
     let home = home();
     let name = "a_store_that_cannot_be_written_is_waited_for";
     let Some(disk) = Mount::new(name, &home.dir().join("chunks"), "64m") else { return };
-    let loptr = home.start();
+    let loptr = start(&home);
     let mut pusher = Pusher::new();
     pusher.push_for(&loptr, Duration::from_millis(300));
     disk.remount("ro");
@@ -231,7 +242,7 @@ fn a_store_that_cannot_be_written_is_waited_for() {
     pusher.push_for(&loptr, Duration::from_millis(300));
     assert_eq!(pusher.refused, 0, "{}", pusher.last_refusal);
     loptr.kill();
-    let loptr = home.start();
+    let loptr = start(&home);
     check(&loptr, &pusher.ledger, "started on a store that cannot be written");
     disk.remount("rw");
     let begun = Instant::now();
