@@ -11,7 +11,7 @@ use loptr_chunk::{Encoding, SchemaVersion};
 use loptr_config::{Config, IndexKind, Limits};
 use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule, SyncPolicy, TakeoverSettings};
 use loptr_model::{Millis, Nanos};
-use loptr_query::{FrontendEncoding, QueryLimits, QuerySettings, TailSettings};
+use loptr_query::{BlockedQuery, FrontendEncoding, QueryLimits, QuerySettings, TailSettings};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
@@ -134,6 +134,14 @@ pub const HONOURED: &[&str] = &[
     "limits_config.per_tenant_override_config",
     "limits_config.per_tenant_override_period",
     "runtime_config",
+    "limits_config.max_query_bytes_read",
+    "limits_config.max_querier_bytes_read",
+    "limits_config.tsdb_max_bytes_per_shard",
+    "limits_config.tsdb_max_query_parallelism",
+    "limits_config.split_instant_metric_queries_by_interval",
+    "limits_config.blocked_queries",
+    "limits_config.required_labels",
+    "limits_config.minimum_labels_number",
     "limits_config.volume_enabled",
     "limits_config.volume_max_series",
 ];
@@ -555,6 +563,16 @@ fn ingest_rules(limits: &Limits) -> Result<IngestRules, LimitsError> {
     })
 }
 
+fn blocked_queries(limits: &Limits) -> Vec<Arc<[BlockedQuery]>> {
+    let rules = limits.blocked_queries.iter().map(|rule| {
+        BlockedQuery::new(&rule.pattern, rule.regex, rule.hash)
+            .of_types(rule.types.clone())
+            .with_tags(rule.query_tags.clone())
+    });
+    let rules: Vec<BlockedQuery> = rules.collect();
+    if rules.is_empty() { Vec::new() } else { vec![rules.into()] }
+}
+
 pub(crate) fn query_limits(limits: &Limits) -> Result<QueryLimits, LimitsError> {
     Ok(QueryLimits {
         max_length: limits.max_query_length,
@@ -565,6 +583,15 @@ pub(crate) fn query_limits(limits: &Limits) -> Result<QueryLimits, LimitsError> 
         max_matchers: limits.max_streams_matchers_per_query,
         timeout: limits.query_timeout,
         split: limits.split_queries_by_interval,
+        split_instant: limits.split_instant_metric_queries_by_interval,
+        required_labels: limits.required_labels.clone(),
+        min_matchers: limits.minimum_labels_number,
+        blocked: blocked_queries(limits),
+        // All periods are tsdb's, which the other key does not speak of.
+        is_disabled: limits.tsdb_max_query_parallelism == 0,
+        max_query_bytes: limits.max_query_bytes_read,
+        max_part_bytes: limits.max_querier_bytes_read,
+        shard_bytes: limits.tsdb_max_bytes_per_shard,
         approx_topk: limits.shard_aggregations.iter().any(|name| name == "approx_topk"),
         volume_enabled: limits.volume_enabled,
         volume_max_series: limits.volume_max_series,
