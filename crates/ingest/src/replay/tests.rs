@@ -270,6 +270,7 @@ async fn a_cut_or_a_flipped_bit_costs_what_it_hits() {
 /// crash there: whatever is flushed must not be taken for more than it holds.
 #[tokio::test]
 async fn flushes_in_the_middle_of_replay_say_exactly_what_they_hold() {
+    let (mut chunks, mut pierced) = (0, 0);
     for seed in 0..60u64 {
         let world = world();
         let mut order: Vec<u64> = (0..24).collect();
@@ -298,6 +299,8 @@ async fn flushes_in_the_middle_of_replay_say_exactly_what_they_hold() {
             let numbers: u64 = flushed.covers.normalized().iter().map(|(first, last)| last - first + 1).sum();
             assert_eq!(numbers, u64::from(flushed.entries), "seed {seed}: {flushed:?}");
             counted += numbers;
+            chunks += 1;
+            pierced += usize::from(flushed.covers.normalized().len() > 1);
         }
         ingester.stop.cancel();
         world.disk.crash(&world.random);
@@ -312,6 +315,7 @@ async fn flushes_in_the_middle_of_replay_say_exactly_what_they_hold() {
         }
         assert_eq!(left, all, "seed {seed}");
     }
+    assert!(chunks > 50 && pierced > 10, "{chunks} chunks were flushed, {pierced} of them between late pushes");
 }
 
 #[tokio::test]

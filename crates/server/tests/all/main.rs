@@ -18,6 +18,7 @@
 //! | `simulated` | power cut at any write of a seeded run: the same |
 //! | `tails` | every entry once and in order over a WebSocket; refusals; the end |
 //! | `tenants` | nobody sees a byte of somebody else; several read at once |
+//! | `upgrade` | folders of earlier versions: is everything there? |
 //!
 //! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_FULL_DISK_SECS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
 //! `LOPTR_JOURNEY_SECS`, with `LOPTR_WATCHDOG_SECS` above it. `LOPTR_SIM_TRACE=1` shows what a seed's disk and log do. A failure tells the seed that repeats it.
@@ -44,3 +45,4 @@ mod support;
 mod tails;
 mod takeover;
 mod tenants;
+mod upgrade;

@@ -1,4 +1,4 @@
-//! The archives of `testdata`, unpacked in memory once.
+//! Packed folders of `testdata`, unpacked in memory once.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,20 +12,20 @@ const PACKED: [&[u8]; 2] =
 /// Window of the archives, as a power of two.
 const WINDOW_LOG: u32 = 27;
 
-type Files = BTreeMap<String, Vec<u8>>;
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 fn files() -> &'static Files {
     static FILES: OnceLock<Files> = OnceLock::new();
-    FILES.get_or_init(|| {
-        let unpacked = PACKED.into_iter().flat_map(|packed| {
-            let mut decoder = zstd::Decoder::new(packed).expect("zstd opens");
-            decoder.window_log_max(WINDOW_LOG).expect("zstd allows the window");
-            let mut tar = Vec::new();
-            std::io::copy(&mut decoder, &mut tar).expect("the archive is whole");
-            untar(&tar)
-        });
-        unpacked.collect()
-    })
+    FILES.get_or_init(|| PACKED.into_iter().flat_map(unpacked).collect())
+}
+
+/// The files of a packed folder, by path.
+pub(crate) fn unpacked(packed: &[u8]) -> Files {
+    let mut decoder = zstd::Decoder::new(packed).expect("zstd opens");
+    decoder.window_log_max(WINDOW_LOG).expect("zstd allows the window");
+    let mut tar = Vec::new();
+    std::io::copy(&mut decoder, &mut tar).expect("the archive is whole");
+    untar(&tar)
 }
 
 /// The files of a ustar archive.
