@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use loptr_eval::{ApproxTopk, EvalError, Steps, approx_topk, leaves, part_texts};
-use loptr_logql::ast::{LogExpr, MetricExpr};
+use loptr_logql::ast::{LogExpr, MetricExpr, VariantsExpr};
 use loptr_model::{Nanos, TimeRange};
 
 use crate::engine::{FrontendEncoding, LogRequest};
@@ -31,6 +31,8 @@ pub struct QueryLimits {
     pub split: Duration,
     /// Whether `approx_topk` is answered.
     pub approx_topk: bool,
+    /// Whether `variants` is answered.
+    pub variants: bool,
     /// Whether volumes are answered.
     pub volume_enabled: bool,
     /// Label sets (or names) a volume may have.
@@ -51,6 +53,7 @@ impl Default for QueryLimits {
             timeout: Duration::from_secs(60),
             split: Duration::from_secs(3600),
             approx_topk: false,
+            variants: false,
             volume_enabled: true,
             volume_max_series: 1000,
             max_tails: 10,
@@ -80,6 +83,8 @@ impl QueryLimits {
             volume_max_series: stricter(self.volume_max_series, other.volume_max_series),
             max_tails: stricter(self.max_tails, other.max_tails),
             approx_topk: self.approx_topk && other.approx_topk,
+            // Upstream asks whether any tenant may.
+            variants: self.variants || other.variants,
         }
     }
 }
@@ -107,16 +112,36 @@ impl QueryLimits {
         for leaf in leaves(query) {
             let range_ns = leaf.aggregation.range.range_ns;
             self.check_matchers(leaf.aggregation.range.log.matchers.len())?;
-            if !self.max_range.is_zero() && range_ns > nanos(self.max_range) {
-                return Err(QueryError::Limit(format!(
-                    "[interval] value exceeds limit: [{}] > [{}]",
-                    prometheus_duration(range_ns),
-                    prometheus_duration(nanos(self.max_range))
-                )));
-            }
+            self.check_range(range_ns)?;
             longest = longest.max(range_ns);
         }
         self.check_length(steps.start.saturating_sub(longest), steps.end)
+    }
+
+    pub(crate) fn check_variants(&self, query: &VariantsExpr, steps: Steps) -> Result<(), QueryError> {
+        self.check_matchers(query.of.log.matchers.len())?;
+        for leaf in query.variants.iter().flat_map(leaves) {
+            self.check_matchers(leaf.aggregation.range.log.matchers.len())?;
+        }
+        if !self.variants {
+            let message = "multi variant queries are disabled for this instance";
+            return Err(QueryError::BadRequest(message.into()));
+        }
+        for leaf in query.variants.iter().flat_map(leaves) {
+            self.check_range(leaf.aggregation.range.range_ns)?;
+        }
+        self.check_length(steps.start.saturating_sub(query.of.range_ns), steps.end)
+    }
+
+    fn check_range(&self, range_ns: i64) -> Result<(), QueryError> {
+        if self.max_range.is_zero() || range_ns <= nanos(self.max_range) {
+            return Ok(());
+        }
+        Err(QueryError::Limit(format!(
+            "[interval] value exceeds limit: [{}] > [{}]",
+            prometheus_duration(range_ns),
+            prometheus_duration(nanos(self.max_range))
+        )))
     }
 
     /// Refuses `approx_topk` as upstream does: with its sketches on the way between its parts, which not every encoding of

@@ -130,6 +130,7 @@ pub const HONOURED: &[&str] = &[
     "limits_config.per_tenant_override_config",
     "limits_config.per_tenant_override_period",
     "runtime_config",
+    "limits_config.enable_multi_variant_queries",
     "limits_config.volume_enabled",
     "limits_config.volume_max_series",
 ];
@@ -552,6 +553,7 @@ pub(crate) fn query_limits(limits: &Limits) -> Result<QueryLimits, LimitsError> 
         timeout: limits.query_timeout,
         split: limits.split_queries_by_interval,
         approx_topk: limits.shard_aggregations.iter().any(|name| name == "approx_topk"),
+        variants: limits.enable_multi_variant_queries,
         volume_enabled: limits.volume_enabled,
         volume_max_series: limits.volume_max_series,
         max_tails: limits.max_concurrent_tail_requests,

@@ -178,7 +178,11 @@ async fn explained(
                 (range.log.matchers.as_slice(), TimeRange::new(from, end.saturating_sub(offset).saturating_add(1)))
             })
             .collect(),
-        Expr::Variants(_) => return Err(variants_disabled()),
+        Expr::Variants(query) => {
+            let from = start.saturating_sub(query.of.offset_ns).saturating_sub(query.of.range_ns);
+            let until = end.saturating_sub(query.of.offset_ns).saturating_add(1);
+            vec![(query.of.log.matchers.as_slice(), TimeRange::new(from, until))]
+        }
     };
     let told = app.engine.explain(&asked.readers, &asked.limits, &selectors).await?;
     let body = serde_json::json!({
@@ -221,7 +225,10 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
             let steps = range_steps(range.start, range.end, range.step_ns, app.settings.query.align_to_step);
             app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?
         }
-        Expr::Variants(_) => return Err(variants_disabled()),
+        Expr::Variants(query) => {
+            let steps = range_steps(range.start, range.end, range.step_ns, app.settings.query.align_to_step);
+            app.engine.variants(&asked.readers, &asked.limits, query, steps).await?
+        }
     };
     answer(&app, &asked.headers, value, figures).await
 }
@@ -243,13 +250,11 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
         Expr::Metric(query) => {
             app.engine.metrics(&asked.readers, &asked.limits, query, Steps::instant(instant.time)).await?
         }
-        Expr::Variants(_) => return Err(variants_disabled()),
+        Expr::Variants(query) => {
+            app.engine.variants(&asked.readers, &asked.limits, query, Steps::instant(instant.time)).await?
+        }
     };
     answer(&app, &asked.headers, value, figures).await
-}
-
-fn variants_disabled() -> HttpError {
-    HttpError::bad_query("multi variant queries are disabled for this instance")
 }
 
 /// `/loki/api/v1/format_query`
