@@ -78,7 +78,7 @@ client_syslog_ng() {
 client_collector() {
   missing go && return 77
   if [ ! -x "$cache/collector/collector" ]; then
-    (cd "$here/collector" && go run go.opentelemetry.io/collector/cmd/builder@v0.149.0 --config=builder.yaml --skip-strict-versioning --output-path "$cache/collector" > "$work/builder.log" 2>&1) || return 77
+    (cd "$here/collector" && timeout 900 go run go.opentelemetry.io/collector/cmd/builder@v0.149.0 --config=builder.yaml --skip-strict-versioning --output-path "$cache/collector" > "$work/builder.log" 2>&1) || return 77
     mv "$cache/collector/loptr-client" "$cache/collector/collector" 2>/dev/null || true
   fi
   for at in $(seq 0 $((lines - 1))); do echo "line $at"; done > "$work/collector.in"

@@ -42,6 +42,13 @@ pub enum HttpError {
     },
 }
 
+impl HttpError {
+    /// Whether the server closed the connection where an answer was due.
+    pub fn is_hang_up(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == std::io::ErrorKind::UnexpectedEof)
+    }
+}
+
 /// One request. `params` are percent-encoded by the client and appended to `path`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {

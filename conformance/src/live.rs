@@ -64,6 +64,8 @@ pub struct Totals {
     pub listed: usize,
     /// They differed, but asked again the first server gave the second one's answer: which one is its accident.
     pub varied: usize,
+    /// The first server hung up without an answer: there is nothing to compare with.
+    pub unanswered: usize,
     /// They differed.
     pub different: usize,
     /// The first server answered 200 with a result that is not empty.
@@ -123,6 +125,11 @@ pub fn run(
         totals.asked += 1;
         let (left, right) = match (a.send(request), b.send(request)) {
             (Ok(left), Ok(right)) => (left, right),
+            (Err(error), Ok(_)) if error.is_hang_up() => {
+                totals.unanswered += 1;
+                replay::report(out, "unanswered", id, request, &error.to_string())?;
+                continue;
+            }
             (left, right) => {
                 let error = left.err().or(right.err()).map(|error| error.to_string()).unwrap_or_default();
                 totals.different += 1;
@@ -160,10 +167,11 @@ pub fn run(
             show_diff(out, &expected, &right)?;
         }
     }
-    let Totals { asked, same, listed, varied, different, fruitful } = totals;
+    let Totals { asked, same, listed, varied, unanswered, different, fruitful } = totals;
     writeln!(
         out,
-        "\n{asked} asked, {same} the same, {varied} as the first sometimes answers, {listed} listed, {different} different"
+        "\n{asked} asked, {same} the same, {varied} as the first sometimes answers, {unanswered} unanswered by it, \
+         {listed} listed, {different} different"
     )?;
     if !reasons.is_empty() {
         writeln!(out, "listed by reason: {reasons:?}")?;

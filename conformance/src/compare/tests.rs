@@ -240,7 +240,10 @@ fn recorded_answers_equal_themselves_and_no_mutation_of_themselves() {
             ExpectedBody::Text(text) => answer.body = format!("{}x", &text[..1]).into_bytes(),
             ExpectedBody::Json(json) => {
                 let mut json = json.clone();
-                assert!(mutate(&mut json), "{} has nothing to change", case.id);
+                // An answer like `{}` has nothing to change: it gets a member.
+                if !mutate(&mut json) {
+                    json = json!({ "changed": json });
+                }
                 answer.body = json.to_string().into_bytes();
             }
         }

@@ -191,19 +191,20 @@ impl Config {
                     }
                 }
                 Status::RefusedUnlessDefault(_) => {}
-                Status::NoEffectYet if status::is_quiet(key.path) => {}
-                Status::NoEffectYet => {
+                Status::NoEffectYet | Status::NoEffect(_) if status::is_quiet(key.path) => {}
+                effect @ (Status::NoEffectYet | Status::NoEffect(_)) => {
                     let value = if crate::write::is_secret(key.kind) {
                         "***".to_owned()
                     } else {
                         format_text(key.kind, &slot.value)
                     };
                     let equals = if value.is_empty() { String::new() } else { format!(" = {value}") };
-                    report.warnings.push(format!(
-                        "{}{equals} ({}): accepted, no effect yet",
-                        key.path,
-                        self.provenance(key.path)
-                    ));
+                    let why = match effect {
+                        Status::NoEffect(reason) => format!(": {reason}"),
+                        _ => " yet".to_owned(),
+                    };
+                    let place = self.provenance(key.path);
+                    report.warnings.push(format!("{}{equals} ({place}): accepted, no effect{why}", key.path));
                 }
             }
         }

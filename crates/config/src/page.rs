@@ -104,6 +104,7 @@ fn status_name(path: &str, honoured: &[&str]) -> &'static str {
         Status::Honoured => "honoured",
         Status::RefusedUnlessDefault(_) => "refused",
         Status::NoEffectYet => "",
+        Status::NoEffect(_) => "no effect",
     }
 }
 

@@ -13,6 +13,8 @@ pub enum Status {
     RefusedUnlessDefault(&'static str),
     /// Accepted and named in a warning.
     NoEffectYet,
+    /// Accepted and named in a warning with this reason: there is nothing here that it could change.
+    NoEffect(&'static str),
 }
 
 /// What this crate itself sees to: each path with everything below it. The process adds its own in
@@ -92,6 +94,68 @@ const REFUSED: &[(&str, &str)] = &[
     ("ingester.kafka_ingestion.enabled", KAFKA),
 ];
 
+const WHOLE: &str = "queries are not cut into parts that are sent about: all cores of the process work on each";
+const NO_CACHE: &str = "answers are not cached";
+const BLOOMS: &str = "blooms only leave chunks out early: answers are the same without";
+const OTHER_ENGINE: &str = "it belongs to an experimental engine that Loptr does not have";
+const ONE_QUERIER: &str = "this process is all queriers there are";
+
+/// Paths, each with everything below it, that nothing here could follow, and why. The longest match counts.
+const EXPLAINED: &[(&str, &str)] = &[
+    ("limits_config.cardinality_limit", "upstream reads it for older indexes only"),
+    ("limits_config.max_chunks_per_query", "no part of upstream reads it any more"),
+    ("limits_config.max_query_parallelism", "upstream reads it for older indexes only"),
+    ("limits_config.tsdb_sharding_strategy", WHOLE),
+    ("limits_config.tsdb_precompute_chunks", WHOLE),
+    ("limits_config.min_sharding_lookback", WHOLE),
+    ("limits_config.split_metadata_queries_by_interval", WHOLE),
+    ("limits_config.split_recent_metadata_queries_by_interval", WHOLE),
+    ("limits_config.recent_metadata_query_window", WHOLE),
+    ("limits_config.split_ingester_queries_by_interval", WHOLE),
+    ("limits_config.max_cache_freshness_per_query", NO_CACHE),
+    ("limits_config.max_metadata_cache_freshness", NO_CACHE),
+    ("limits_config.max_stats_cache_freshness", NO_CACHE),
+    ("limits_config.engine_results_cache_time_bucket_interval", NO_CACHE),
+    ("limits_config.max_queriers_per_tenant", ONE_QUERIER),
+    ("limits_config.max_query_capacity", ONE_QUERIER),
+    ("limits_config.query_ready_index_num_days", "the index is fetched when a query needs it"),
+    ("limits_config.max_scan_task_parallelism", OTHER_ENGINE),
+    ("limits_config.debug_engine_streams", OTHER_ENGINE),
+    ("limits_config.debug_engine_tasks", OTHER_ENGINE),
+    ("limits_config.bloom_gateway_enable_filtering", BLOOMS),
+    ("limits_config.bloom_build_max_builders", BLOOMS),
+    ("limits_config.bloom_build_task_max_retries", BLOOMS),
+    ("limits_config.bloom_build_builder_response_timeout", BLOOMS),
+    ("limits_config.bloom_creation_enabled", BLOOMS),
+    ("limits_config.bloom_planning_strategy", BLOOMS),
+    ("limits_config.bloom_task_target_series_chunk_size", BLOOMS),
+    ("limits_config.bloom_split_series_keyspace_by", BLOOMS),
+    ("limits_config.bloom_block_encoding", BLOOMS),
+    ("limits_config.bloom_prefetch_blocks", BLOOMS),
+    ("limits_config.bloom_max_block_size", BLOOMS),
+    ("limits_config.bloom_max_bloom_size", BLOOMS),
+    ("limits_config.ingestion_partitions_tenant_shard_size", KAFKA),
+    ("query_engine", OTHER_ENGINE),
+    ("dataobj", OTHER_ENGINE),
+    ("query_range.cache_results", NO_CACHE),
+    ("query_range.results_cache", NO_CACHE),
+    ("query_range.cache_index_stats_results", NO_CACHE),
+    ("query_range.index_stats_results_cache", NO_CACHE),
+    ("query_range.cache_volume_results", NO_CACHE),
+    ("query_range.volume_results_cache", NO_CACHE),
+    ("query_range.cache_instant_metric_results", NO_CACHE),
+    ("query_range.instant_metric_results_cache", NO_CACHE),
+    ("query_range.cache_series_results", NO_CACHE),
+    ("query_range.series_results_cache", NO_CACHE),
+    ("query_range.cache_label_results", NO_CACHE),
+    ("query_range.label_results_cache", NO_CACHE),
+    ("query_range.parallelise_shardable_queries", WHOLE),
+    ("table_manager", "it belongs to stores that upstream has dropped"),
+    ("querier.query_ingesters_within", "what memory holds is asked by its own time"),
+    ("querier.max_concurrent", WHOLE),
+    ("server.http_server_write_timeout", "an answer under way is not cut: query_timeout and the client decide"),
+];
+
 /// The end of paths that name the store of a ring.
 const RING_STORE: &str = ".kvstore.store";
 /// Keys whose being without effect needs no word: what they turn off or tune is not there.
@@ -123,7 +187,12 @@ pub fn of(path: &str, honoured: &[&str]) -> Status {
         return Status::Honoured;
     }
     let refused = REFUSED.iter().filter(|(above, _)| covers(above, path)).max_by_key(|(above, _)| above.len());
-    refused.map_or(Status::NoEffectYet, |(_, reason)| Status::RefusedUnlessDefault(reason))
+    let explained = EXPLAINED.iter().filter(|(above, _)| covers(above, path)).max_by_key(|(above, _)| above.len());
+    match (refused, explained) {
+        (Some((_, reason)), _) => Status::RefusedUnlessDefault(reason),
+        (None, Some((_, reason))) => Status::NoEffect(reason),
+        (None, None) => Status::NoEffectYet,
+    }
 }
 
 /// The entry of the list that refuses `path`: keys below it are refused together.
@@ -194,7 +263,8 @@ mod tests {
     #[test]
     fn every_path_of_the_lists_is_a_key() {
         let refused = REFUSED.iter().map(|(path, _)| *path);
-        for path in HONOURED.iter().chain(QUIET).copied().chain(refused) {
+        let explained = EXPLAINED.iter().map(|(path, _)| *path);
+        for path in HONOURED.iter().chain(QUIET).copied().chain(refused).chain(explained) {
             assert!(crate::known_path(path).is_some(), "{path}");
         }
     }

@@ -92,6 +92,13 @@ pub enum StageKind {
     Keep(Vec<NamedOrMatcher>),
 }
 
+impl LogExpr {
+    /// Whether any stage leaves entries out by their line or labels.
+    pub fn has_filter(&self) -> bool {
+        self.stages.iter().any(|stage| matches!(stage.kind, StageKind::LineFilter(_) | StageKind::LabelFilter(_)))
+    }
+}
+
 /// How a line filter compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LineFilterOp {

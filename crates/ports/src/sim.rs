@@ -248,6 +248,8 @@ pub enum DiskOp {
     Read,
     /// Renaming.
     Rename,
+    /// Removing.
+    Remove,
     /// Syncing a folder.
     SyncDir,
 }
@@ -540,6 +542,7 @@ impl Disk for SimDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
+        state.check(DiskOp::Remove, path)?;
         state.file(path)?;
         state.make_room(path);
         state.note(path.parent(), NameChange::Unset(path.to_owned()))

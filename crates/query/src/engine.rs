@@ -33,6 +33,7 @@ use crate::plan::{Piece, PlannedStream, Windows, plan};
 use crate::readers::Readers;
 use crate::recent::Recent;
 use crate::running::RunningQueries;
+use crate::size::{Read, is_shardable, reads_of};
 use crate::source::{ChunkCounters, ChunkSource, ScanCounters};
 
 /// Settings of the process.
@@ -267,7 +268,13 @@ impl QueryEngine {
         let Some(range) = limits.look_back(request.range, self.ports.clock.now()) else {
             return Ok((Answer::Streams(Vec::new()), QueryFigures::default()));
         };
+        limits.check_range(range)?;
+        let read = Read { matchers: &request.query.matchers, range, range_ns: 0, offset_ns: 0 };
+        if request.query.has_filter() {
+            self.check_query_bytes(readers, limits, std::slice::from_ref(&read)).await?;
+        }
         let streams = self.streams(readers, &running, &request.query.matchers, range).await?;
+        self.check_part_bytes(readers, limits, &read, &streams, true).await?;
         let collector = LogCollector::new(request.limit, request.direction, request.interval_ns);
         let collector = collector.split_by(nanos(limits.split));
         let mut collected = self.collect(&running, &pipeline, &streams, range, collector).await?;
@@ -336,12 +343,17 @@ impl QueryEngine {
         let _cancel = CancelOnDrop(running.budget.clone());
         let mut results = Vec::new();
         let mut planned = Vec::new();
-        for leaf in leaves(&query) {
+        let reads = reads_of(&query, steps);
+        self.check_query_bytes(readers, limits, &reads).await?;
+        let shardable = is_shardable(&query);
+        for (leaf, read) in leaves(&query).into_iter().zip(&reads) {
             let range_plan = leaf.plan(steps, self.ports.clock.now())?;
-            let (series, streams) = self.leaf(readers, &running, limits, leaf.aggregation, &range_plan).await?;
+            let planned_leaf = self.plan_leaf(readers, &running, limits, read, shardable, &range_plan).await?;
+            let (series, streams) = self.leaf(&running, leaf.aggregation, &range_plan, planned_leaf).await?;
             results.push(series);
             planned.extend(streams);
         }
+        drop(reads);
         let max_series = if limits.max_series == 0 { usize::MAX } else { limits.max_series };
         let value = self.ports.cpu.run(Priority::Query, move || evaluate(&query, steps, results, max_series)).await??;
         let figures = self.figures(&running, &planned);
@@ -360,10 +372,18 @@ impl QueryEngine {
         let running = self.begin(limits);
         let _listed = self.list(readers, query.to_string(), &running);
         let _cancel = CancelOnDrop(running.budget.clone());
+        let read = Read {
+            matchers: &query.of.log.matchers,
+            range: TimeRange { start: steps.start, end: steps.end },
+            range_ns: query.of.range_ns,
+            offset_ns: query.of.offset_ns,
+        };
+        self.check_query_bytes(readers, limits, std::slice::from_ref(&read)).await?;
         let plan = Arc::new(VariantsPlan::new(&query, steps, self.ports.clock.now())?);
         let (mut folded, mut streams) = (plan.fold(), Vec::new());
         if let Some(range) = limits.look_back(plan.time_range(), self.ports.clock.now()) {
             streams = self.streams(readers, &running, &query.of.log.matchers, range).await?;
+            self.check_part_bytes(readers, limits, &read, &streams, false).await?;
             let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
             let job = |piece: Piece| {
                 let (plan, budget, counters) = (plan.clone(), running.budget.clone(), running.counters.clone());
@@ -393,19 +413,30 @@ impl QueryEngine {
         Ok((Answer::Value(value), figures))
     }
 
-    async fn leaf(
+    /// What a range vector reads; nothing when all of it lies too far back.
+    async fn plan_leaf(
         &self,
         readers: &Readers,
         running: &Running,
         limits: &QueryLimits,
+        read: &Read<'_>,
+        shardable: bool,
+        range_plan: &RangePlan,
+    ) -> Result<Option<(TimeRange, Vec<Arc<PlannedStream>>)>, QueryError> {
+        let Some(range) = limits.look_back(range_plan.time_range(), self.ports.clock.now()) else { return Ok(None) };
+        let streams = self.streams(readers, running, read.matchers, range).await?;
+        self.check_part_bytes(readers, limits, read, &streams, shardable).await?;
+        Ok(Some((range, streams)))
+    }
+
+    async fn leaf(
+        &self,
+        running: &Running,
         aggregation: &RangeAggregation,
         range_plan: &RangePlan,
+        planned: Option<(TimeRange, Vec<Arc<PlannedStream>>)>,
     ) -> Result<(Vec<SeriesSteps>, Vec<Arc<PlannedStream>>), QueryError> {
-        let whole = range_plan.time_range();
-        let Some(range) = limits.look_back(whole, self.ports.clock.now()) else {
-            return Ok((range_plan.fold().finish()?, Vec::new()));
-        };
-        let streams = self.streams(readers, running, &aggregation.range.log.matchers, range).await?;
+        let Some((range, streams)) = planned else { return Ok((range_plan.fold().finish()?, Vec::new())) };
         // Absence is one series' whoever is absent.
         let marks = aggregation.op != RangeOp::Absent;
         let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();

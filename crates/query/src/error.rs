@@ -21,6 +21,9 @@ pub enum QueryError {
     /// A volume has too many label sets. Upstream calls this its own fault.
     #[error("the query hit the max number of series limit (limit: {0} series)")]
     VolumeSeries(usize),
+    /// The tenant may not query now.
+    #[error("querying is disabled, please contact your Loki operator")]
+    Disabled,
     /// The request does not fit the query.
     #[error("{0}")]
     BadRequest(String),
@@ -45,6 +48,8 @@ pub enum ErrorKind {
     Invalid,
     /// A limit was met.
     Limited,
+    /// Nothing is answered now; ask less, or later.
+    TooMany,
     /// Nobody waits for the answer.
     Cancelled,
     /// Time ran out.
@@ -70,6 +75,7 @@ impl QueryError {
         match self {
             Self::Parse(_) | Self::BadRequest(_) => ErrorKind::Invalid,
             Self::Limit(_) => ErrorKind::Limited,
+            Self::Disabled => ErrorKind::TooMany,
             Self::Eval(error) => match error.kind() {
                 EvalKind::BadRequest => ErrorKind::Invalid,
                 EvalKind::Internal => ErrorKind::Internal,

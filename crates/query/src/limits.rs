@@ -1,16 +1,18 @@
 //! What a tenant's queries may ask. Texts are upstream's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use loptr_eval::{ApproxTopk, EvalError, Steps, approx_topk, leaves, part_texts};
-use loptr_logql::ast::{LogExpr, MetricExpr, VariantsExpr};
+use loptr_logql::ast::{LogExpr, MetricExpr, RangeOp, VariantsExpr};
 use loptr_model::{Nanos, TimeRange};
 
 use crate::engine::{FrontendEncoding, LogRequest};
 use crate::error::QueryError;
+use crate::refuse::BlockedQuery;
 
 /// Query limits of one tenant. Zero means none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct QueryLimits {
     /// Longest span between the earliest and the latest entry a query may read.
     pub max_length: Duration,
@@ -29,6 +31,23 @@ pub struct QueryLimits {
     /// Spans of time in which upstream answers a log query one by one. Here they only tell in which order equal times
     /// come.
     pub split: Duration,
+    /// The same for the range of an instant query. Here it tells which lengths are too long.
+    pub split_instant: Duration,
+    /// Labels a selector must name.
+    pub required_labels: Vec<String>,
+    /// Matchers a selector must have at least.
+    pub min_matchers: usize,
+    /// Queries that must not run: one list a tenant, of which the first rule that names a query decides.
+    pub blocked: Vec<Arc<[BlockedQuery]>>,
+    /// Whether no query may run at all.
+    pub is_disabled: bool,
+    /// Bytes a query may read, by the index's figures.
+    pub max_query_bytes: u64,
+    /// Bytes a part of a query may read: one stretch of `split`, cut further into shards of `shard_bytes` if the query
+    /// can be sharded.
+    pub max_part_bytes: u64,
+    /// Bytes a shard should read at most.
+    pub shard_bytes: u64,
     /// Whether `approx_topk` is answered.
     pub approx_topk: bool,
     /// Whether `variants` is answered.
@@ -52,6 +71,14 @@ impl Default for QueryLimits {
             max_matchers: 1000,
             timeout: Duration::from_secs(60),
             split: Duration::from_secs(3600),
+            split_instant: Duration::from_secs(3600),
+            required_labels: Vec::new(),
+            min_matchers: 0,
+            blocked: Vec::new(),
+            is_disabled: false,
+            max_query_bytes: 0,
+            max_part_bytes: 150 << 30,
+            shard_bytes: 600 << 20,
             approx_topk: false,
             variants: false,
             volume_enabled: true,
@@ -85,6 +112,14 @@ impl QueryLimits {
             approx_topk: self.approx_topk && other.approx_topk,
             // Upstream asks whether any tenant may.
             variants: self.variants || other.variants,
+            split_instant: stricter(self.split_instant, other.split_instant),
+            required_labels: [self.required_labels, other.required_labels].concat(),
+            min_matchers: self.min_matchers.max(other.min_matchers),
+            blocked: [self.blocked, other.blocked].concat(),
+            is_disabled: self.is_disabled || other.is_disabled,
+            max_query_bytes: stricter(self.max_query_bytes, other.max_query_bytes),
+            max_part_bytes: stricter(self.max_part_bytes, other.max_part_bytes),
+            shard_bytes: stricter(self.shard_bytes, other.shard_bytes),
         }
     }
 }
@@ -101,24 +136,61 @@ impl QueryLimits {
                 request.limit, self.max_entries
             )));
         }
+        self.check_required(&request.query.matchers)?;
+        self.check_enabled()?;
         self.check_matchers(request.query.matchers.len())?;
         // Upstream's queriers get the query as text.
         loptr_logql::parse_log(&format!("{:#}", request.query))?;
-        self.check_length(request.range.start, request.range.end)
+        Ok(())
+    }
+
+    /// The length of a log query, or of the lines a call looks at.
+    pub(crate) fn check_range(&self, range: TimeRange) -> Result<(), QueryError> {
+        self.check_length(range.start, range.end)
     }
 
     pub(crate) fn check_metric(&self, query: &MetricExpr, steps: Steps) -> Result<(), QueryError> {
-        let mut longest = 0;
+        self.check_enabled()?;
         for leaf in leaves(query) {
             let range_ns = leaf.aggregation.range.range_ns;
+            self.check_length_of_part(leaf.aggregation.op, range_ns, steps)?;
             self.check_matchers(leaf.aggregation.range.log.matchers.len())?;
-            self.check_range(range_ns)?;
-            longest = longest.max(range_ns);
+            self.check_window(range_ns)?;
         }
-        self.check_length(steps.start.saturating_sub(longest), steps.end)
+        Ok(())
+    }
+
+    /// Upstream cuts a range query at multiples of `split`, and the range of an instant query where that changes nothing,
+    /// and then looks at the length of what a part reads.
+    fn check_length_of_part(&self, op: RangeOp, range_ns: i64, steps: Steps) -> Result<(), QueryError> {
+        let length = if steps.step_ns == 0 {
+            let adds_up =
+                matches!(op, RangeOp::Count | RangeOp::Rate | RangeOp::Bytes | RangeOp::BytesRate | RangeOp::Sum);
+            match nanos(self.split_instant) {
+                split @ 1.. if adds_up => range_ns.min(split),
+                _ => range_ns,
+            }
+        } else {
+            longest_part(steps.start.0, steps.end.0, nanos(self.split)).saturating_add(range_ns)
+        };
+        self.check_length(steps.end.saturating_sub(length), steps.end)
+    }
+
+    /// Where a range query begins when what lies too far back is left out; `None` if all of it does.
+    pub fn clamp_start(&self, start: Nanos, end: Nanos, now: Nanos) -> Option<Nanos> {
+        self.look_back(TimeRange { start, end: end.saturating_add(1) }, now).map(|range| range.start)
+    }
+
+    /// Refuses a range query that asks for a longer time than the tenant may, what lies too far back left aside.
+    pub fn check_asked(&self, start: Nanos, end: Nanos, now: Nanos) -> Result<(), QueryError> {
+        match self.look_back(TimeRange { start, end: end.saturating_add(1) }, now) {
+            Some(range) => self.check_length(range.start, end),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn check_variants(&self, query: &VariantsExpr, steps: Steps) -> Result<(), QueryError> {
+        self.check_enabled()?;
         self.check_matchers(query.of.log.matchers.len())?;
         for leaf in query.variants.iter().flat_map(leaves) {
             self.check_matchers(leaf.aggregation.range.log.matchers.len())?;
@@ -128,12 +200,12 @@ impl QueryLimits {
             return Err(QueryError::BadRequest(message.into()));
         }
         for leaf in query.variants.iter().flat_map(leaves) {
-            self.check_range(leaf.aggregation.range.range_ns)?;
+            self.check_window(leaf.aggregation.range.range_ns)?;
         }
-        self.check_length(steps.start.saturating_sub(query.of.range_ns), steps.end)
+        self.check_length_of_part(RangeOp::Absent, query.of.range_ns, steps)
     }
 
-    fn check_range(&self, range_ns: i64) -> Result<(), QueryError> {
+    fn check_window(&self, range_ns: i64) -> Result<(), QueryError> {
         if self.max_range.is_zero() || range_ns <= nanos(self.max_range) {
             return Ok(());
         }
@@ -215,6 +287,21 @@ impl QueryLimits {
     }
 }
 
+/// The longest stretch of `[start, end]` between multiples of `split`; 0 cuts nothing.
+fn longest_part(start: i64, end: i64, split: i64) -> i64 {
+    let whole = end.saturating_sub(start);
+    if split <= 0 {
+        return whole;
+    }
+    let first_cut = start.div_euclid(split).saturating_add(1).saturating_mul(split);
+    if first_cut >= end {
+        return whole;
+    }
+    let last_cut = end.div_euclid(split).saturating_mul(split);
+    let between = if last_cut > first_cut { split } else { 0 };
+    (first_cut - start).max(end - last_cut).max(between)
+}
+
 /// Go's `Duration.String` for whole seconds and above: `745h0m0s`.
 fn go_duration(ns: i64) -> String {
     let secs = ns / Nanos::PER_SEC;
@@ -265,6 +352,16 @@ fn prometheus_duration(ns: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parts_lie_between_multiples() {
+        assert_eq!(longest_part(10, 20, 100), 10);
+        assert_eq!(longest_part(90, 120, 100), 20);
+        assert_eq!(longest_part(90, 320, 100), 100);
+        assert_eq!(longest_part(0, 100, 100), 100);
+        assert_eq!(longest_part(-50, 20, 100), 50);
+        assert_eq!(longest_part(0, 250, 0), 250);
+    }
 
     #[test]
     fn approx_topk_is_refused_in_upstreams_words() {

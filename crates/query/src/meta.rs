@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use loptr_eval::is_number;
 use loptr_index::ChunkStats;
-use loptr_model::{Fingerprint, Labels, Matcher, Millis, TenantId, TimeRange};
+use loptr_model::{Fingerprint, Labels, Matcher, Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::Priority;
 use loptr_regex::LabelMatcher;
 use loptr_storage::{IndexedStream, merge_streams};
@@ -66,8 +66,9 @@ impl QueryEngine {
         range: TimeRange,
         marked: bool,
     ) -> Result<Vec<Labels>, QueryError> {
-        limits.check_length(range.start, range.end)?;
         let Some(range) = limits.look_back(range, self.ports.clock.now()) else { return Ok(Vec::new()) };
+        // The end is in, so the range is an instant longer than what was asked for.
+        limits.check_length(range.start, range.end.saturating_sub(1))?;
         let (readers, matchers) = readers.choose(matchers)?;
         let matchers = compile(&matchers)?;
         let mut all: BTreeSet<Labels> = BTreeSet::new();
@@ -161,9 +162,22 @@ impl QueryEngine {
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<IndexFigures, QueryError> {
-        limits.check_length(range.start, range.end)?;
+        let Some(range) = limits.look_back(range, self.ports.clock.now()) else {
+            return Ok(IndexFigures::default());
+        };
+        // Upstream's index counts in milliseconds and takes the last one in.
+        limits.check_length(range.start, range.end.saturating_add(Nanos::PER_MILLI))?;
+        self.figures_in(readers, matchers, range).await
+    }
+
+    /// The same of any length.
+    pub(crate) async fn figures_in(
+        &self,
+        readers: &Readers,
+        matchers: &[Matcher],
+        range: TimeRange,
+    ) -> Result<IndexFigures, QueryError> {
         let mut figures = IndexFigures::default();
-        let Some(range) = limits.look_back(range, self.ports.clock.now()) else { return Ok(figures) };
         let (readers, matchers) = readers.choose(matchers)?;
         let matchers = compile(&matchers)?;
         let (from, through) = millis(range);

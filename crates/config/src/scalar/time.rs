@@ -115,12 +115,13 @@ fn zone(text: &str) -> Option<i64> {
     (rest.is_empty() && hour <= 24 && minute < 60).then_some(sign * (hour * 3600 + minute * 60))
 }
 
-fn unix_nanos(day: i64, seconds: i64, nanos: i64) -> Option<i64> {
-    i64::try_from((i128::from(day) * i128::from(DAY_SECONDS) + i128::from(seconds)) * NANOS + i128::from(nanos)).ok()
+fn unix_nanos(day: i64, seconds: i64, nanos: i64) -> i64 {
+    let whole = (i128::from(day) * i128::from(DAY_SECONDS) + i128::from(seconds)) * NANOS + i128::from(nanos);
+    i64::try_from(whole).unwrap_or(if whole < 0 { i64::MIN } else { i64::MAX })
 }
 
 /// Reads `0` (no time), a date, a date with minutes, or RFC 3339, into Unix nanoseconds. Without a zone it is UTC.
-/// Years outside 1677 to 2262 do not fit and are refused.
+/// What lies outside 1677 to 2262 becomes the nearest time that fits: `9999-12-31` means as long as can be.
 pub(crate) fn parse_time(text: &str) -> Result<Option<i64>, String> {
     if text == "0" {
         return Ok(None);
@@ -129,14 +130,14 @@ pub(crate) fn parse_time(text: &str) -> Result<Option<i64>, String> {
         let (date, rest) = text.split_at_checked(10)?;
         let day = parse_date(date).ok()?;
         if rest.is_empty() {
-            return unix_nanos(day, 0, 0);
+            return Some(unix_nanos(day, 0, 0));
         }
         let after = rest.strip_prefix('T')?;
         if let Some((seconds, _, "")) = clock(after, false, false) {
-            return unix_nanos(day, seconds, 0);
+            return Some(unix_nanos(day, seconds, 0));
         }
         let (seconds, nanos, rest) = clock(after, false, true)?;
-        unix_nanos(day, seconds - zone(rest)?, nanos)
+        Some(unix_nanos(day, seconds - zone(rest)?, nanos))
     };
     parsed().map(Some).ok_or_else(|| format!("failed to parse time: {}", loptr_model::go_quote(text)))
 }

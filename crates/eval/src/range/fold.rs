@@ -89,10 +89,7 @@ impl RangeFold {
     }
 
     #[cold]
-    fn new_series(&mut self, id: LabelsId, mut labels: Labels) -> SeriesId {
-        if self.finish.drops_empty {
-            labels = crate::vector::without_empty(labels);
-        }
+    fn new_series(&mut self, id: LabelsId, labels: Labels) -> SeriesId {
         let at = self.series_of(labels);
         if self.of_stream.len() <= id.0 as usize {
             self.of_stream.resize(id.0 as usize + 1, UNKNOWN);
@@ -231,7 +228,10 @@ impl RangeFold {
                 continue;
             }
             check_error(&series.labels)?;
-            out.push(SeriesSteps { labels: series.labels, points });
+            // Series that only their empty labels told apart stay apart.
+            let labels =
+                if self.finish.drops_empty { crate::vector::without_empty(series.labels) } else { series.labels };
+            out.push(SeriesSteps { labels, points });
         }
         match &self.finish.absent {
             Some(labels) => Ok(absent(&self.windows, labels, &out)),

@@ -50,7 +50,7 @@ pub(crate) struct Finish {
     pub(crate) range_ns: i64,
     /// `absent_over_time`: the labels of its one series.
     pub(crate) absent: Option<Labels>,
-    /// Series are put together without their empty labels.
+    /// Series lose their empty labels once they are put together.
     pub(crate) drops_empty: bool,
 }
 

@@ -8,16 +8,15 @@ use loptr_logql::{MAX_QUERY_BYTES, check_stages, parse, parse_bytes, pretty};
 /// The longest text allowed has 128 KiB; the tree of a text is a multiple of it.
 pub(crate) const BOUNDS: Bounds = Bounds { time: Duration::from_secs(2), bytes: 64 << 20, bytes_per_byte: 4096 };
 
-/// No panic, and what parses prints as text that parses to the same.
+/// No panic, and what parses prints as text that parses to the same. The forms for people are upstream's, which need not.
 pub(crate) fn parsing(text: &[u8]) {
     let Ok(query) = parse_bytes(text) else { return };
     let _ = check_stages(&query, &|_| Ok(()));
+    assert!(!pretty(&query).is_empty() && !format!("{query:#}").is_empty());
     let printed = query.to_string();
     // Escapes and parentheses may make a text longer than a query may be.
-    for text in [pretty(&query), printed.clone()] {
-        if text.len() <= MAX_QUERY_BYTES {
-            let again = parse(&text).expect("printed text parses");
-            assert_eq!(again.to_string(), printed);
-        }
+    if printed.len() <= MAX_QUERY_BYTES {
+        let again = parse(&printed).expect("printed text parses");
+        assert_eq!(again.to_string(), printed);
     }
 }

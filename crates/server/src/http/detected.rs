@@ -18,6 +18,7 @@ use loptr_wire::params::{DetectedFieldsParams, DetectedLabelsParams, PatternsPar
 use super::App;
 use super::asked::{Asked, closed, json, log_range, on_cpu, read};
 use super::error::HttpError;
+use super::query::{check_blocked, kind_of};
 
 /// `/loki/api/v1/detected_labels`
 pub(crate) async fn labels(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
@@ -28,6 +29,7 @@ pub(crate) async fn labels(State(app): State<Arc<App>>, request: Request) -> Res
         "" => Vec::new(),
         query => loptr_logql::parse_selector(query).map_err(HttpError::bad_query)?,
     };
+    asked.limits.check_enabled()?;
     let range = closed(wanted.start, wanted.end);
     let found = app.engine.detected_labels(&asked.readers, &asked.limits, &matchers, range).await?;
     let labels: Vec<DetectedLabel> =
@@ -40,6 +42,7 @@ pub(crate) async fn labels(State(app): State<Arc<App>>, request: Request) -> Res
 /// The newest lines of a query, with labels by category.
 async fn newest(app: &App, asked: &Asked, wanted: &DetectedFieldsParams) -> Result<Vec<LogStream>, HttpError> {
     let query = loptr_logql::parse_log(&wanted.query).map_err(HttpError::bad_query)?;
+    check_blocked(asked, &wanted.query, kind_of(&query))?;
     let request = LogRequest {
         query,
         range: log_range(wanted.start, wanted.end),

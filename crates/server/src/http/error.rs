@@ -42,6 +42,7 @@ impl From<QueryError> for HttpError {
     fn from(error: QueryError) -> Self {
         let status = match error.kind() {
             ErrorKind::Invalid | ErrorKind::Limited => StatusCode::BAD_REQUEST,
+            ErrorKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
             ErrorKind::Cancelled => StatusCode::from_u16(CANCELLED).expect("499 is a status"),
             ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
             ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,

@@ -88,6 +88,7 @@ pub(crate) async fn series(State(app): State<Arc<App>>, request: Request) -> Res
         groups.push(matchers);
     }
     let range = closed(wanted.start, wanted.end);
+    asked.limits.check_enabled()?;
     let sets = app.engine.series(&asked.readers, &asked.limits, &groups, range).await?;
     let write = move || {
         let mut out = Vec::new();

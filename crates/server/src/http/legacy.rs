@@ -13,7 +13,7 @@ use loptr_wire::params::RangeParams;
 use super::App;
 use super::asked::{json, on_cpu, read};
 use super::error::HttpError;
-use super::query::{log_request, stats_of};
+use super::query::{check_blocked, kind_of, log_request, stats_of};
 
 /// The log query `query`, its lines filtered by the regular expression `regexp` first if there is one: old clients
 /// send them apart.
@@ -40,6 +40,7 @@ pub(crate) async fn query(State(app): State<Arc<App>>, request: Request) -> Resu
     let asked = read(&app, request).await?;
     let range = RangeParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     let query = with_regexp(&range.query, asked.params.get("regexp"))?;
+    check_blocked(&asked, &range.query, kind_of(&query))?;
     let request = log_request(query, &range, false);
     let (answer, figures) = app.engine.logs(&asked.readers, &asked.limits, request).await?;
     let write = move || {

@@ -11,7 +11,7 @@ use loptr_eval::Steps;
 use loptr_eval::source::Direction;
 use loptr_logql::ast::{Expr, LogExpr};
 use loptr_model::{Matcher, Nanos, TimeRange};
-use loptr_query::{Answer, LogRequest, QueryFigures, range_steps};
+use loptr_query::{Answer, LogRequest, QueryFigures, QueryKind, range_steps};
 use loptr_wire::answer::{
     EncodingFlags, QueryStats, Series, StreamsWriter, write_format_error, write_formatted, write_matrix, write_scalar,
     write_vector,
@@ -21,6 +21,9 @@ use loptr_wire::params::{self, InstantParams, Params, RangeParams};
 use super::App;
 use super::asked::{Asked, form, json, log_range, on_cpu, read};
 use super::error::HttpError;
+
+/// The header in which clients say what a query is for.
+const TAGS: &str = "x-query-tags";
 
 pub(super) fn stats_of(figures: &QueryFigures, returned: usize) -> QueryStats {
     let int = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
@@ -218,15 +221,29 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
     }
     let (value, figures) = match query {
         Expr::Log(query) => {
+            check_blocked(&asked, &range.query, kind_of(&query))?;
             let request = log_request(query, &range, encoding_flags(&asked.headers).categorize_labels());
             app.engine.logs(&asked.readers, &asked.limits, request).await?
         }
         Expr::Metric(query) => {
-            let steps = range_steps(range.start, range.end, range.step_ns, app.settings.query.align_to_step);
+            for leaf in loptr_eval::leaves(&query) {
+                asked.limits.check_required(&leaf.aggregation.range.log.matchers)?;
+            }
+            check_blocked(&asked, &range.query, QueryKind::Metric)?;
+            asked.limits.check_asked(range.start, range.end, asked.now)?;
+            let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
+            let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
             app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?
         }
         Expr::Variants(query) => {
-            let steps = range_steps(range.start, range.end, range.step_ns, app.settings.query.align_to_step);
+            asked.limits.check_required(&query.of.log.matchers)?;
+            for leaf in query.variants.iter().flat_map(loptr_eval::leaves) {
+                asked.limits.check_required(&leaf.aggregation.range.log.matchers)?;
+            }
+            check_blocked(&asked, &range.query, QueryKind::Metric)?;
+            asked.limits.check_asked(range.start, range.end, asked.now)?;
+            let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
+            let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
             app.engine.variants(&asked.readers, &asked.limits, query, steps).await?
         }
     };
@@ -248,13 +265,25 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
             ));
         }
         Expr::Metric(query) => {
+            check_blocked(&asked, &instant.query, QueryKind::Metric)?;
             app.engine.metrics(&asked.readers, &asked.limits, query, Steps::instant(instant.time)).await?
         }
         Expr::Variants(query) => {
+            check_blocked(&asked, &instant.query, QueryKind::Metric)?;
             app.engine.variants(&asked.readers, &asked.limits, query, Steps::instant(instant.time)).await?
         }
     };
     answer(&app, &asked.headers, value, figures).await
+}
+
+/// Refuses a query the tenant's operator has blocked.
+pub(super) fn check_blocked(asked: &Asked, query: &str, kind: QueryKind) -> Result<(), HttpError> {
+    let tags = asked.headers.get(TAGS).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    Ok(asked.limits.check_blocked(query, kind, tags)?)
+}
+
+pub(super) fn kind_of(query: &LogExpr) -> QueryKind {
+    if query.has_filter() { QueryKind::Filter } else { QueryKind::Limited }
 }
 
 /// `/loki/api/v1/format_query`

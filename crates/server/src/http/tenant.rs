@@ -1,5 +1,7 @@
 //! Whose a request is.
 
+use std::collections::BTreeSet;
+
 use http::{HeaderMap, StatusCode};
 use loptr_model::TenantId;
 
@@ -25,13 +27,19 @@ pub(crate) fn all_of(headers: &HeaderMap, auth_enabled: bool) -> Result<Vec<Tena
     if !auth_enabled {
         return Ok(vec![TenantId::single()]);
     }
-    let text = headers.get(ORG_ID).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    // Bytes that are no ASCII are characters that are not allowed, not an absent header.
+    let bytes = headers.get(ORG_ID).map(http::HeaderValue::as_bytes).unwrap_or_default();
+    let text: String = bytes.iter().copied().map(char::from).collect();
     if text.is_empty() {
         return Err(HttpError::plain(StatusCode::UNAUTHORIZED, "no org id"));
     }
     let mut ids = Vec::new();
-    for part in text.split('|') {
-        let id = part.split_once(':').map_or(part, |(id, _)| id);
+    let parts: BTreeSet<&str> = text.split('|').map(|part| part.split_once(':').map_or(part, |(id, _)| id)).collect();
+    // Upstream takes an empty one among several for a tenant. Alone it is none.
+    if parts.len() > 1 && parts.contains("") {
+        return Err(HttpError::plain(StatusCode::BAD_REQUEST, SEVERAL));
+    }
+    for id in parts {
         ids.push(TenantId::parse(id).map_err(|error| HttpError::plain(StatusCode::BAD_REQUEST, error.to_string()))?);
     }
     ids.sort();
@@ -66,5 +74,14 @@ mod tests {
         assert_eq!(tenant(Some("a|b"), true), Err((400, "multiple org IDs present\n".to_owned())));
         let text = "tenant ID 'a/b' contains unsupported character '/'\n".to_owned();
         assert_eq!(tenant(Some("a/b"), true), Err((400, text)));
+        for several in ["a|", "|a", "a||b"] {
+            assert_eq!(tenant(Some(several), true), Err((400, "multiple org IDs present\n".to_owned())), "{several}");
+        }
+        assert_eq!(tenant(Some("|"), true), Err((400, "no org id\n".to_owned())));
+        assert_eq!(tenant(Some(":x"), true), Err((400, "no org id\n".to_owned())));
+        let mut headers = HeaderMap::new();
+        headers.insert(ORG_ID, http::HeaderValue::from_bytes(b"\xff").expect("a value"));
+        let told = of(&headers, true).map(|id| id.to_string()).map_err(|error| error.body);
+        assert_eq!(told, Err("tenant ID 'ÿ' contains unsupported character 'ÿ'\n".to_owned()));
     }
 }

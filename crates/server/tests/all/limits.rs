@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::http::Api;
+use crate::support::http::{Api, JSON, form, push_body};
 use crate::support::now;
 use crate::support::process::{Home, Loptr};
 
@@ -104,4 +104,130 @@ fn a_tenant_sees_its_limits() {
     assert!(!of("u").contains("max_label_names_per_series"), "only what may be published");
     let nobody = loptr.api().get("/config/tenant/v1/limits", &[]);
     assert_eq!((nobody.status, nobody.text().as_str()), (401, "no org id\n"));
+}
+
+/// A JSON push of one line, as `tenant`, with more headers.
+fn push_of(loptr: &Loptr, tenant: &str, labels: serde_json::Value, headers: &[(&str, &str)]) -> (u16, String) {
+    let body = push_body(&[(labels, vec![json!([now().to_string(), "x"])])]);
+    let headers = [&[JSON], headers].concat();
+    let reply = loptr.api().of(tenant).send("POST", "/loki/api/v1/push", &headers, &body).expect("it answers");
+    (reply.status, reply.text())
+}
+
+#[test]
+fn policies_blocks_and_enforced_labels() {
+    let home = home(
+        "",
+        r#"overrides:
+  enforced: {enforced_labels: [app, env]}
+  blocked: {block_ingestion_until: 2200-01-01}
+  hidden: {block_ingestion_until: 2200-01-01, block_ingestion_status_code: 200}
+  policies:
+    policy_stream_mapping:
+      infra: [{selector: '{env="infra"}', priority: 5}]
+      finance: [{selector: '{app="pay"}', priority: 10}]
+    policy_enforced_labels: {finance: [cost], '*': [owner]}
+    block_ingestion_policy_until: {infra: 2200-01-01}
+  few:
+    policy_stream_mapping: {p: [{selector: '{app="p"}', priority: 1}]}
+    policy_override_limits: {p: {max_global_streams_per_user: 1}}
+    max_global_streams_per_user: 2
+"#,
+    );
+    let loptr = home.start();
+    let push = |tenant: &str, labels| push_of(&loptr, tenant, labels, &[]);
+    let text =
+        "missing required labels 'env' for user 'enforced' for stream '{app=\"a\", service_name=\"a\"}' (policy: '')\n";
+    assert_eq!(push("enforced", json!({"app": "a"})), (400, text.to_owned()));
+    assert_eq!(push("enforced", json!({"app": "a", "env": "e"})).0, 204);
+    let text = "ingestion blocked for user 'blocked' until '2200-01-01T00:00:00Z' with status code '260'\n";
+    assert_eq!(push("blocked", json!({"app": "a"})), (260, text.to_owned()));
+    assert_eq!(push("hidden", json!({"app": "a"})), (204, String::new()));
+    assert_eq!(push("policies", json!({"app": "pay", "cost": "1"})).0, 400, "an owner is missing");
+    assert_eq!(push("policies", json!({"app": "pay", "env": "infra", "owner": "o", "cost": "1"})).0, 204);
+    let text =
+        "ingestion blocked for user 'policies' (policy: 'infra') until '2200-01-01T00:00:00Z' with status code '260'\n";
+    assert_eq!(push("policies", json!({"app": "n", "env": "infra", "owner": "o"})), (260, text.to_owned()));
+    let infra = ("X-Loki-Ingestion-Policy", "infra");
+    assert_eq!(push_of(&loptr, "policies", json!({"app": "n", "owner": "o"}), &[infra]).0, 260);
+    assert_eq!(push("few", json!({"app": "p", "n": "1"})).0, 204);
+    assert_eq!(push("few", json!({"app": "p", "n": "2"})).0, 429, "the policy may have one");
+    assert_eq!(push("few", json!({"app": "q"})).0, 204);
+    let discarded = |reason: &str, policy: &str| {
+        let labels = format!(
+            "{{reason=\"{reason}\",tenant=\"policies\",retention_hours=\"0\",policy=\"{policy}\",format=\"loki\"}}"
+        );
+        loptr.api().metric(&format!("loki_discarded_samples_total{labels}"))
+    };
+    assert_eq!(discarded("blocked_ingestion_policy", "infra"), 2.0);
+    assert_eq!(discarded("missing_enforced_labels", "finance"), 1.0);
+    assert!(!loptr.api().of("hidden").get("/loki/api/v1/labels", &[]).text().contains("app"), "nothing was stored");
+}
+
+#[test]
+fn bad_selectors_of_limits_stop_the_start() {
+    let ended = home("limits_config: {policy_stream_mapping: {p: [{selector: '{a=}'}]}}\n", "").run(&[]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("invalid labels matchers for policy stream mapping: parse error"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn queries_that_may_not_be_asked() {
+    let home = home(
+        "",
+        r#"overrides:
+  required: {required_labels: [app, cluster]}
+  two: {minimum_labels_number: 2}
+  off: {tsdb_max_query_parallelism: 0}
+  read: {max_query_bytes_read: 100B}
+  part: {max_querier_bytes_read: 100B}
+  blocked: {blocked_queries: [{pattern: 'rate.*', regex: true, types: metric}, {pattern: '{app="a"}', query_tags: {Source: me}}]}
+  long: {max_query_length: 1h}
+  back: {max_query_lookback: 1h}
+"#,
+    );
+    let loptr = home.start();
+    let ask = |tenant: &str, query: &str, hours: i64, headers: &[(&str, &str)]| {
+        let hour = 3_600_000_000_000;
+        let (start, end) = (now() - hours * hour, now() + 1_000_000_000);
+        let params = form(&[("query", query), ("start", &start.to_string()), ("end", &end.to_string())]);
+        let reply = loptr.api().of(tenant).send("GET", &format!("/loki/api/v1/query_range?{params}"), headers, b"");
+        let reply = reply.expect("it answers");
+        (reply.status, reply.text())
+    };
+    let refused = |tenant: &str, query: &str, text: &str| {
+        let (status, told) = ask(tenant, query, 1, &[]);
+        assert_eq!((status, told.as_str()), (400, text), "{tenant} {query}");
+    };
+    for tenant in ["read", "part"] {
+        assert_eq!(push(&loptr.api().of(tenant), &"x".repeat(3000)).0, 204);
+    }
+    loptr.api().flush();
+    let text = "stream selector is missing required matchers [cluster], labels present in the query were [app]";
+    refused("required", "{app=\"a\"}", text);
+    refused("required", "sum(rate({app=\"a\"}[1m]))", text);
+    assert_eq!(ask("required", "{app=\"a\", cluster=\"b\"}", 1, &[]).0, 200);
+    let text = "stream selector has less label matchers than required: (present: [app], number_present: 1, required_number_label_matchers: 2)";
+    refused("two", "{app=\"a\"}", text);
+    let off = (429, "querying is disabled, please contact your Loki operator".to_owned());
+    assert_eq!(ask("off", "{app=\"a\"}", 1, &[]), off);
+    assert_eq!(ask("off", "vector(1)", 1, &[]), off);
+    refused("blocked", "rate({app=\"a\"}[1m])", "query blocked by policy");
+    assert_eq!(ask("blocked", "{app=\"a\"}", 1, &[]).0, 200);
+    assert_eq!(ask("blocked", "{app=\"a\"}", 1, &[("x-query-tags", "source=ME")]).0, 400);
+    let (status, told) = ask("long", "{app=\"a\"}", 2, &[]);
+    assert_eq!(status, 400);
+    assert!(told.starts_with("the query time range exceeds the limit (query length: 2h0m1"), "{told}");
+    assert_eq!(ask("back", "{app=\"a\"}", 24, &[]).0, 200);
+    wait("the flushed chunk is in the index", || ask("read", "{app=\"a\"} |= \"x\"", 1, &[]).0 == 400);
+    let size = "(query: 3.0 KiB, limit: 100 B); consider adding more specific stream selectors or reduce the time range of the query";
+    refused("read", "{app=\"a\"} |= \"x\"", &format!("the query would read too many bytes {size}"));
+    assert_eq!(ask("read", "{app=\"a\"}", 1, &[]).0, 200, "lines as they come are not held against this limit");
+    refused("part", "{app=\"a\"}", &format!("shard query is too large to execute on a single querier: {size}"));
+    let text = format!("un-shardable query too large to execute on a single querier: {size}");
+    refused("part", "stddev_over_time({app=\"a\"} | unwrap x [1h])", &text);
 }
