@@ -65,6 +65,7 @@ mod range;
 mod regex;
 pub mod source;
 mod tie_order;
+mod variants;
 mod vector;
 
 pub use error::{ErrorKind, EvalError};
@@ -76,6 +77,7 @@ pub use pipeline::{
     SampleExtractor, StreamExtractor, StreamPipeline,
 };
 pub use range::{RangeFold, RangePlan, SampleVisitor, SeriesId, SeriesSteps, Steps};
+pub use variants::{StreamVariants, VARIANT, VariantsFold, VariantsPlan, VariantsVisitor};
 pub use vector::{
     ApproxTopk, LeafPlan, MatrixSeries, QueryValue, VectorSample, approx_topk, evaluate, leaves, part_texts, pushdown,
 };

@@ -50,6 +50,11 @@ fn vectors() {
 }
 
 #[test]
+fn variants() {
+    run("variants");
+}
+
+#[test]
 fn binary() {
     run("binary");
 }

@@ -14,8 +14,8 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use loptr_index::tables::FileName;
 use loptr_index::{IndexBuilder, Version, gzip};
-use loptr_model::{ChunkRef, Nanos};
-use loptr_ports::{Priority, timeout};
+use loptr_model::{ChunkRef, Nanos, TenantId};
+use loptr_ports::Priority;
 use loptr_storage::{StorageError, TableId};
 use loptr_wal::{Flushed, flushed_record, shipped_record};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,8 @@ use crate::stream::{ClosedChunk, Stream};
 use crate::tenant::Tenant;
 use crate::{IngestError, Ingester};
 
+/// Records written again at once, at most.
+const RECORDS_AGAIN: usize = 10_000;
 /// Longest time between sweeps while the log is in trouble.
 const TROUBLED_PAUSE: Duration = Duration::from_secs(5);
 
@@ -33,6 +35,8 @@ const TROUBLED_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) enum Sweep {
     /// Idle and old ones.
     Due,
+    /// Those and the ones that hold back the older half of the log.
+    Pressed,
     /// All.
     Everything,
 }
@@ -46,7 +50,7 @@ pub(crate) async fn flush_loop(ingester: Arc<Ingester>, stop: CancellationToken)
     loop {
         let is_troubled = ingester.wants_empty_memory();
         let pause = ingester.settings.flush_check;
-        let pause = if is_troubled { pause.min(TROUBLED_PAUSE) } else { pause };
+        let pause = if is_troubled || ingester.is_pressed() { pause.min(TROUBLED_PAUSE) } else { pause };
         let everything = tokio::select! {
             () = stop.cancelled() => return,
             () = ingester.flush_asked.notified() => true,
@@ -54,8 +58,13 @@ pub(crate) async fn flush_loop(ingester: Arc<Ingester>, stop: CancellationToken)
             () = ingester.ports.clock.sleep(pause) => is_troubled,
         };
         since_ship += pause;
-        let sweep = if everything { Sweep::Everything } else { Sweep::Due };
-        let ship = everything || since_ship >= ingester.settings.ship_every;
+        let is_pressed = ingester.is_pressed();
+        let sweep = match (everything, is_pressed) {
+            (true, _) => Sweep::Everything,
+            (false, true) => Sweep::Pressed,
+            (false, false) => Sweep::Due,
+        };
+        let ship = everything || is_pressed || since_ship >= ingester.settings.ship_every;
         if ship {
             since_ship = Duration::ZERO;
         }
@@ -68,9 +77,11 @@ impl Ingester {
     pub(crate) async fn sweep(self: &Arc<Self>, sweep: Sweep, ship: bool) {
         let now = self.ports.clock.monotonic();
         let mut streams: Vec<(Arc<Tenant>, Arc<Stream>)> = Vec::new();
+        let cut = if sweep == Sweep::Pressed { self.middle_of_log() } else { None };
         for tenant in self.tenants() {
             for stream in tenant.all() {
-                stream.close_due(now, &self.settings, sweep == Sweep::Everything);
+                let holds_back = cut.is_some_and(|cut| stream.first_segment().is_some_and(|first| first <= cut));
+                stream.close_due(now, &self.settings, sweep == Sweep::Everything || holds_back);
                 streams.push((tenant.clone(), stream));
             }
         }
@@ -92,6 +103,13 @@ impl Ingester {
         self.pending.forget_shipped(Nanos(now.0 - keep));
         self.drop_log().await;
         self.heal_log().await;
+    }
+
+    /// The segment in the middle between the oldest that memory needs and the one being written.
+    fn middle_of_log(&self) -> Option<u64> {
+        let tenants = self.tenants();
+        let first = tenants.iter().flat_map(|tenant| tenant.all()).filter_map(|stream| stream.first_segment()).min()?;
+        Some(first + (self.segment().saturating_sub(first)) / 2)
     }
 
     /// Whether flushing everything helps the log. A failed write needs only another segment.
@@ -128,15 +146,15 @@ impl Ingester {
     /// Flushes a stream's closed chunks, oldest first; stops at the first that fails.
     pub(crate) async fn flush_stream(self: &Arc<Self>, tenant: &Arc<Tenant>, stream: &Arc<Stream>) {
         while let Some(chunk) = stream.next_to_flush() {
-            let flush = self.flush_chunk(tenant, stream, &chunk);
-            let flushed = match timeout(&*self.ports.clock, self.settings.flush_timeout, flush).await {
-                Ok(flushed) => flushed,
-                Err(_) => Err(IngestError::FlushTimeout { after: self.settings.flush_timeout }),
-            };
-            if let Err(error) = flushed {
+            if let Err(error) = self.flush_chunk(tenant, stream, &chunk).await {
                 self.metrics.flush_failures.inc();
                 self.note_failure(&error);
-                tracing::error!(tenant = %tenant.id, stream = %stream.labels, %error, "chunk was not flushed, trying again later");
+                // What keeps all of them from being flushed is told once, where it began.
+                if self.store.error().is_some() || self.refusal().is_some() {
+                    tracing::debug!(tenant = %tenant.id, stream = %stream.labels, %error, "chunk was not flushed, trying again later");
+                } else {
+                    tracing::error!(tenant = %tenant.id, stream = %stream.labels, %error, "chunk was not flushed, trying again later");
+                }
                 return;
             }
         }
@@ -156,8 +174,8 @@ impl Ingester {
             return Ok(());
         };
         let object_bytes = object.len();
-        self.bucket.put_chunk(&tenant.id, &reference, object).await?;
-        let ordinal = self.pending.take_ordinal();
+        self.store_chunk(&tenant.id, &reference, object).await?;
+        let ordinal = self.pending.take_ordinal(&tenant.id, &reference);
         let flushed = Flushed {
             tenant: tenant.id.clone(),
             labels: stream.labels.clone(),
@@ -169,10 +187,11 @@ impl Ingester {
         };
         let mut segment = self.segment();
         if let Err(error) = self.log_record(|out| flushed_record(&flushed, out)).await {
-            // Whether the record is on the disk nobody knows: after a power cut it may come back. So the chunk counts as
-            // flushed, and the index will name it: otherwise a later `Shipped` record would speak of it and be wrong.
+            if !self.is_draining() {
+                self.pending.give_up(ordinal, &tenant.id, &reference);
+                return Err(error.into());
+            }
             // Without a record, the pushes themselves are needed until the index names the chunk.
-            tracing::warn!(tenant = %tenant.id, stream = %stream.labels, %error, "chunk lies in the bucket without a record of it, the log keeps its pushes until its index is shipped");
             segment = chunk.first_segment.get();
         }
         // Named by memory before it leaves memory: no query looks in between.
@@ -189,7 +208,7 @@ impl Ingester {
         if !self.replay.knows_unshipped() {
             return Ok(());
         }
-        let unshipped = self.pending.unshipped();
+        let unshipped = self.pending.unshipped(|tenant, chunk| self.waits(tenant, chunk));
         let Some(ordinal_through) = unshipped.ordinal_through else { return Ok(()) };
         let mut tables: BTreeMap<TableId, Vec<usize>> = BTreeMap::new();
         for (at, (_, _, _, meta)) in unshipped.chunks.iter().enumerate() {
@@ -256,10 +275,32 @@ impl Ingester {
                 keep_from = stream.first_segment().map_or(keep_from, |first| first.min(keep_from));
             }
         }
-        keep_from = self.pending.first_segment().map_or(keep_from, |first| first.min(keep_from));
         keep_from = self.pushes_in_flight.oldest().map_or(keep_from, |first| first.min(keep_from));
+        self.log_pending_again(keep_from).await;
+        keep_from = self.pending.first_segment().map_or(keep_from, |first| first.min(keep_from));
         if let Err(error) = log.drop_before(keep_from).await {
             tracing::warn!(%error, "log segments that are no longer needed could not be removed");
+        }
+    }
+
+    pub(crate) fn waits(&self, tenant: &TenantId, chunk: &ChunkRef) -> bool {
+        self.bucket.spool().is_some_and(|spool| spool.holds(tenant, chunk))
+    }
+
+    /// While the store is down or the budget short, records of chunks that wait for their index must not hold segments
+    /// back that nothing else needs: they are written again.
+    async fn log_pending_again(&self, before: u64) {
+        if self.store.error().is_none() && !self.is_pressed() {
+            return;
+        }
+        let segment = self.segment();
+        let records = self.pending.records_before(before.min(segment), RECORDS_AGAIN);
+        if records.is_empty() {
+            return;
+        }
+        match self.log_record(|out| records.iter().for_each(|record| flushed_record(record, out))).await {
+            Ok(()) => self.pending.logged_again(&records, segment),
+            Err(error) => tracing::debug!(%error, "records of chunks that wait could not be written again"),
         }
     }
 

@@ -68,8 +68,11 @@ impl Ingester {
         // What was replayed is flushed even if not all of it was.
         let replayed = self.replayed().await;
         self.flush_now().await;
+        self.upload_everything().await;
         replayed?;
-        let (chunks, unshipped) = (self.figures().chunks, self.pending.unshipped().chunks.len());
+        let waiting = self.bucket.spool().map_or(0, |spool| spool.held().0);
+        let chunks = self.figures().chunks + waiting;
+        let unshipped = self.pending.unshipped(|tenant, chunk| self.waits(tenant, chunk)).chunks.len();
         if chunks > 0 || unshipped > 0 {
             let reason = self.last_failure.lock().clone().unwrap_or_else(|| "it was still being written".to_owned());
             return Err(LeftBehind::Chunks { chunks, unshipped, reason });

@@ -26,6 +26,7 @@ mod replay;
 mod rules;
 mod settings;
 mod shard;
+mod store_health;
 mod stream;
 mod takeover;
 mod tenant;
@@ -33,7 +34,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use loptr_chunk::{ChunkError, ChunkOptions};
@@ -54,6 +55,7 @@ pub use replay::{ReplayError, ReplayFigures};
 pub use rules::{IngestRules, StreamRule};
 pub use settings::{IngestSettings, Limits};
 pub use shard::ShardStreams;
+pub use store_health::StoreFigures;
 pub use stream::{CloseReason, Stream};
 pub use takeover::{TakenOver, TakeoverError, TakeoverMetrics, TakeoverSettings, take_over};
 pub use tenant::Tenant;
@@ -62,6 +64,7 @@ pub use watch::Watcher;
 use in_flight::PushesInFlight;
 use pending::Pending;
 use replay::{OldLog, Progress};
+use store_health::StoreHealth;
 use watch::Watchers;
 
 /// What went wrong inside the write path.
@@ -84,6 +87,22 @@ pub enum IngestError {
     FlushTimeout {
         /// The limit.
         after: Duration,
+    },
+    /// The store takes no chunk, nor does the spool.
+    #[error("chunk can be stored nowhere: the object store fails: {store}; the spool: {spool}")]
+    Spool {
+        /// The store's words.
+        store: Arc<str>,
+        /// Why it cannot wait.
+        spool: String,
+    },
+    /// A chunk that waits for the store cannot be read or removed.
+    #[error("chunks that wait for the object store in {dir}: {source}")]
+    Waiting {
+        /// The spool.
+        dir: std::path::PathBuf,
+        /// The disk's words.
+        source: std::io::Error,
     },
     /// The log could not be replayed.
     #[error(transparent)]
@@ -112,6 +131,8 @@ pub struct IngestFigures {
     pub pending_chunks: usize,
     /// The log's.
     pub log: LogFigures,
+    /// The object store's and the spool's.
+    pub store: StoreFigures,
     /// How far replay is.
     pub replay: ReplayFigures,
 }
@@ -125,6 +146,10 @@ pub struct Ingester {
     log: Option<Log>,
     tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
     pending: Pending,
+    store: StoreHealth,
+    /// Whether the budget on disk was used up when last looked at.
+    over_budget: AtomicBool,
+    is_stopping: AtomicBool,
     pushes_in_flight: PushesInFlight,
     next_seq: Arc<AtomicU64>,
     last_upload_secs: AtomicI64,
@@ -139,6 +164,7 @@ pub struct Ingester {
     stop_log: CancellationToken,
     replay: Arc<Progress>,
     flush_task: Mutex<Option<TaskHandle>>,
+    upload_task: Mutex<Option<TaskHandle>>,
     replay_task: Mutex<Option<TaskHandle>>,
     checkpoint_task: Mutex<Option<TaskHandle>>,
     log_task: Mutex<Option<TaskHandle>>,
@@ -168,6 +194,9 @@ impl Ingester {
             log: None,
             tenants: RwLock::default(),
             pending: Pending::default(),
+            store: StoreHealth::default(),
+            over_budget: AtomicBool::new(false),
+            is_stopping: AtomicBool::new(false),
             pushes_in_flight: PushesInFlight::default(),
             next_seq: next_seq.clone(),
             last_upload_secs: AtomicI64::new(0),
@@ -180,6 +209,7 @@ impl Ingester {
             stop_log: CancellationToken::new(),
             replay: Arc::default(),
             flush_task: Mutex::default(),
+            upload_task: Mutex::default(),
             replay_task: Mutex::default(),
             checkpoint_task: Mutex::default(),
             log_task: Mutex::default(),
@@ -206,6 +236,8 @@ impl Ingester {
         let ingester = Arc::new(ingester);
         let flushing = flush::flush_loop(ingester.clone(), ingester.stop.clone());
         *ingester.flush_task.lock() = Some(ports.spawner.spawn("flush loop", Box::pin(flushing)));
+        let uploading = store_health::upload_loop(ingester.clone(), ingester.stop.clone());
+        *ingester.upload_task.lock() = Some(ports.spawner.spawn("upload loop", Box::pin(uploading)));
         if let Some(old) = old {
             let replaying = replay::replay(ingester.clone(), old);
             *ingester.replay_task.lock() = Some(ports.spawner.spawn("write-ahead log replay", Box::pin(replaying)));
@@ -237,7 +269,24 @@ impl Ingester {
 
     /// Why pushes are refused now, if they are: asked before one touches memory, and by `/ready`.
     pub fn refusal(&self) -> Option<String> {
-        self.log.as_ref()?.refusal().map(|refusal| refusal.to_string())
+        if self.is_stopping.load(Ordering::Relaxed) {
+            // Upstream's words.
+            return Some("Ingester is shutting down".to_owned());
+        }
+        if let Some(refusal) = self.log.as_ref()?.refusal() {
+            return Some(refusal.to_string());
+        }
+        let refusal = self.budget_refusal();
+        // One line per change.
+        if self.over_budget.swap(refusal.is_some(), Ordering::Relaxed) != refusal.is_some() {
+            match &refusal {
+                Some(reason) => {
+                    tracing::warn!(%reason, "budget on disk is used up, pushes are refused until it is not")
+                }
+                None => tracing::info!("budget on disk has room again, pushes are accepted"),
+            }
+        }
+        refusal
     }
 
     fn segment(&self) -> u64 {
@@ -277,22 +326,48 @@ impl Ingester {
         self.sweep(flush::Sweep::Everything, true).await;
     }
 
-    /// Stops the tasks; with `flush_on_shutdown` everything goes to the bucket first, else the log keeps it. Pushes
-    /// must have ended.
-    pub async fn stop(self: &Arc<Self>) {
+    /// Stops the tasks; a second call does nothing. Pushes are refused from now on. Everything goes to the bucket first
+    /// if `flush`, or, where that is `None`, the settings say so; else the log keeps it.
+    pub async fn stop(self: &Arc<Self>, flush: Option<bool>) {
+        if self.is_stopping.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let flush = flush.unwrap_or(self.settings.flush_on_shutdown || self.log.is_none());
+        if flush {
+            // What stalls it is told at the end, by what is left.
+            let _ = self.replayed().await;
+        }
         self.stop.cancel();
-        for task in [&self.flush_task, &self.replay_task, &self.checkpoint_task] {
+        for task in [&self.flush_task, &self.upload_task, &self.replay_task, &self.checkpoint_task] {
             let task = task.lock().take();
             join(task).await;
         }
-        if self.settings.flush_on_shutdown || self.log.is_none() {
-            self.flush_now().await;
+        if flush {
+            self.flush_before_stop().await;
         } else if let Err(error) = self.ship_index().await {
             tracing::warn!(%error, "index was not shipped at shutdown; the log keeps what it would have named");
         }
         self.stop_log.cancel();
         let logging = self.log_task.lock().take();
         join(logging).await;
+    }
+
+    /// Flushes everything and says now and then how far it is.
+    async fn flush_before_stop(self: &Arc<Self>) {
+        let mut flushing = std::pin::pin!(self.flush_now());
+        loop {
+            tokio::select! {
+                () = &mut flushing => break,
+                () = self.ports.clock.sleep(FLUSH_REPORT) => {
+                    let left = self.figures();
+                    tracing::info!(streams = left.streams, chunks = left.chunks, bytes = left.chunk_bytes, "flushing before the stop");
+                }
+            }
+        }
+        let left = self.figures();
+        if left.chunks > 0 {
+            tracing::warn!(chunks = left.chunks, "not everything could be flushed; the log keeps it");
+        }
     }
 
     /// Tenants with streams in memory, and how many.
@@ -317,10 +392,14 @@ impl Ingester {
         }
         if let Some(log) = &self.log {
             figures.log = log.figures();
+            figures.store = self.store_figures();
         }
         figures
     }
 }
+
+/// How often a flush before the stop says how far it is.
+const FLUSH_REPORT: Duration = Duration::from_secs(10);
 
 /// Waits for a task that was told to stop.
 async fn join(task: Option<TaskHandle>) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use loptr_index::ChunkMeta;
-use loptr_model::{Fingerprint, Labels, Millis, Nanos, TenantId};
+use loptr_model::{ChunkRef, Fingerprint, Labels, Millis, Nanos, TenantId};
 use loptr_regex::LabelMatcher;
 use loptr_storage::IndexedStream;
 use loptr_wal::Flushed;
@@ -15,8 +15,16 @@ struct PendingChunk {
     ordinal: u64,
     /// Segment of the log in which its record lies, at the earliest.
     segment: u64,
+    /// Its record, until its index is uploaded: it is written again when the segment it lies in is to go.
+    record: Option<Box<Flushed>>,
     /// When its index was uploaded, monotonic.
     shipped_at: Option<Nanos>,
+}
+
+impl PendingChunk {
+    fn reference(&self, fingerprint: Fingerprint) -> ChunkRef {
+        ChunkRef { fingerprint, from: self.meta.min, through: self.meta.max, checksum: self.meta.checksum }
+    }
 }
 
 type ByStream = HashMap<(Fingerprint, Labels), Vec<PendingChunk>>;
@@ -33,6 +41,8 @@ struct Ordinals {
     next: u64,
     /// Given out, not yet among the pending: nothing may be called shipped through them.
     in_flight: BTreeSet<u64>,
+    /// Those of them whose record failed, by chunk: as many as chunks in memory at most.
+    in_doubt: HashMap<(TenantId, ChunkRef), u64>,
 }
 
 /// What one upload has to name.
@@ -50,14 +60,22 @@ impl Pending {
         ordinals.next = ordinals.next.max(last);
     }
 
-    /// The ordinal of the next flushed chunk; hand it back with [`Pending::insert`].
-    /// One that is not, its flush having timed out, holds back what may be called shipped.
-    pub(crate) fn take_ordinal(&self) -> u64 {
+    /// The ordinal of a flushed chunk; hand it back with [`Pending::insert`] or [`Pending::give_up`].
+    pub(crate) fn take_ordinal(&self, tenant: &TenantId, chunk: &ChunkRef) -> u64 {
         let mut ordinals = self.ordinals.lock();
+        if let Some(ordinal) = ordinals.in_doubt.remove(&(tenant.clone(), *chunk)) {
+            return ordinal;
+        }
         ordinals.next += 1;
         let ordinal = ordinals.next;
         ordinals.in_flight.insert(ordinal);
         ordinal
+    }
+
+    /// The record could not be written, and yet replay may find it: until the chunk is flushed again, under the same
+    /// ordinal, nothing may be called shipped through it.
+    pub(crate) fn give_up(&self, ordinal: u64, tenant: &TenantId, chunk: &ChunkRef) {
+        self.ordinals.lock().in_doubt.insert((tenant.clone(), *chunk), ordinal);
     }
 
     pub(crate) fn insert(&self, flushed: &Flushed, segment: u64) {
@@ -69,7 +87,8 @@ impl Pending {
             kb: flushed.kb,
             entries: flushed.entries,
         };
-        let pending = PendingChunk { meta, ordinal: flushed.ordinal, segment, shipped_at: None };
+        let record = Some(Box::new(flushed.clone()));
+        let pending = PendingChunk { meta, ordinal: flushed.ordinal, segment, record, shipped_at: None };
         let key = (chunk.fingerprint, flushed.labels.clone());
         self.tenants.lock().entry(flushed.tenant.clone()).or_default().entry(key).or_default().push(pending);
         let mut ordinals = self.ordinals.lock();
@@ -101,18 +120,22 @@ impl Pending {
         found
     }
 
-    /// Everything no upload names yet.
-    pub(crate) fn unshipped(&self) -> Unshipped {
+    /// Everything in the bucket that no upload names yet. What `waits` for the store is left out.
+    pub(crate) fn unshipped(&self, waits: impl Fn(&TenantId, &ChunkRef) -> bool) -> Unshipped {
         // In this order: an ordinal leaves `in_flight` only after its chunk is among the pending.
         let (next, first_in_flight) = {
             let ordinals = self.ordinals.lock();
             (ordinals.next, ordinals.in_flight.first().copied())
         };
-        let through = first_in_flight.map_or(next, |first| first - 1);
+        let mut through = first_in_flight.map_or(next, |first| first - 1);
         let mut found = Unshipped { chunks: Vec::new(), ordinal_through: None, ordinals: BTreeSet::new() };
         for (tenant, streams) in &*self.tenants.lock() {
             for ((fingerprint, labels), chunks) in streams {
                 for chunk in chunks.iter().filter(|chunk| chunk.shipped_at.is_none()) {
+                    if waits(tenant, &chunk.reference(*fingerprint)) {
+                        through = through.min(chunk.ordinal - 1);
+                        continue;
+                    }
                     found.chunks.push((tenant.clone(), labels.clone(), *fingerprint, chunk.meta));
                     found.ordinals.insert(chunk.ordinal);
                 }
@@ -127,6 +150,7 @@ impl Pending {
         self.each(|chunk| {
             if upload.ordinals.contains(&chunk.ordinal) {
                 chunk.shipped_at = Some(now);
+                chunk.record = None;
             }
             true
         });
@@ -153,6 +177,33 @@ impl Pending {
         let tenants = self.tenants.lock();
         let chunks = tenants.values().flat_map(|streams| streams.values()).flatten();
         chunks.filter(|chunk| chunk.shipped_at.is_none()).map(|chunk| chunk.segment).min()
+    }
+
+    /// The records of unshipped chunks that lie before segment `before`, at most `most`.
+    pub(crate) fn records_before(&self, before: u64, most: usize) -> Vec<Flushed> {
+        let tenants = self.tenants.lock();
+        let chunks = tenants.values().flat_map(|streams| streams.values()).flatten();
+        let held = chunks.filter(|chunk| chunk.shipped_at.is_none() && chunk.segment < before);
+        held.filter_map(|chunk| chunk.record.as_deref().cloned()).take(most).collect()
+    }
+
+    /// Notes that these were logged again, in `segment` or later.
+    pub(crate) fn logged_again(&self, records: &[Flushed], segment: u64) {
+        let ordinals: BTreeSet<u64> = records.iter().map(|record| record.ordinal).collect();
+        self.each(|chunk| {
+            if ordinals.contains(&chunk.ordinal) {
+                chunk.segment = segment;
+            }
+            true
+        });
+    }
+
+    /// Whether a chunk is among them.
+    pub(crate) fn names(&self, tenant: &TenantId, chunk: &ChunkRef) -> bool {
+        let tenants = self.tenants.lock();
+        let Some(streams) = tenants.get(tenant) else { return false };
+        let of_stream = streams.iter().filter(|((fingerprint, _), _)| *fingerprint == chunk.fingerprint);
+        of_stream.flat_map(|(_, chunks)| chunks).any(|held| held.reference(chunk.fingerprint) == *chunk)
     }
 
     /// Chunks held, shipped or not.

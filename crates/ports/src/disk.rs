@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 pub struct DiskUsage {
     /// Whole size.
     pub total_bytes: u64,
+    /// Taken by nobody; some of it may be kept for others.
+    pub free_bytes: u64,
     /// Free for this process.
     pub available_bytes: u64,
 }

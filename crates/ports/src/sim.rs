@@ -248,6 +248,8 @@ pub enum DiskOp {
     Read,
     /// Renaming.
     Rename,
+    /// Removing.
+    Remove,
     /// Syncing a folder.
     SyncDir,
 }
@@ -540,6 +542,7 @@ impl Disk for SimDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
+        state.check(DiskOp::Remove, path)?;
         state.file(path)?;
         state.make_room(path);
         state.note(path.parent(), NameChange::Unset(path.to_owned()))
@@ -599,7 +602,8 @@ impl Disk for SimDisk {
         let held: u64 =
             state.names.values().filter_map(|file| state.files.get(file)).map(|file| file.bytes.len() as u64).sum();
         let total = state.free_bytes.map_or(1 << 40, |free| free + held);
-        Ok(DiskUsage { total_bytes: total, available_bytes: state.free_bytes.unwrap_or(total - held) })
+        let free_bytes = state.free_bytes.unwrap_or(total - held);
+        Ok(DiskUsage { total_bytes: total, free_bytes, available_bytes: free_bytes })
     }
 }
 

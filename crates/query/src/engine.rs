@@ -18,9 +18,9 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use loptr_eval::source::{Direction, Merger, Scratch, Source, SourceError, Tombstones};
 use loptr_eval::{
     Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, RangeFold, RangePlan, SampleVisitor,
-    SeriesSteps, Steps, evaluate, leaves,
+    SeriesSteps, Steps, VariantsFold, VariantsPlan, VariantsVisitor, evaluate, leaves,
 };
-use loptr_logql::ast::{LogExpr, MetricExpr, RangeAggregation, RangeOp};
+use loptr_logql::ast::{LogExpr, MetricExpr, RangeAggregation, RangeOp, VariantsExpr};
 use loptr_model::{ChunkRef, Matcher, Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{Budget, Ports, Priority, ProcessBudget, Reservation};
 use loptr_regex::LabelMatcher;
@@ -357,6 +357,59 @@ impl QueryEngine {
         let max_series = if limits.max_series == 0 { usize::MAX } else { limits.max_series };
         let value = self.ports.cpu.run(Priority::Query, move || evaluate(&query, steps, results, max_series)).await??;
         let figures = self.figures(&running, &planned);
+        Ok((Answer::Value(value), figures))
+    }
+
+    /// Answers `variants` at `steps`.
+    pub async fn variants(
+        &self,
+        readers: &Readers,
+        limits: &QueryLimits,
+        query: VariantsExpr,
+        steps: Steps,
+    ) -> Result<(Answer, QueryFigures), QueryError> {
+        limits.check_variants(&query, steps)?;
+        let running = self.begin(limits);
+        let _listed = self.list(readers, query.to_string(), &running);
+        let _cancel = CancelOnDrop(running.budget.clone());
+        let read = Read {
+            matchers: &query.of.log.matchers,
+            range: TimeRange { start: steps.start, end: steps.end },
+            range_ns: query.of.range_ns,
+            offset_ns: query.of.offset_ns,
+        };
+        self.check_query_bytes(readers, limits, std::slice::from_ref(&read)).await?;
+        let plan = Arc::new(VariantsPlan::new(&query, steps, self.ports.clock.now())?);
+        let (mut folded, mut streams) = (plan.fold(), Vec::new());
+        if let Some(range) = limits.look_back(plan.time_range(), self.ports.clock.now()) {
+            streams = self.streams(readers, &running, &query.of.log.matchers, range).await?;
+            self.check_part_bytes(readers, limits, &read, &streams, false).await?;
+            let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
+            let job = |piece: Piece| {
+                let (plan, budget, counters) = (plan.clone(), running.budget.clone(), running.counters.clone());
+                move |sources: &[Arc<ChunkSource>]| {
+                    let (labels, pipeline) = (&piece.stream.labels, plan.pipeline());
+                    let required = sources_that_may_hold(sources, || pipeline.required_metadata(labels));
+                    let mut fold = plan.fold();
+                    let mut stream = plan.for_stream(labels, piece.stream.reader.mark.as_deref());
+                    let mut visitor = VariantsVisitor::new(&mut stream, &mut fold);
+                    let finder = pipeline.block_finder();
+                    scan(&required?, piece.range, Direction::Forward, finder, &budget, &mut visitor)?;
+                    counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
+                    budget.charge(fold.held_bytes() as u64)?;
+                    Ok(fold)
+                }
+            };
+            folded = self
+                .run_pieces(&running, pieces, job)
+                .try_fold(folded, |all: VariantsFold, part| std::future::ready(Ok(all.merge(part))))
+                .await?;
+        }
+        let max_series = if limits.max_series == 0 { usize::MAX } else { limits.max_series };
+        let finish = move || plan.finish(folded, max_series);
+        let (value, warnings) = self.ports.cpu.run(Priority::Query, finish).await??;
+        let mut figures = self.figures(&running, &streams);
+        figures.warnings.extend(warnings);
         Ok((Answer::Value(value), figures))
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loptr_eval::{ApproxTopk, EvalError, Steps, approx_topk, leaves, part_texts};
-use loptr_logql::ast::{LogExpr, MetricExpr, RangeOp};
+use loptr_logql::ast::{LogExpr, MetricExpr, RangeOp, VariantsExpr};
 use loptr_model::{Nanos, TimeRange};
 
 use crate::engine::{FrontendEncoding, LogRequest};
@@ -50,6 +50,8 @@ pub struct QueryLimits {
     pub shard_bytes: u64,
     /// Whether `approx_topk` is answered.
     pub approx_topk: bool,
+    /// Whether `variants` is answered.
+    pub variants: bool,
     /// Whether volumes are answered.
     pub volume_enabled: bool,
     /// Label sets (or names) a volume may have.
@@ -78,6 +80,7 @@ impl Default for QueryLimits {
             max_part_bytes: 150 << 30,
             shard_bytes: 600 << 20,
             approx_topk: false,
+            variants: false,
             volume_enabled: true,
             volume_max_series: 1000,
             max_tails: 10,
@@ -107,6 +110,8 @@ impl QueryLimits {
             volume_max_series: stricter(self.volume_max_series, other.volume_max_series),
             max_tails: stricter(self.max_tails, other.max_tails),
             approx_topk: self.approx_topk && other.approx_topk,
+            // Upstream asks whether any tenant may.
+            variants: self.variants || other.variants,
             split_instant: stricter(self.split_instant, other.split_instant),
             required_labels: [self.required_labels, other.required_labels].concat(),
             min_matchers: self.min_matchers.max(other.min_matchers),
@@ -150,13 +155,7 @@ impl QueryLimits {
             let range_ns = leaf.aggregation.range.range_ns;
             self.check_length_of_part(leaf.aggregation.op, range_ns, steps)?;
             self.check_matchers(leaf.aggregation.range.log.matchers.len())?;
-            if !self.max_range.is_zero() && range_ns > nanos(self.max_range) {
-                return Err(QueryError::Limit(format!(
-                    "[interval] value exceeds limit: [{}] > [{}]",
-                    prometheus_duration(range_ns),
-                    prometheus_duration(nanos(self.max_range))
-                )));
-            }
+            self.check_window(range_ns)?;
         }
         Ok(())
     }
@@ -188,6 +187,33 @@ impl QueryLimits {
             Some(range) => self.check_length(range.start, end),
             None => Ok(()),
         }
+    }
+
+    pub(crate) fn check_variants(&self, query: &VariantsExpr, steps: Steps) -> Result<(), QueryError> {
+        self.check_enabled()?;
+        self.check_matchers(query.of.log.matchers.len())?;
+        for leaf in query.variants.iter().flat_map(leaves) {
+            self.check_matchers(leaf.aggregation.range.log.matchers.len())?;
+        }
+        if !self.variants {
+            let message = "multi variant queries are disabled for this instance";
+            return Err(QueryError::BadRequest(message.into()));
+        }
+        for leaf in query.variants.iter().flat_map(leaves) {
+            self.check_window(leaf.aggregation.range.range_ns)?;
+        }
+        self.check_length_of_part(RangeOp::Absent, query.of.range_ns, steps)
+    }
+
+    fn check_window(&self, range_ns: i64) -> Result<(), QueryError> {
+        if self.max_range.is_zero() || range_ns <= nanos(self.max_range) {
+            return Ok(());
+        }
+        Err(QueryError::Limit(format!(
+            "[interval] value exceeds limit: [{}] > [{}]",
+            prometheus_duration(range_ns),
+            prometheus_duration(nanos(self.max_range))
+        )))
     }
 
     /// Refuses `approx_topk` as upstream does: with its sketches on the way between its parts, which not every encoding of

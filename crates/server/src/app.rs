@@ -14,7 +14,7 @@ use loptr_model::{Labels, Millis, Nanos, StreamEntries, TenantId, TimeRange};
 use loptr_ports::{Disk, DiskLock, Ports, TaskError, TaskHandle};
 use loptr_query::{QueryEngine, Recent, RecentChunk, RecentSizes, RecentStream, Tails};
 use loptr_regex::LabelMatcher;
-use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream};
+use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream, Spool};
 use tokio_util::sync::CancellationToken;
 
 use crate::http::{App, router};
@@ -24,6 +24,7 @@ use crate::patterns::Patterns;
 use crate::runtime::{RuntimeConfig, RuntimeError};
 use crate::serve::serve;
 use crate::settings::Settings;
+use crate::shutdown::Shutdown;
 
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
@@ -179,6 +180,8 @@ fn uploader_name(disk: &dyn Disk, dir: &Path, host: &str, now: Nanos) -> String 
 pub(crate) struct Folders {
     pub(crate) lock: Box<dyn DiskLock>,
     pub(crate) store: DiskStore,
+    pub(crate) spool: Option<Arc<Spool>>,
+    pub(crate) shutdown: Shutdown,
     pub(crate) uploader: String,
 }
 
@@ -213,7 +216,17 @@ pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Re
     let store = with_reserve(&**disk, log_dir, store)
         .map_err(|source| StartError::Store { dir: chunks.display().to_string(), source })?;
     let uploader = uploader_name(&**disk, &settings.active_index_dir, host, ports.clock.now());
-    Ok(Folders { lock, store, uploader })
+    let spool = match log_dir {
+        Some(log_dir) => {
+            let dir = log_dir.join("spool");
+            let open = || Spool::open(disk.clone(), ports.spawner.clone(), dir.clone());
+            let spool = with_reserve(&**disk, Some(log_dir), open);
+            Some(Arc::new(spool.map_err(|source| StartError::Store { dir: dir.display().to_string(), source })?))
+        }
+        None => None,
+    };
+    let shutdown = Shutdown::new(&**disk, settings.shutdown_marker_dir.as_deref());
+    Ok(Folders { lock, store, spool, shutdown, uploader })
 }
 
 impl Process {
@@ -231,10 +244,15 @@ impl Process {
         }
         let (opening, host) = ((ports.clone(), settings.clone()), host.to_owned());
         let open = move || open_folders(&opening.0, &opening.1, &host);
-        let Folders { lock, store, uploader } = ports.spawner.run_blocking("open folders", open).await??;
+        let Folders { lock, store, spool, shutdown, uploader } =
+            ports.spawner.run_blocking("open folders", open).await??;
         settings.ingest.uploader = uploader;
         let schema = Arc::new(settings.schema.clone());
-        let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone()));
+        let bucket = Bucket::on_disk(store.clone(), schema.clone());
+        let bucket = Arc::new(match spool {
+            Some(spool) => bucket.with_spool(spool),
+            None => bucket,
+        });
         let index = Arc::new(IndexStore::new(
             Arc::new(store),
             schema,
@@ -278,6 +296,7 @@ impl Process {
             patterns,
             stop: stop.clone(),
             stopping: AtomicBool::new(false),
+            shutdown,
             refusals: Default::default(),
         });
         let reloading = match &app.config {
@@ -305,6 +324,11 @@ impl Process {
         self.address
     }
 
+    /// Completes when a request has asked for the process to end.
+    pub async fn asked_to_end(&self) {
+        self.app.shutdown.terminate.cancelled().await;
+    }
+
     /// Stops: not ready, a delay if configured, no more requests, then the write path.
     pub async fn stop(self) {
         self.app.stopping.store(true, Ordering::Relaxed);
@@ -327,7 +351,12 @@ impl Process {
         {
             tracing::error!(%error, "runtime config task failed");
         }
-        self.app.ingester.stop().await;
+        self.app.shutdown.is_stopping.store(true, Ordering::SeqCst);
+        self.app.ingester.stop(self.app.shutdown.flush()).await;
+        self.app.forget_marker().await;
+        if self.app.settings.final_sleep > Duration::ZERO {
+            self.app.ports.clock.sleep(self.app.settings.final_sleep).await;
+        }
         tracing::info!("Loptr stopped");
     }
 }

@@ -58,10 +58,14 @@ pub async fn flush_out(
     let open = move || open_folders(&opening.0, &opening.1, &host);
     let folders = ports.spawner.run_blocking("open folders", open).await.map_err(StartError::from)?;
     // The lock is kept to the end.
-    let Folders { lock: _lock, store, uploader } = folders?;
+    let Folders { lock: _lock, store, spool, uploader, .. } = folders?;
     settings.ingest.uploader = uploader;
     let schema = Arc::new(settings.schema.clone());
-    let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone()));
+    let bucket = Bucket::on_disk(store.clone(), schema.clone());
+    let bucket = Arc::new(match spool {
+        Some(spool) => bucket.with_spool(spool),
+        None => bucket,
+    });
     let index = IndexStore::new(Arc::new(store), schema, ports.clock.clone(), ports.cpu.clone(), settings.index_cache);
     let metrics = TakeoverMetrics::default();
     let taking = take_over(&ports, &settings.takeover, &settings.ingest, &bucket, &metrics);
@@ -83,7 +87,7 @@ pub async fn flush_out(
         Progress { what: "flushing chunks", done: all.saturating_sub(left), of: all }
     };
     let done = while_telling(&ports, &tell, flushed, ingester.flush_out()).await;
-    ingester.stop().await;
+    ingester.stop(None).await;
     done?;
     let (disk, log) = (ports.disk.clone(), settings.ingest.log.clone());
     let own = settings.chunks_dir.join(OWN_PREFIX);

@@ -19,6 +19,7 @@ pub mod real;
 mod runtime;
 mod serve;
 pub mod settings;
+mod shutdown;
 
 pub use app::{Process, StartError};
 pub use flush_out::{FlushOutError, Progress, flush_out};

@@ -103,11 +103,11 @@ fn serve(settings: Settings, config: Config) -> ExitCode {
     let host = host().name;
     on_reactor(async move |ports| {
         // Before it can be seen to run: whoever sees that may ask it to stop.
-        let mut signal = std::pin::pin!(signal());
+        let mut signal = Signals::listen();
         let started = tokio::select! {
             biased;
             started = Process::start(ports, settings, Some(config), &host) => started,
-            signal = &mut signal => {
+            signal = signal.recv() => {
                 tracing::info!(signal, "stopped while starting");
                 return ExitCode::SUCCESS;
             }
@@ -119,10 +119,17 @@ fn serve(settings: Settings, config: Config) -> ExitCode {
                 return ExitCode::FAILURE;
             }
         };
-        let signal = signal.await;
-        tracing::info!(signal, "stopping");
-        process.stop().await;
-        ExitCode::SUCCESS
+        tokio::select! {
+            first = signal.recv() => tracing::info!(signal = first, "stopping"),
+            () = process.asked_to_end() => tracing::info!("stopping by request"),
+        }
+        tokio::select! {
+            () = process.stop() => ExitCode::SUCCESS,
+            second = signal.recv() => {
+                tracing::warn!(signal = second, "stopped before everything was done; what was acknowledged is in the log");
+                ExitCode::FAILURE
+            }
+        }
     })
 }
 
@@ -131,7 +138,7 @@ fn hand_back(settings: Settings, _: Config) -> ExitCode {
     let host = host().name;
     let bar = std::io::stderr().is_terminal();
     on_reactor(async move |ports| {
-        let signal = signal();
+        let mut signals = Signals::listen();
         let tell = |progress| {
             if bar {
                 eprint!("\r{}", bar_of(progress))
@@ -140,7 +147,7 @@ fn hand_back(settings: Settings, _: Config) -> ExitCode {
         let done = tokio::select! {
             biased;
             done = flush_out(ports, settings, &host, tell) => done,
-            signal = signal => {
+            signal = signals.recv() => {
                 tracing::error!(signal, "interrupted: not everything is flushed, and nothing of the log is removed");
                 return ExitCode::FAILURE;
             }
@@ -192,15 +199,23 @@ fn on_reactor(work: impl AsyncFnOnce(Ports) -> ExitCode) -> ExitCode {
     code
 }
 
-/// Listens from now on; completes at the first signal to stop.
-fn signal() -> impl Future<Output = &'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listening = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    async move {
-        let (Ok(mut terminate), Ok(mut interrupt)) = listening else {
+/// The signals that ask the process to stop.
+struct Signals(Option<(tokio::signal::unix::Signal, tokio::signal::unix::Signal)>);
+
+impl Signals {
+    /// Listens from now on.
+    fn listen() -> Self {
+        use tokio::signal::unix::{SignalKind, signal};
+        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+            (Ok(terminate), Ok(interrupt)) => Self(Some((terminate, interrupt))),
             // Without handlers the signals end the process themselves.
-            return std::future::pending().await;
-        };
+            _ => Self(None),
+        }
+    }
+
+    /// Completes at the next one.
+    async fn recv(&mut self) -> &'static str {
+        let Some((terminate, interrupt)) = &mut self.0 else { return std::future::pending().await };
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",

@@ -242,6 +242,7 @@ impl Disk for MachineDisk {
         let stat = rustix::fs::statvfs(path)?;
         Ok(DiskUsage {
             total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+            free_bytes: stat.f_bfree.saturating_mul(stat.f_frsize),
             available_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
         })
     }

@@ -56,11 +56,15 @@ pub const HONOURED: &[&str] = &[
     "ingester.flush_check_period",
     "ingester.concurrent_flushes",
     "ingester.flush_op_timeout",
+    "ingester.flush_op_backoff.min_period",
+    "ingester.flush_op_backoff.max_period",
     "ingester.max_returned_stream_errors",
     "ingester.wal.enabled",
     "ingester.wal.dir",
     "ingester.wal.checkpoint_duration",
     "ingester.wal.flush_on_shutdown",
+    "ingester.shutdown_marker_path",
+    "ingester.lifecycler.final_sleep",
     "ingester.wal.disk_full_threshold",
     "ingester.wal.replay_memory_ceiling",
     "storage_config.filesystem.directory",
@@ -130,6 +134,7 @@ pub const HONOURED: &[&str] = &[
     "limits_config.per_tenant_override_config",
     "limits_config.per_tenant_override_period",
     "runtime_config",
+    "limits_config.enable_multi_variant_queries",
     "limits_config.max_query_bytes_read",
     "limits_config.max_querier_bytes_read",
     "limits_config.tsdb_max_bytes_per_shard",
@@ -230,6 +235,10 @@ pub struct Settings {
     pub limits: loptr_ingest::Limits,
     /// Query limits of tenants without overrides.
     pub query_limits: QueryLimits,
+    /// Folder of the shutdown marker, if there may be one.
+    pub shutdown_marker_dir: Option<PathBuf>,
+    /// Time between the end of the write path and that of the process.
+    pub final_sleep: Duration,
     /// Time between not being ready and stopping.
     pub shutdown_delay: Duration,
     /// Connections and their timeouts.
@@ -293,6 +302,8 @@ impl Settings {
                 flush_check: config.duration("ingester.flush_check_period"),
                 concurrent_flushes: config.count("ingester.concurrent_flushes").max(1),
                 flush_timeout: config.duration("ingester.flush_op_timeout"),
+                flush_backoff: config.duration("ingester.flush_op_backoff.min_period"),
+                flush_backoff_max: config.duration("ingester.flush_op_backoff.max_period"),
                 max_returned_errors: config.count("ingester.max_returned_stream_errors"),
                 log,
                 checkpoint_every: config.duration("ingester.wal.checkpoint_duration"),
@@ -328,6 +339,10 @@ impl Settings {
             active_index_dir: PathBuf::from(config.str("storage_config.tsdb_shipper.active_index_directory")),
             query_limits: query_limits(&limits)?,
             limits: write_limits(&limits)?,
+            shutdown_marker_dir: Some(config.str("ingester.shutdown_marker_path"))
+                .filter(|dir| !dir.is_empty())
+                .map(PathBuf::from),
+            final_sleep: config.duration("ingester.lifecycler.final_sleep"),
             shutdown_delay: config.duration("shutdown_delay"),
             serve: ServeSettings {
                 connections: if conn_limit == 0 { 16_384 } else { conn_limit },
@@ -579,6 +594,7 @@ pub(crate) fn query_limits(limits: &Limits) -> Result<QueryLimits, LimitsError> 
         max_part_bytes: limits.max_querier_bytes_read,
         shard_bytes: limits.tsdb_max_bytes_per_shard,
         approx_topk: limits.shard_aggregations.iter().any(|name| name == "approx_topk"),
+        variants: limits.enable_multi_variant_queries,
         volume_enabled: limits.volume_enabled,
         volume_max_series: limits.volume_max_series,
         max_tails: limits.max_concurrent_tail_requests,

@@ -13,6 +13,7 @@ use crate::disk_store::DiskStore;
 use crate::error::StorageError;
 use crate::index_store::path;
 use crate::schema::{Schema, TableId};
+use crate::spool::Spool;
 
 /// How a store names chunk objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,17 +32,29 @@ pub struct Bucket {
     names: ChunkNames,
     /// `store` again, when it is the filesystem's.
     local: Option<DiskStore>,
+    /// Where chunk objects wait while the store is down.
+    spool: Option<Arc<Spool>>,
 }
 
 impl Bucket {
     /// The bucket in `store`.
     pub fn new(store: Arc<dyn ObjectStore>, schema: Arc<Schema>, names: ChunkNames) -> Self {
-        Self { store, schema, names, local: None }
+        Self { store, schema, names, local: None, spool: None }
     }
 
     /// The bucket in the filesystem store.
     pub fn on_disk(store: DiskStore, schema: Arc<Schema>) -> Self {
         Self { local: Some(store.clone()), ..Self::new(Arc::new(store), schema, ChunkNames::Filesystem) }
+    }
+
+    /// The same, with objects that wait in `spool`.
+    pub fn with_spool(self, spool: Arc<Spool>) -> Self {
+        Self { spool: Some(spool), ..self }
+    }
+
+    /// Where chunk objects wait while the store is down.
+    pub fn spool(&self) -> Option<&Arc<Spool>> {
+        self.spool.as_ref()
     }
 
     /// Its schema.
@@ -69,6 +82,13 @@ impl Bucket {
     /// Fetches a chunk object as it lies.
     pub async fn get_chunk(&self, tenant: &TenantId, chunk: &ChunkRef) -> Result<Bytes, StorageError> {
         let name = self.chunk_name(tenant, chunk);
+        if let Some(spool) = &self.spool {
+            let waiting = spool.get(tenant, chunk).await;
+            let waiting = waiting.map_err(|error| StorageError::Store { key: name.clone(), reason: error.to_string() });
+            if let Some(object) = waiting? {
+                return Ok(object);
+            }
+        }
         let got = self.store.get(&path(&name)?).await.map_err(|source| StorageError::store(&*name, source))?;
         got.bytes().await.map_err(|source| StorageError::store(name, source))
     }
@@ -81,7 +101,10 @@ impl Bucket {
         chunks: &[ChunkRef],
         parallel: usize,
     ) -> Result<Vec<Bytes>, StorageError> {
-        if let Some(local) = &self.local {
+        let waits = |chunk| self.spool.as_ref().is_some_and(|spool| spool.holds(tenant, chunk));
+        if let Some(local) = &self.local
+            && !chunks.iter().any(waits)
+        {
             let names: Vec<String> = chunks.iter().map(|chunk| self.chunk_name(tenant, chunk)).collect();
             let paths = names.iter().map(|name| path(name)).collect::<Result<Vec<_>, _>>()?;
             return local.read_all(paths).await.map_err(|(at, source)| StorageError::store(&*names[at], source));

@@ -71,6 +71,17 @@ impl Shared {
         self.root.join(OWN_PREFIX).join("tmp")
     }
 
+    fn clear_temporary(&self) -> io::Result<()> {
+        let temporary = self.temporary_dir();
+        self.disk.create_dir_all(&temporary)?;
+        for (path, is_dir) in self.disk.list(&temporary)? {
+            if !is_dir {
+                self.disk.remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     fn put(&self, location: &Path, parts: &[Bytes], create_only: bool) -> Result<()> {
         let target = self.file(location);
         let _creating = create_only.then(|| self.creating.lock());
@@ -90,7 +101,14 @@ impl Shared {
 
     fn write_and_rename(&self, temporary: &FilePath, target: &FilePath, parts: &[Bytes]) -> io::Result<()> {
         let dir = target.parent().unwrap_or(&self.root);
-        let mut file = self.disk.create(temporary)?;
+        let mut file = match self.disk.create(temporary) {
+            // It could not be made at the start.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.disk.create_dir_all(&self.temporary_dir())?;
+                self.disk.create(temporary)?
+            }
+            file => file?,
+        };
         for part in parts {
             file.append(part)?;
         }
@@ -194,15 +212,13 @@ impl Shared {
 }
 
 impl DiskStore {
-    /// Objects below `root`, created if absent. Removes what an interrupted put left.
+    /// Objects below `root`, created if absent. Removes what an interrupted put left. A folder that is there and cannot be
+    /// written is no error: what it holds can be read, and puts fail until that changes.
     pub fn open(disk: Arc<dyn Disk>, spawner: Arc<dyn Spawner>, root: PathBuf) -> io::Result<Self> {
         let shared = Shared { disk, root, next_temporary: AtomicU64::new(0), creating: parking_lot::Mutex::new(()) };
-        let temporary = shared.temporary_dir();
-        shared.disk.create_dir_all(&temporary)?;
-        for (path, is_dir) in shared.disk.list(&temporary)? {
-            if !is_dir {
-                shared.disk.remove(&path)?;
-            }
+        if let Err(error) = shared.clear_temporary() {
+            shared.disk.list(&shared.root).map_err(|_| io::Error::new(error.kind(), error.to_string()))?;
+            tracing::warn!(%error, dir = %shared.root.display(), "folder of the object store cannot be written");
         }
         Ok(Self { shared: Arc::new(shared), spawner })
     }
@@ -334,6 +350,32 @@ mod tests {
         store.delete(&key).await.expect("delete");
         assert!(matches!(store.get(&key).await, Err(Error::NotFound { .. })));
         assert!(store.list_with_delimiter(None).await.expect("list").common_prefixes.is_empty(), "folders are pruned");
+    }
+
+    #[tokio::test]
+    async fn a_put_that_fails_leaves_nothing_and_the_next_one_works() {
+        use loptr_ports::sim::{DiskOp, Fault};
+        for op in [DiskOp::Create, DiskOp::Append, DiskOp::Sync, DiskOp::Rename] {
+            let world = World::new(1, Nanos(0));
+            let store = store(&world);
+            let key = Path::parse("fake/1f/x").expect("a legal key");
+            world.disk.fail(Fault { is_short: true, ..Fault::some(op, "/bucket", 0, 1) });
+            assert!(store.put(&key, "hello".into()).await.is_err(), "{op:?}");
+            assert!(world.disk.list(FilePath::new("/bucket/loptr~/tmp")).expect("it is there").is_empty(), "{op:?}");
+            assert!(store.get(&key).await.is_err(), "{op:?}");
+            store.put(&key, "hello".into()).await.expect("only one fails");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_written_is_opened_and_read() {
+        use loptr_ports::sim::{DiskOp, Fault};
+        let world = World::new(1, Nanos(0));
+        let key = Path::parse("fake/1f/x").expect("a legal key");
+        store(&world).put(&key, "hello".into()).await.expect("put");
+        drop(world.disk.create(FilePath::new("/bucket/loptr~/tmp/left")).expect("new file"));
+        world.disk.fail(Fault::lasting(DiskOp::Remove, "/bucket"));
+        store(&world).get(&key).await.expect("it can be read");
     }
 
     #[tokio::test]

@@ -264,6 +264,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_damaged_file_fails_the_query_and_is_named() {
+        let store = Arc::new(InMemory::new());
+        let tenant = TenantId::parse("t").expect("a tenant");
+        let mut bytes = index_file(Some(&tenant));
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0x5a;
+        let key = "index/index_0/1-x.tsdb.gz";
+        store.put(&path(key).expect("a key"), bytes.into()).await.expect("put");
+        let period = Period {
+            from: Millis(0),
+            schema: loptr_chunk::SchemaVersion::V13,
+            index_prefix: "index_".into(),
+            path_prefix: "index/".into(),
+        };
+        let schema = Arc::new(Schema::new(vec![period]).expect("one period"));
+        let clock = SimClock::at(Nanos(0));
+        let index = IndexStore::new(store, schema, clock, CpuPool::inline(), IndexCacheSettings::default());
+        let error = index.snapshot(&tenant, Millis(0), Millis(DAY - 1)).await.expect_err("it is damaged").to_string();
+        assert!(error.starts_with(&format!("index object {key} is damaged: ")), "{error}");
+    }
+
+    #[tokio::test]
     async fn a_file_compacted_away_is_looked_for_again() {
         let store = Arc::new(InMemory::new());
         let put = async |key: &str, bytes: Vec<u8>| {

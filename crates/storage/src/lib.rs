@@ -5,6 +5,7 @@
 //! IndexStore  table listings and opened index files, cached within a bound
 //!    └─ snapshot(tenant, from, through) ─> IndexSnapshot   series, labels: CPU work over bytes in memory
 //! DiskStore   the filesystem object store, atomic and synced
+//! Spool       chunk objects that wait on the local disk for a store that is down
 //! ```
 //!
 //! Tenants come as [`TenantId`](loptr_model::TenantId), never as text. A missing or damaged object is an error that
@@ -18,6 +19,7 @@ mod index_store;
 mod matching;
 mod schema;
 mod snapshot;
+mod spool;
 
 pub use bucket::{Bucket, ChunkNames};
 pub use disk_store::{DiskStore, OWN_PREFIX};
@@ -26,3 +28,4 @@ pub use index_store::{IndexCacheSettings, IndexStore};
 pub use matching::with_predicates;
 pub use schema::{Period, Schema, TableId};
 pub use snapshot::{IndexSnapshot, IndexedStream, merge_streams};
+pub use spool::Spool;

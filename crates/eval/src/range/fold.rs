@@ -98,6 +98,11 @@ impl RangeFold {
         SeriesId(at)
     }
 
+    /// The series with these labels, whatever stream it is of.
+    pub(crate) fn series_with(&mut self, labels: Labels) -> SeriesId {
+        SeriesId(self.series_of(labels))
+    }
+
     fn series_of(&mut self, labels: Labels) -> u32 {
         if let Some(&at) = self.by_labels.get(&labels) {
             return at;
@@ -232,6 +237,32 @@ impl RangeFold {
             Some(labels) => Ok(absent(&self.windows, labels, &out)),
             None => Ok(out),
         }
+    }
+}
+
+impl RangeFold {
+    /// As [`RangeFold::finish`], but that a series with an error that was not asked for fails its steps alone: the
+    /// series without those, and which steps failed.
+    pub(crate) fn finish_steps(mut self) -> (Vec<SeriesSteps>, Vec<bool>) {
+        self.series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        let mut failed = vec![false; self.windows.steps as usize];
+        let mut out = Vec::with_capacity(self.series.len());
+        for series in self.series {
+            let points = points(&self.windows, &self.finish, series.data);
+            if check_error(&series.labels).is_err() {
+                points.iter().for_each(|point| failed[point.0 as usize] = true);
+            } else {
+                out.push(SeriesSteps { labels: series.labels, points });
+            }
+        }
+        if let Some(labels) = &self.finish.absent {
+            out = absent(&self.windows, labels, &out);
+        }
+        for one in &mut out {
+            one.points.retain(|point| !failed[point.0 as usize]);
+        }
+        out.retain(|one| !one.points.is_empty());
+        (out, failed)
     }
 }
 

@@ -10,7 +10,7 @@ use super::{rank, without_empty};
 use crate::range::{SeriesSteps, Steps};
 
 /// Aggregates `series`, in their order.
-pub(super) fn aggregate(vector: &VectorAggregation, series: Vec<SeriesSteps>, steps: Steps) -> Vec<SeriesSteps> {
+pub(crate) fn aggregate(vector: &VectorAggregation, series: Vec<SeriesSteps>, steps: Steps) -> Vec<SeriesSteps> {
     let largest = matches!(vector.op, VectorOp::Topk | VectorOp::ApproxTopk | VectorOp::SortDesc);
     let k = match vector.op {
         VectorOp::Topk | VectorOp::Bottomk | VectorOp::ApproxTopk => {

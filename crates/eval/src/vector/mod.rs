@@ -15,6 +15,7 @@ mod value;
 use loptr_logql::ast::{Grouping, MetricExpr, RangeAggregation, RangeOp, VectorAggregation, VectorOp};
 use loptr_model::{Labels, Nanos};
 
+pub(crate) use aggregate::aggregate;
 pub use parts::{ApproxTopk, approx_topk, part_texts};
 pub use value::{MatrixSeries, QueryValue, VectorSample};
 
@@ -184,6 +185,11 @@ impl Evaluation {
     fn check(&self, series: usize) -> Result<(), EvalError> {
         if series > self.max_series { Err(EvalError::SeriesLimit { limit: self.max_series }) } else { Ok(()) }
     }
+}
+
+/// The answer of `variants`, however many series there are.
+pub(crate) fn shape(series: Vec<SeriesSteps>, steps: Steps, sorted: bool) -> Result<QueryValue, EvalError> {
+    value::shape(Node::Series(series), steps, sorted, usize::MAX)
 }
 
 /// What upstream says of `label_replace` over a literal, with a blank at the end.

@@ -2,9 +2,10 @@
 
 use loptr_eval::source::{Direction, Merger, Scratch, Source, Tombstones, VecSource};
 use loptr_eval::{
-    Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, SampleVisitor, Steps, evaluate, leaves,
+    Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, SampleVisitor, Steps, VariantsPlan,
+    VariantsVisitor, evaluate, leaves,
 };
-use loptr_logql::ast::{Expr, LogExpr, MetricExpr};
+use loptr_logql::ast::{Expr, LogExpr, MetricExpr, VariantsExpr};
 use loptr_model::{Labels, Matcher, Nanos, OwnedEntry, TimeRange};
 use loptr_ports::Budget;
 use loptr_regex::LabelMatcher;
@@ -123,6 +124,28 @@ impl Reader<'_> {
     }
 }
 
+impl Reader<'_> {
+    fn variants(&self, expr: &VariantsExpr, steps: Steps) -> Result<QueryValue, String> {
+        let plan = VariantsPlan::new(expr, steps, Nanos(0)).map_err(|error| error.to_string())?;
+        let (tombstones, budget) = (Tombstones::default(), Budget::unlimited());
+        let mut all = plan.fold();
+        self.each(&expr.of.log.matchers, plan.time_range(), |labels, sources, task| {
+            let (mut stream, mut part) = (plan.for_stream(labels, None), plan.fold());
+            let mut finder = plan.pipeline().block_finder();
+            Merger::new(sources, task, Direction::Forward, &tombstones, &budget)
+                .run(
+                    finder.as_mut().map(|finder| finder as &mut dyn Finder),
+                    &mut Scratch::default(),
+                    &mut VariantsVisitor::new(&mut stream, &mut part),
+                )
+                .expect("memory sources do not fail");
+            let before = std::mem::replace(&mut all, plan.fold());
+            all = before.merge(part);
+        });
+        plan.finish(all, 500).map(|(value, _)| value).map_err(|error| error.to_string())
+    }
+}
+
 fn steps(ask: Ask) -> Result<Steps, String> {
     match ask {
         Ask::Instant { ts_ns } => Ok(Steps::instant(Nanos(ts_ns))),
@@ -137,8 +160,8 @@ pub(crate) fn check(script: &Script, eval: &Eval, layout: Layout) -> Result<(), 
     let answer =
         loptr_logql::parse(&eval.query).map_err(|error| error.to_string()).and_then(|expr| match (&expr, eval.ask) {
             (Expr::Log(log), ask) => reader.logs(log, ask).map(Answer::Logs),
+            (Expr::Variants(variants), ask) => reader.variants(variants, steps(ask)?).map(Answer::Value),
             (Expr::Metric(metric), ask) => reader.metric(metric, steps(ask)?).map(Answer::Value),
-            _ => Err("the query is not of the kind asked for".into()),
         });
     match (answer, eval.fails) {
         (Err(error), true) => {

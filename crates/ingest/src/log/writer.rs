@@ -281,7 +281,8 @@ impl Writer {
             // The next look may be luckier.
             _ => return None,
         };
-        let used = 1.0 - usage.available_bytes as f64 / usage.total_bytes as f64;
+        // As upstream measures it: space that only others may use is not used.
+        let used = 1.0 - usage.free_bytes as f64 / usage.total_bytes as f64;
         shared.health.disk_used.store(used.to_bits(), Ordering::Relaxed);
         let limit = settings.disk_full_threshold;
         let was_over = self.over_threshold.is_some();

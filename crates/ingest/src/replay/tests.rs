@@ -163,7 +163,7 @@ async fn entries_come_back_but_those_in_the_bucket() {
     assert_eq!((figures.replay.done_bytes, figures.pending_chunks), (figures.replay.total_bytes, 1));
     assert_eq!(ingester.metrics.wal_replayed_entries.get(), 15);
     assert_eq!(ingester.metrics.wal_duplicate_entries.get(), 15);
-    ingester.stop().await;
+    ingester.stop(None).await;
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn a_log_of_version_1_is_replayed() {
     assert!(
         flushed(&world).iter().all(|flushed| flushed.covers.iter().all(|(first, _)| first > 0 || flushed.ordinal <= 6))
     );
-    ingester.stop().await;
+    ingester.stop(None).await;
 }
 
 #[tokio::test]
@@ -231,7 +231,7 @@ async fn a_damaged_header_costs_nothing_but_itself() {
     }
     let ingester = replayed(&world, settings()).await;
     assert_eq!(lines(&ingester), named("a", 1..=10));
-    ingester.stop().await;
+    ingester.stop(None).await;
     write(&world, 7, &[0xff; 100]);
     let error = start(&world, settings()).await.expect_err("nothing whole in it").to_string();
     assert_eq!(error, "log segment /wal/00000007.wal: not a log segment: its first bytes are not the log's magic");
@@ -340,20 +340,20 @@ async fn checkpoints_let_old_segments_go_and_bring_everything_back() {
     ingester.sweep(crate::flush::Sweep::Due, false).await;
     let segments = crate::log::segments(&*world.disk, Path::new(DIR)).expect("a folder");
     assert_eq!(segments.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1], "the first segment is gone");
-    ingester.stop().await;
+    ingester.stop(None).await;
     drop(ingester);
 
     // A later life adds to the stream, and the one after it has both.
     let again = replayed(&world, settings()).await;
     assert_eq!(lines(&again), wanted);
     assert_eq!(again.metrics.wal_recovered_chunks.get(), 1);
-    again.stop().await;
+    again.stop(None).await;
     let mut more = segment(3, 5 << 40);
     push(&mut more, "slow", 5 << 40, 2);
     write(&world, 3, &more);
     let third = replayed(&world, settings()).await;
     assert_eq!(lines(&third).len(), 5);
-    third.stop().await;
+    third.stop(None).await;
 
     // A damaged snapshot is told; nothing else has its entries any more.
     let path = &segments[0].1;
@@ -363,12 +363,12 @@ async fn checkpoints_let_old_segments_go_and_bring_everything_back() {
     write(&world, 1, &damaged);
     let fourth = replayed(&world, settings()).await;
     assert_eq!(lines(&fourth).len(), 2);
-    fourth.stop().await;
+    fourth.stop(None).await;
     // But if the pushes are still there, they are used.
     write(&world, 0, &bytes);
     let fifth = replayed(&world, settings()).await;
     assert_eq!(lines(&fifth).len(), 5);
-    fifth.stop().await;
+    fifth.stop(None).await;
 }
 
 #[tokio::test]
@@ -394,13 +394,13 @@ async fn queries_are_told_what_may_be_missing() {
     }
     assert_eq!(seen, [true; 2], "after the survey it is known whose entries and which times are meant");
     assert_eq!(ingester.partial(&tenant, TimeRange::ALL).await, None);
-    ingester.stop().await;
+    ingester.stop(None).await;
     drop(ingester);
     // Little is left: the query waits.
     let ingester = start(&world, settings()).await.expect("starts");
     assert_eq!(ingester.partial(&tenant, TimeRange::ALL).await, None);
     assert_eq!(lines(&ingester).len(), 400);
-    ingester.stop().await;
+    ingester.stop(None).await;
 }
 
 #[tokio::test]
@@ -417,7 +417,7 @@ async fn a_stop_in_the_middle_loses_nothing() {
         for _ in 0..turns {
             tokio::task::yield_now().await;
         }
-        ingester.stop().await;
+        ingester.stop(None).await;
         drop(ingester);
         let again = replayed(&world, settings()).await;
         let in_bucket: u64 = flushed(&world).iter().map(|flushed| u64::from(flushed.entries)).sum();
@@ -426,7 +426,7 @@ async fn a_stop_in_the_middle_loses_nothing() {
         let logged_anew = again.figures().pending_chunks as u64;
         assert!(in_memory as u64 + in_bucket >= 60, "{turns} turns: {in_memory} and {in_bucket}, {logged_anew}");
         assert!(lines(&again).values().all(|count| *count == 1));
-        again.stop().await;
+        again.stop(None).await;
     }
 }
 
@@ -455,5 +455,5 @@ async fn streams_with_one_fingerprint_stay_apart() {
     let fingerprints: std::collections::BTreeSet<u64> =
         tenant.all().iter().map(|stream| stream.fingerprint.0).collect();
     assert_eq!(fingerprints.len(), 2);
-    ingester.stop().await;
+    ingester.stop(None).await;
 }

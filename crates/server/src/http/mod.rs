@@ -13,6 +13,7 @@ mod page;
 pub(crate) mod push;
 pub(crate) mod query;
 mod refusals;
+pub(crate) mod shutdown;
 mod tail;
 pub(crate) mod tenant;
 
@@ -38,6 +39,7 @@ use crate::metrics::Metrics;
 use crate::patterns::Patterns;
 use crate::runtime::RuntimeConfig;
 use crate::settings::Settings;
+use crate::shutdown::Shutdown;
 
 /// What every handler can reach.
 pub(crate) struct App {
@@ -56,10 +58,20 @@ pub(crate) struct App {
     /// Cancelled when the process stops.
     pub(crate) stop: CancellationToken,
     pub(crate) stopping: AtomicBool,
+    pub(crate) shutdown: Shutdown,
     pub(crate) refusals: Refusals,
 }
 
 impl App {
+    /// Removes the shutdown marker: what it asked for is done.
+    pub(crate) async fn forget_marker(&self) {
+        if self.shutdown.is_prepared()
+            && let Err(error) = self.shutdown.prepare(&self.ports, false).await
+        {
+            tracing::error!(%error, "shutdown marker could not be removed");
+        }
+    }
+
     pub(crate) fn index_bytes(&self) -> usize {
         self.index.cached_bytes()
     }
@@ -81,6 +93,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/loptr/queries", get(page::queries))
         .route("/loptr/queries/{id}/cancel", post(page::cancel))
         .route("/flush", get(admin::flush).post(admin::flush))
+        .route("/ingester/prepare_shutdown", get(shutdown::prepare).post(shutdown::prepare).delete(shutdown::prepare))
+        .route("/ingester/shutdown", get(shutdown::shutdown).post(shutdown::shutdown))
+        .route(
+            "/ingester/prepare_partition_downscale",
+            get(shutdown::prepare_partition_downscale)
+                .post(shutdown::prepare_partition_downscale)
+                .delete(shutdown::prepare_partition_downscale),
+        )
         .route("/loki/api/v1/status/buildinfo", get(admin::build_info))
         .route("/loki/api/v1/push", post(push::push))
         .route("/api/prom/push", post(push::push))

@@ -181,7 +181,11 @@ async fn explained(
                 (range.log.matchers.as_slice(), TimeRange::new(from, end.saturating_sub(offset).saturating_add(1)))
             })
             .collect(),
-        Expr::Variants(_) => return Err(variants_disabled()),
+        Expr::Variants(query) => {
+            let from = start.saturating_sub(query.of.offset_ns).saturating_sub(query.of.range_ns);
+            let until = end.saturating_sub(query.of.offset_ns).saturating_add(1);
+            vec![(query.of.log.matchers.as_slice(), TimeRange::new(from, until))]
+        }
     };
     let told = app.engine.explain(&asked.readers, &asked.limits, &selectors).await?;
     let body = serde_json::json!({
@@ -231,7 +235,17 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
             let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
             app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?
         }
-        Expr::Variants(_) => return Err(variants_disabled()),
+        Expr::Variants(query) => {
+            asked.limits.check_required(&query.of.log.matchers)?;
+            for leaf in query.variants.iter().flat_map(loptr_eval::leaves) {
+                asked.limits.check_required(&leaf.aggregation.range.log.matchers)?;
+            }
+            check_blocked(&asked, &range.query, QueryKind::Metric)?;
+            asked.limits.check_asked(range.start, range.end, asked.now)?;
+            let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
+            let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
+            app.engine.variants(&asked.readers, &asked.limits, query, steps).await?
+        }
     };
     answer(&app, &asked.headers, value, figures).await
 }
@@ -254,7 +268,10 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
             check_blocked(&asked, &instant.query, QueryKind::Metric)?;
             app.engine.metrics(&asked.readers, &asked.limits, query, Steps::instant(instant.time)).await?
         }
-        Expr::Variants(_) => return Err(variants_disabled()),
+        Expr::Variants(query) => {
+            check_blocked(&asked, &instant.query, QueryKind::Metric)?;
+            app.engine.variants(&asked.readers, &asked.limits, query, Steps::instant(instant.time)).await?
+        }
     };
     answer(&app, &asked.headers, value, figures).await
 }
@@ -267,10 +284,6 @@ pub(super) fn check_blocked(asked: &Asked, query: &str, kind: QueryKind) -> Resu
 
 pub(super) fn kind_of(query: &LogExpr) -> QueryKind {
     if query.has_filter() { QueryKind::Filter } else { QueryKind::Limited }
-}
-
-fn variants_disabled() -> HttpError {
-    HttpError::bad_query("multi variant queries are disabled for this instance")
 }
 
 /// `/loki/api/v1/format_query`

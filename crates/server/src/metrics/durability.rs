@@ -6,7 +6,7 @@ use loptr_ingest::{IngestFigures, LogState};
 
 /// Appends the figures in the classic text format.
 pub(super) fn write(out: &mut String, ingest: &IngestFigures) {
-    let log = &ingest.log;
+    let (log, store) = (&ingest.log, &ingest.store);
     let [writes, syncs, full] = log.failures;
     let mut family = |name: &str, kind: &str, help: &str, values: &[(&str, f64)]| {
         writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("a String takes everything");
@@ -52,6 +52,11 @@ pub(super) fn write(out: &mut String, ingest: &IngestFigures) {
         ("loptr_wal_disk_bytes", gauge, "Bytes of the log's segments on disk", log.disk_bytes as f64),
         ("loptr_wal_budget_bytes", gauge, "Budget on disk for log and spool, 0 for none", log.max_bytes as f64),
         ("loptr_wal_reserve_bytes", gauge, "Bytes reserved for a full disk", log.reserve_bytes as f64),
+        ("loptr_object_store_up", gauge, "0 while puts of chunks fail, 1 else", f64::from(u8::from(!store.is_down))),
+        ("loptr_object_store_failures_total", counter, "Puts of chunks that failed", store.failures as f64),
+        ("loptr_spool_chunks", gauge, "Chunks that wait on the local disk for the object store", store.waiting as f64),
+        ("loptr_spool_bytes", gauge, "Their bytes", store.waiting_bytes as f64),
+        ("loptr_spool_chunks_total", counter, "Chunks that had to wait since start", store.spooled as f64),
     ] {
         family(name, kind, help, &[("", value)]);
     }

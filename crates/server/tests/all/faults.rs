@@ -215,6 +215,102 @@ fn a_volume_fuller_than_the_threshold_takes_no_pushes() {
     );
 }
 
+fn spooled(run: &Run) -> usize {
+    run.world.disk.list(Path::new("/loptr/wal/loptr/spool")).map_or(0, |files| files.len())
+}
+
+#[test]
+fn chunks_wait_on_the_local_disk_while_the_store_is_down() {
+    survives(
+        |run| {
+            let log = run.settings.ingest.log.as_mut().expect("it is on");
+            (log.segment_bytes, log.max_bytes) = (1000, 0);
+            run.settings.ingest.flush_on_shutdown = false;
+        },
+        async |run, disk| {
+            push_well(run, 5).await;
+            run.world.disk.fail(Fault::lasting(DiskOp::Create, "/loptr/chunks"));
+            let before = segments(run);
+            for round in 0..5 {
+                push_well(run, 5).await;
+                ask(run, "POST", "/flush", b"").await.expect(204);
+                pass(run, 40).await;
+                run.check("while the store is down", disk).await?;
+                assert!(spooled(run) > round, "{} chunks wait", spooled(run));
+            }
+            ready(run).await.expect(200);
+            assert!(
+                before.iter().all(|path| !segments(run).contains(path)),
+                "segments go although no index is shipped"
+            );
+            let metrics = ask(run, "GET", "/metrics", b"").await.text();
+            assert!(metrics.contains("\nloptr_object_store_up 0\n"), "{metrics}");
+            run.world.disk.heal();
+            pass(run, 90).await;
+            assert_eq!(spooled(run), 0, "all of them are uploaded");
+            let metrics = ask(run, "GET", "/metrics", b"").await.text();
+            assert!(metrics.contains("\nloptr_object_store_up 1\n"), "{metrics}");
+            push_well(run, 5).await;
+            Ok(())
+        },
+    );
+}
+
+/// Power cuts while chunks wait, then the store comes back in another life.
+#[test]
+fn what_waits_for_the_store_outlives_the_process() {
+    let mut run = Run::new(4, Lie::None);
+    run.settings.ingest.log.as_mut().expect("it is on").max_bytes = 0;
+    for life in 0..3 {
+        let down = Accidents { store_is_down: true, ..Accidents::default() };
+        let lived = run.on_a_runtime(down, async |run, _process, disk| {
+            run.check("after the start", disk).await?;
+            push_well(run, 5).await;
+            ask(run, "POST", "/flush", b"").await.expect(204);
+            pass(run, 40).await;
+            run.check("while the store is down", disk).await?;
+            assert!(spooled(run) > life, "{} chunks wait", spooled(run));
+            disk.cut(("idle", PathBuf::new()));
+            Ok(())
+        });
+        lived.unwrap_or_else(|failure| panic!("life {life}: {failure}"));
+    }
+    let lived = run.on_a_runtime(Accidents::default(), async |run, process, disk| {
+        run.check("when the store is back", disk).await?;
+        pass(run, 90).await;
+        assert_eq!(spooled(run), 0, "all of them are uploaded");
+        process.stop().await;
+        Ok(())
+    });
+    lived.and_then(|()| run.last_life()).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn pushes_are_refused_beyond_the_budget_with_the_stores_error() {
+    survives(
+        |run| {
+            let log = run.settings.ingest.log.as_mut().expect("it is on");
+            (log.segment_bytes, log.max_bytes) = (1000, 20_000);
+        },
+        async |run, disk| {
+            run.world.disk.fail(Fault::lasting(DiskOp::Create, "/loptr/chunks"));
+            let mut accepted = 0;
+            while push(run).await.status == 204 {
+                accepted += 1;
+                pass(run, 6).await;
+                assert!(accepted < 1000, "20000 bytes hold fewer pushes");
+            }
+            assert!(accepted > 10);
+            push_in_vain(run, "of the budget loptr.wal.max_bytes of 20000 bytes; the object store fails: ").await;
+            run.check("beyond the budget", disk).await?;
+            run.world.disk.heal();
+            pass(run, 120).await;
+            push_well(run, 5).await;
+            Ok(())
+        },
+    );
+}
+
 #[test]
 fn two_processes_on_one_folder_are_refused() {
     let mut run = Run::new(3, Lie::None);

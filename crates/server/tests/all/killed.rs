@@ -15,7 +15,7 @@ use crate::support::process::{Home, Loptr};
 use crate::support::random::Draws;
 use crate::support::{env_or, now};
 
-const LIMITS: &str = "limits_config:
+pub(crate) const LIMITS: &str = "limits_config:
   max_entries_limit_per_query: 10000000
   ingestion_rate_mb: 1000
   ingestion_burst_size_mb: 1000
@@ -48,7 +48,7 @@ fn all_lines(api: &Api) -> Vec<String> {
 }
 
 #[track_caller]
-fn check(loptr: &Loptr, ledger: &Ledger, when: &str) {
+pub(crate) fn check(loptr: &Loptr, ledger: &Ledger, when: &str) {
     let lines = all_lines(loptr.api());
     if let Err(wrong) = ledger.check(lines.iter().map(String::as_str)) {
         panic!("{when}: {wrong}");

@@ -6,20 +6,22 @@
 //! | `buckets` | does it read what upstream wrote, to the last entry? |
 //! | `command_line` | does it start, refuse and stop as operators know it? |
 //! | `faults` | a disk or store that fails in one way: is the push refused, does it heal, is anything lost? |
+//! | `full_disk` | disks that are really full or read-only: refused, survived, healed? |
 //! | `http` | statuses and texts of pushes; tenants; shutdown |
 //! | `journey` | from push to query without a gap or a double while everything is being flushed |
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
 //! | `takeover` | does it take over folders of a killed upstream, also when it is killed meanwhile? |
 //! | `reads` | volumes, shards, detected labels and fields, the old routes |
 //! | `limits` | limits of single tenants, changed while running |
+//! | `shutdown` | stops by request and by signal; the marker; two processes on one folder |
 //! | `scripts` | do the scripts of the evaluator hold over HTTP? |
 //! | `simulated` | power cut at any write of a seeded run: the same |
 //! | `tails` | every entry once and in order over a WebSocket; refusals; the end |
 //! | `tenants` | nobody sees a byte of somebody else; several read at once |
 //! | `upgrade` | folders of earlier versions: is everything there? |
 //!
-//! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
-//! `LOPTR_JOURNEY_SECS`, with `LOPTR_WATCHDOG_SECS` above it. A failure tells the seed that repeats it.
+//! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_FULL_DISK_SECS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
+//! `LOPTR_JOURNEY_SECS`, with `LOPTR_WATCHDOG_SECS` above it. `LOPTR_SIM_TRACE=1` shows what a seed's disk and log do. A failure tells the seed that repeats it.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -30,12 +32,14 @@
 mod buckets;
 mod command_line;
 mod faults;
+mod full_disk;
 mod http;
 mod journey;
 mod killed;
 mod limits;
 mod reads;
 mod scripts;
+mod shutdown;
 mod simulated;
 mod support;
 mod tails;

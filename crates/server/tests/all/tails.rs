@@ -106,12 +106,12 @@ fn what_cannot_be_tailed_is_refused_in_upstreams_words() {
 #[test]
 fn a_stop_says_goodbye() {
     let home = Home::new("");
-    let loptr = home.start();
+    let mut loptr = home.start();
     let mut socket = Socket::open(loptr.api(), PATH, &[("query", "{app=\"a\"}")], &[]).expect("it opens");
     push(loptr.api(), 0..1);
     assert_eq!(numbers(&mut socket, 1), [0]);
     loptr.terminate();
     assert_eq!(socket.next(PATIENCE), Said::Close(1001, "the server is shutting down".to_owned()));
-    let (status, _) = loptr.stop();
+    let (status, _) = loptr.wait();
     assert!(status.success());
 }
