@@ -11,6 +11,7 @@ use crate::support::process::Home;
 
 /// Nothing is added to what is pushed, and no step is moved.
 const CONFIG: &str = "limits_config: {reject_old_samples: false, discover_service_name: [], discover_log_levels: false, \
+                      enable_multi_variant_queries: true, \
                       split_queries_by_interval: 0}\n";
 
 #[test]
