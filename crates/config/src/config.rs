@@ -118,6 +118,11 @@ impl Config {
         }
     }
 
+    /// What `-list-targets` prints: upstream's modules, each with those it brings along.
+    pub fn list_targets(&self) -> String {
+        crate::targets::list(&self.values)
+    }
+
     /// The limits of tenants without overrides.
     pub fn limits(&self) -> Limits {
         Limits::read(&self.values.block(limits_key()), &ProcessLimits::of(&self.values))
@@ -165,6 +170,15 @@ impl Config {
         })
     }
 
+    /// What is said of a key that was set for nothing.
+    fn no_effect(&self, key: &Key, value: &Value, reason: &str) -> String {
+        let secret = crate::write::is_secret(key.kind);
+        let text = format_text(key.kind, value);
+        let value = if secret { "***".into() } else { crate::scalar::url::masked(&text) };
+        let equals = if value.is_empty() { String::new() } else { format!(" = {value}") };
+        format!("{}{equals} ({}): accepted, no effect: {reason}", key.path, self.provenance(key.path))
+    }
+
     /// Sorts what the user has set into what the process honours, what it must refuse, and what has no effect yet.
     ///
     /// `honoured` extends [`HONOURED`](crate::HONOURED): paths, each with everything below it, or `path=word` for one
@@ -179,7 +193,9 @@ impl Config {
             let slot = self.slot(id);
             match status::of(key.path, honoured) {
                 Status::Honoured => {}
-                Status::RefusedUnlessDefault(reason) if !status::harmless(key.path, &slot.value, honoured) => {
+                Status::RefusedUnlessDefault(reason)
+                    if !status::harmless(key.path, &slot.value, &self.values, honoured) =>
+                {
                     // Of a refused block, its first key says enough.
                     let entry = status::refused_by(key.path);
                     if entry.is_empty() || seen.insert(entry) {
@@ -190,22 +206,12 @@ impl Config {
                         report.refusals.push(Refusal { path: key.path.to_owned(), line, reason: reason.to_owned() });
                     }
                 }
-                Status::RefusedUnlessDefault(_) => {}
-                Status::NoEffectYet | Status::NoEffect(_) if status::is_quiet(key.path) => {}
-                effect @ (Status::NoEffectYet | Status::NoEffect(_)) => {
-                    let value = if crate::write::is_secret(key.kind) {
-                        "***".to_owned()
-                    } else {
-                        format_text(key.kind, &slot.value)
-                    };
-                    let equals = if value.is_empty() { String::new() } else { format!(" = {value}") };
-                    let why = match effect {
-                        Status::NoEffect(reason) => format!(": {reason}"),
-                        _ => " yet".to_owned(),
-                    };
-                    let place = self.provenance(key.path);
-                    report.warnings.push(format!("{}{equals} ({place}): accepted, no effect{why}", key.path));
+                Status::RefusedUnlessDefault(_) if status::acts_with_retention(key.path) => {
+                    report.warnings.push(self.no_effect(key, &slot.value, status::WITHOUT_RETENTION));
                 }
+                Status::RefusedUnlessDefault(_) => {}
+                Status::NoEffect(_) if status::is_quiet(key.path) => {}
+                Status::NoEffect(reason) => report.warnings.push(self.no_effect(key, &slot.value, reason)),
             }
         }
         report.refusals.extend(status::of_periods(self.objects("schema_config.configs"), self, honoured));

@@ -225,7 +225,13 @@ impl<'t> Decoder<'t> {
             self.old_keys.push(OldKey { row, node: value, line: name.line });
         } else if self.strict {
             let guess = if self.problems.len() < MAX_GUESSES { suggest::nearest(key, text) } else { None };
-            let hint = guess.map_or(String::new(), |near| format!(" (did you mean {near}?)"));
+            let path = if owner.path.is_empty() { String::new() } else { format!("{}.{text}", owner.path) };
+            let hint = match (path.as_str(), guess) {
+                ("", None) => String::new(),
+                (path, None) => format!(" ({path})"),
+                ("", Some(guess)) => format!(" ({guess})"),
+                (path, Some(guess)) => format!(" ({path}; {guess})"),
+            };
             self.problem(name, format!("field {text} not found in type {}{hint}", owner.error_type));
         }
     }

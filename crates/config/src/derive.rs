@@ -61,8 +61,20 @@ pub(crate) fn apply(values: &mut Object, defaults: &Object, host: &Host, now_sec
     rules.worker_clients()
 }
 
+/// Defaults that are not upstream's: the key, its value here, and why.
+pub const OWN_DEFAULTS: &[(&str, &str, &str)] = &[(
+    "ingester.chunk_encoding",
+    "snappy",
+    "it decompresses several times faster ([why](decisions/snappy-by-default.md))",
+)];
+
 /// Rules that hold whatever the file says, after everything else.
 pub(crate) fn finish(values: &mut Object, defaults: &Object) {
+    for (path, own, _) in OWN_DEFAULTS {
+        if values.source(path) == Source::Default {
+            values.set(id(path), Value::Text((*own).to_owned()), Source::Derived);
+        }
+    }
     let mut rules = Rules { values, defaults };
     if rules.text("ingester.shutdown_marker_path").is_empty() {
         rules.copy("common.path_prefix", "ingester.shutdown_marker_path");

@@ -57,6 +57,7 @@ mod scalar;
 mod schema;
 mod status;
 mod table;
+mod targets;
 mod validate;
 mod value;
 mod write;
@@ -64,7 +65,7 @@ mod yaml;
 
 pub use access::known_path;
 pub use config::{Config, Options, Report};
-pub use derive::Host;
+pub use derive::{Host, OWN_DEFAULTS};
 pub use expand::{ExpandError, expand_env};
 pub use flags::{Command, Invocation, UsageError, parse_args};
 pub use limits::{
@@ -76,7 +77,7 @@ pub use notice::Notice;
 pub use page::reference_page;
 pub use refusal::Refusal;
 pub use schema::{IndexKind, Period, Schema};
-pub use status::{HONOURED, Status, of as status_of};
+pub use status::{HONOURED, Status, UNEXPLAINED, of as status_of};
 pub use table::{Key, KeyId, Kind, LoneFlag, Table, Words, table};
 pub use value::{Any, Object, Slot, Source, Value, format_text};
 pub use write::Mode;

@@ -75,7 +75,7 @@ pub fn load(invocation: &Invocation, outside: &Outside<'_>) -> Result<Config, Lo
         None => None,
     };
     for strict in [true, false] {
-        remarks = Remarks::default();
+        remarks = remarks.next_round();
         if let (Some(file), Some(tree)) = (&file, &tree) {
             let empty = decode(file, tree, strict, &mut values, &mut remarks)
                 .map_err(|error| parse(with_hint(error, invocation)))?;

@@ -1,5 +1,7 @@
 //! What becomes of keys and flags of older versions: written to the key that took their place, unless that is set too.
 
+use std::collections::HashSet;
+
 use crate::decode::{Decoder, Fault, OldKey};
 use crate::flags::OldFlag;
 use crate::notice::{Notice, reason};
@@ -15,6 +17,15 @@ use crate::yaml::tree::{Body, NodeId};
 pub(crate) struct Remarks {
     pub(crate) notices: Vec<Notice>,
     pub(crate) refusals: Vec<Refusal>,
+    /// Keys that moved in the first round: in the second, what stands at their target is their own.
+    moved: HashSet<&'static str>,
+}
+
+impl Remarks {
+    /// What is kept for the next round.
+    pub(crate) fn next_round(self) -> Self {
+        Self { moved: self.moved, ..Self::default() }
+    }
 }
 
 /// Applies the old keys a walk over the file has found.
@@ -48,6 +59,7 @@ fn members(decoder: &Decoder<'_>, old: &OldKey) -> Vec<OldKey> {
 
 fn one(decoder: &mut Decoder<'_>, old: &OldKey, values: &mut Object, remarks: &mut Remarks) -> Result<(), Fault> {
     let row = old.row;
+    let own = remarks.moved.contains(row.path);
     let at = format!("line {}: key {}", old.line, row.path);
     match row.how {
         How::Ignore | How::Members => {
@@ -68,7 +80,7 @@ fn one(decoder: &mut Decoder<'_>, old: &OldKey, values: &mut Object, remarks: &m
             remarks.notices.push(moved(&at, row));
             return Ok(());
         }
-        How::Retention if !retention_wants(values, row) => {
+        How::Retention if !own && !retention_wants(values, row) => {
             let why = " (it moves only with retention on and no delete request store)";
             remarks.notices.push(Notice::new(format!("{at} belongs to an older version and is ignored{why}")));
             return Ok(());
@@ -76,7 +88,7 @@ fn one(decoder: &mut Decoder<'_>, old: &OldKey, values: &mut Object, remarks: &m
         _ => {}
     }
     let Some(target) = table().find(row.to) else { return Ok(()) };
-    if target_taken(values, target) && row.how != How::Larger {
+    if !own && target_taken(values, target) && row.how != How::Larger {
         let text = format!("{at} belongs to an older version and is ignored: {} is set too", row.to);
         remarks.notices.push(Notice::new(text));
         return Ok(());
@@ -103,6 +115,7 @@ fn one(decoder: &mut Decoder<'_>, old: &OldKey, values: &mut Object, remarks: &m
     if row.how == How::Larger {
         keep_larger(values, target, before);
     }
+    remarks.moved.insert(row.path);
     remarks.notices.push(moved(&at, row));
     Ok(())
 }
@@ -215,6 +228,9 @@ fn move_to_periods(path: &str, prefix: &str, values: &mut Object, source: Source
 /// Applies the old flags of a command line whose values do not move unchanged.
 pub(crate) fn apply_flags(old: &[OldFlag], values: &mut Object, remarks: &mut Remarks) -> Result<(), String> {
     for OldFlag { row, text } in old {
+        let to = if row.to.is_empty() { String::new() } else { format!("; its value goes to {}", row.to) };
+        let text_of_row = format!("flag {} belongs to an older version{to}{}", row.path, reason(row.note));
+        remarks.notices.push(Notice::new(text_of_row));
         match row.how {
             How::Check => check_store(row, text, values, None, remarks),
             How::Periods => move_to_periods(row.path, text, values, Source::Flag),
@@ -235,7 +251,9 @@ pub(crate) fn apply_flags(old: &[OldFlag], values: &mut Object, remarks: &mut Re
                 }
             }
         }
-        remarks.notices.push(Notice::new(format!("flag {} belongs to an older version{}", row.path, reason(row.note))));
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 
+use crate::derive::OWN_DEFAULTS;
 use crate::status::{self, Status};
 use crate::table::{Key, KeyId, Kind, OWN, table};
 
@@ -103,7 +104,6 @@ fn status_name(path: &str, honoured: &[&str]) -> &'static str {
     match status::of(path, honoured) {
         Status::Honoured => "honoured",
         Status::RefusedUnlessDefault(_) => "refused",
-        Status::NoEffectYet => "",
         Status::NoEffect(_) => "no effect",
     }
 }
@@ -260,6 +260,21 @@ impl Page<'_> {
     }
 }
 
+impl Page<'_> {
+    /// Why keys stop the start, and why keys have no effect.
+    fn reasons(&mut self) {
+        let [refused, without_effect] = status::reasons(self.honoured);
+        for (heading, rows) in [("Why keys are refused", refused), ("Why keys have no effect", without_effect)] {
+            self.line(format!("\n## {heading}\n"));
+            self.line("Each with everything below it; of two that fit, the longer one counts.\n");
+            self.line("| key | reason |\n|---|---|");
+            for (path, reason) in rows {
+                self.line(format!("|`{path}`|{reason}|"));
+            }
+        }
+    }
+}
+
 /// The anchor Markdown gives a heading.
 fn anchor(heading: &str) -> String {
     heading
@@ -274,6 +289,12 @@ fn anchor(heading: &str) -> String {
 pub fn reference_page(honoured: &[&str]) -> String {
     let mut page = Page { out: String::new(), shared: Shared::find(), honoured };
     page.line(include_str!("page/head.md").trim_end());
+    page.line("\nDefaults that are not upstream's:\n");
+    page.line("| key | upstream | here | reason |\n|---|---|---|---|");
+    for (path, own, reason) in OWN_DEFAULTS {
+        let default = table().find(path).map_or("", |id| table().key(id).default);
+        page.line(format!("|`{path}`|`{default}`|`{own}`|{reason}|"));
+    }
     page.line("\n## Top level\n");
     page.out.push_str(HEAD);
     let top: Vec<_> = table().children(KeyId::ROOT).collect();
@@ -289,6 +310,7 @@ pub fn reference_page(honoured: &[&str]) -> String {
         page.out.push_str(HEAD);
         page.rows(*id, *id);
     }
+    page.reasons();
     page.line("\n## Flags without a key\n");
     page.line("| flag | type | default |\n|---|---|---|");
     for flag in table().lone_flags() {

@@ -5,8 +5,9 @@
 //! from 2024-04-01  tsdb v13                         |------ period 1, active while its from is the last <= now ...
 //! ```
 
+use crate::notice::Notice;
 use crate::scalar::duration::format_go;
-use crate::value::{Object, Value};
+use crate::value::{Object, Source, Value};
 
 const DAY_NANOS: i64 = 86_400_000_000_000;
 const DAY_SECS: i64 = 86_400;
@@ -285,25 +286,29 @@ pub(crate) fn check_requirements(values: &Object, now_secs: i64, errors: &mut Ve
             format_go(retain)
         ));
     }
+}
+
+/// Periods that hold no structured metadata: it is off while they last. Upstream refuses to start when the active one
+/// is such a period.
+pub(crate) fn note_metadata(values: &Object, notices: &mut Vec<Notice>) {
     if !values.bool("limits_config.allow_structured_metadata") {
         return;
     }
-    const OFF: &str = "Set `allow_structured_metadata: false` in the `limits_config` section or set the command line argument \
-                       `-validation.allow-structured-metadata=false` and restart Loki.";
-    if version(active).is_ok_and(|version| version < 13) {
-        errors.push(format!(
-            "CONFIG ERROR: schema v13 is required to store Structured Metadata and use native OTLP ingestion, your schema version is {}. \
-             {OFF} Then proceed to update to schema v13 or newer before re-enabling this config, search for 'Storage Schema' in the docs \
-             for the schema update procedure",
-            active.str("schema")
-        ));
-    }
-    if kind != "tsdb" {
-        errors.push(format!(
-            "CONFIG ERROR: `tsdb` index type is required to store Structured Metadata and use native OTLP ingestion, your index type is \
-             `{kind}` (defined in the `store` parameter of the schema_config). {OFF} Then proceed to update the schema to use index type \
-             `tsdb` before re-enabling this config, search for 'Storage Schema' in the docs for the schema update procedure"
-        ));
+    for (at, period) in values.objects("schema_config.configs").iter().enumerate() {
+        let old = version(period).is_ok_and(|version| version < 13);
+        let what = match period.str("store") {
+            "tsdb" if !old => continue,
+            "tsdb" => format!("schema v{}", period.str("schema").trim_matches('v')),
+            kind => format!("a {kind} index"),
+        };
+        let line = match period.source("schema") {
+            Source::File { line, .. } => format!(" (line {line})"),
+            _ => String::new(),
+        };
+        let text = "limits_config.allow_structured_metadata is off for this period";
+        notices.push(Notice::new(format!(
+            "schema_config.configs[{at}]{line}: {what} holds no structured metadata: {text}"
+        )));
     }
 }
 

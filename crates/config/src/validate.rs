@@ -47,6 +47,7 @@ pub(crate) fn all(values: &mut Object, now_secs: i64, notices: &mut Vec<Notice>)
         errors.push("CONFIG ERROR: invalid target, cannot run backend target with legacy read mode".to_owned());
     }
     schema::check_requirements(values, now_secs, &mut errors);
+    schema::note_metadata(values, notices);
     schema::check_folders(values, &mut errors);
     correct(values, notices);
     (schema, errors)

@@ -2,6 +2,7 @@
 //! value in the table's order, which is upstream's. Secrets are masked.
 
 use crate::config::Config;
+use crate::scalar::url;
 use crate::table::{KeyId, Kind, table};
 use crate::value::{Any, Object, Value, format_text};
 use crate::yaml::scalar::is_plain_text;
@@ -146,6 +147,9 @@ impl Writer {
             }
             Value::Object(object) => self.nested(object, depth),
             Value::Any(any) => self.any(any, depth),
+            Value::Text(text) if kind == Kind::Url => {
+                self.out.push_str(&format!(" {}\n", quoted(&url::masked(text))));
+            }
             Value::Text(text) if is_secret(kind) && !text.is_empty() => {
                 self.out.push_str(&format!(" {}\n", quoted(MASK)))
             }

@@ -114,9 +114,9 @@ fn unknown_keys_are_named_together_in_order() {
     assert_eq!(
         fault("server: {http_listen_prot: 1}\nfoo: 1\nlimits_config:\n  max_query_serie: 1\n  max_query_series: x\n"),
         "failed parsing config: t.yaml: yaml: unmarshal errors:\n  \
-         line 1: field http_listen_prot not found in type server.Config (did you mean http_listen_port?)\n  \
-         line 2: field foo not found in type loki.ConfigWrapper\n  \
-         line 4: field max_query_serie not found in type validation.plain (did you mean max_query_series?)\n  \
+         line 1: field http_listen_prot not found in type server.Config (server.http_listen_prot; did you mean http_listen_port?)\n  \
+         line 2: field foo not found in type loki.ConfigWrapper (nearest known key: ui)\n  \
+         line 4: field max_query_serie not found in type validation.plain (limits_config.max_query_serie; did you mean max_query_series?)\n  \
          line 5: cannot unmarshal !!str `x` into int"
     );
 }

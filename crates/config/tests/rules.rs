@@ -176,11 +176,6 @@ fn schema_faults() {
             "CONFIG ERROR: invalid schema config: validating period_config: invalid schema version",
         ),
         (one("tsdb", "x", day), "t.yaml: invalid schema version: strconv.Atoi: parsing \"x\": invalid syntax"),
-        (
-            one("tsdb", "v12", day),
-            "CONFIG ERROR: schema v13 is required to store Structured Metadata and use native OTLP ingestion, your schema version is v12. Set `allow_structured_metadata: false`",
-        ),
-        (one("boltdb", "v13", day), "CONFIG ERROR: `tsdb` index type is required to store Structured Metadata"),
         (one("tsdb", "v13", "{period: 12h}"), "tsdb must always have periodic config for index set to 24h"),
         (
             one("tsdb", "v13", "{period: 24h, path_prefix: /a/}"),
@@ -226,6 +221,25 @@ fn schema_faults() {
             .object_store,
         "mine"
     );
+}
+
+/// Upstream refuses an active period without structured metadata; here it is off for that period.
+#[test]
+fn a_period_without_structured_metadata_is_named() {
+    let warnings = |text: &str| fine(text, &[]).report(&["common", "schema_config"]).warnings;
+    let list = period("2020-01-01", "boltdb-shipper", "v11", "{period: 24h}")
+        + &period("2022-01-01", "tsdb", "v12", "{period: 24h}")
+        + &period("2024-01-01", "tsdb", "v13", "{period: 24h}");
+    let off = "holds no structured metadata: limits_config.allow_structured_metadata is off for this period";
+    assert_eq!(
+        warnings(&periods(&list)),
+        [
+            format!("schema_config.configs[0] (line 4): a boltdb-shipper index {off}"),
+            format!("schema_config.configs[1] (line 5): schema v12 {off}"),
+        ]
+    );
+    let switched_off = format!("limits_config: {{allow_structured_metadata: false}}\n{}", periods(&list));
+    assert!(!warnings(&switched_off).iter().any(|warning| warning.contains(off)));
 }
 
 #[test]
@@ -348,8 +362,8 @@ fn report_sorts_settings() {
     assert_eq!(
         report.warnings,
         [
-            "ruler.storage.s3.secret_access_key = *** (t.yaml:3:24): accepted, no effect yet",
-            "ruler_storage.backend = local (t.yaml:5:17): accepted, no effect yet",
+            "ruler.storage.s3.secret_access_key = *** (t.yaml:3:24): accepted, no effect: rules are not evaluated yet",
+            "ruler_storage.backend = local (t.yaml:5:17): accepted, no effect: rules are not evaluated yet",
         ]
     );
     let honoured = ["server", "common.path_prefix", "storage_config.gcs", "target=write", "ruler", "ruler_storage"];
@@ -399,6 +413,16 @@ fn tenants_have_their_own_limits() {
         ["skipping empty tenant limit definition of tenant t2"]
     );
     assert!(config.runtime(&[]).unwrap().overrides.is_empty());
+    let old = b"default: {log_push_request: true}\noverrides: {t: {enforce_metric_name: true, max_query_series: 3}}\n";
+    let old = config.runtime(&[RuntimeFile { name: "old", bytes: old }]).unwrap();
+    assert_eq!(old.overrides["t"].max_query_series, 3);
+    assert_eq!(
+        old.notices.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "line 1: key default belongs to an older version and is ignored: operational_config has taken its place",
+            "line 2: key limits_config.enforce_metric_name belongs to an older version and is ignored",
+        ]
+    );
 }
 
 #[test]

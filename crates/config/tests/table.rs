@@ -131,16 +131,96 @@ fn printed_configuration_reads_back() {
 #[test]
 fn diff_and_defaults() {
     let text = format!(
-        "common: {{path_prefix: /data}}\nserver: {{http_listen_port: 80}}\nstorage_config: {{aws: {{secret_access_key: hush}}}}\n{}",
+        "common: {{path_prefix: /data}}\nserver: {{http_listen_port: 80}}\nstorage_config: {{aws: {{secret_access_key: hush, s3: 's3://key:hush@region/b'}}}}\n{}",
         common::SCHEMA
     );
     let config = load_bytes(text.as_bytes(), &[]).unwrap();
     let diff = config.to_yaml(Mode::Diff);
     assert!(diff.contains("server:\n  http_listen_port: 80\n"), "{diff}");
     assert!(diff.contains("secret_access_key: \"********\"\n") && !diff.contains("hush"), "{diff}");
+    assert!(diff.contains("s3: s3://key:%2A%2A%2A%2A%2A%2A%2A%2A@region/b\n"), "{diff}");
+    assert!(config.report(&["storage_config"]).warnings.iter().all(|warning| !warning.contains("hush")));
     assert!(!diff.contains("grpc_listen_port"));
     assert!(!config.to_yaml(Mode::All).contains("hush"));
     let defaults = config.to_yaml(Mode::of("defaults"));
     assert!(defaults.contains("\n  http_listen_port: 3100\n"));
     assert!(defaults.starts_with("target: all\nauth_enabled: true\n"));
+}
+
+/// A flag takes its own default and gives the value of the key.
+#[test]
+fn every_flag_takes_its_default() {
+    let mut accepted = 0;
+    let mut without_text = 0;
+    for (_, key) in table().keys() {
+        for flag in key.flags() {
+            let default = loptr_config::default_of(key.path).unwrap();
+            let text = format_text(key.kind, &default);
+            // Kinds whose empty value has no text of its own.
+            let unset = text.is_empty() && matches!(key.kind, Kind::Time | Kind::Date | Kind::Word(_) | Kind::Url);
+            let dynamic = key.default.starts_with('<');
+            let parsed = loptr_config::parse_args([format!("-{flag}={text}")]);
+            assert!(parsed.is_ok() || unset || dynamic, "-{flag}={text}: {parsed:?}");
+            accepted += usize::from(parsed.is_ok());
+            without_text += usize::from(parsed.is_err());
+        }
+    }
+    for flag in table().lone_flags() {
+        let parsed = loptr_config::parse_args([format!("-{}={}", flag.flag, flag.default)]);
+        assert!(parsed.is_ok(), "{}: {parsed:?}", flag.flag);
+        accepted += 1;
+    }
+    println!("{accepted} flags accepted with their defaults, {without_text} have a default without text");
+    assert!(accepted > 2_900 && without_text < 10, "{accepted} {without_text}");
+}
+
+/// Keys whose effective value without any setting is not the table's default, each with the reason.
+const OTHER_DEFAULTS: &[(&str, &str)] =
+    &[("schema_config", "the file's own"), ("common.path_prefix", "the file's own"), ("configfile", "the file's own")];
+
+/// With a file of only a schema and a path, each value is upstream's default, or was derived by upstream's rules from
+/// `common` and the like, or is a fact of the machine, or is listed with a reason.
+#[test]
+fn effective_defaults_are_upstreams() {
+    let text = format!("common: {{path_prefix: /data}}\n{}", common::SCHEMA);
+    let config = load_bytes(text.as_bytes(), &[]).unwrap();
+    let (mut equal, mut derived, mut of_machine, mut listed) = (0, 0, 0, 0);
+    for (id, key) in table().keys().filter(|(_, key)| !key.repeats() && key.kind != Kind::Object && !key.is_own()) {
+        let slot = config.slot(id);
+        let default = loptr_config::default_of(key.path).unwrap();
+        if slot.value == default {
+            equal += 1;
+        } else if let Some((_, own, _)) = loptr_config::OWN_DEFAULTS.iter().find(|(path, ..)| *path == key.path) {
+            assert_eq!(format_text(key.kind, &slot.value), *own);
+            listed += 1;
+        } else if matches!(slot.source, Source::Derived) {
+            derived += 1;
+        } else if key.default.starts_with('<') {
+            of_machine += 1;
+        } else {
+            let reason = OTHER_DEFAULTS.iter().find(|(path, _)| key.path.starts_with(path));
+            assert!(reason.is_some(), "{}: {:?} is not {default:?}, for no reason", key.path, slot);
+            listed += 1;
+        }
+    }
+    println!("{equal} equal, {derived} derived by rules, {of_machine} facts of the machine, {listed} listed");
+    assert_eq!(equal + derived + of_machine + listed, 3_336);
+}
+
+/// Each key has a status, and one without effect has a reason.
+#[test]
+fn every_key_has_a_status() {
+    let (mut honoured, mut refused, mut without_effect) = (0, 0, 0);
+    for (_, key) in table().keys().filter(|(_, key)| key.kind != Kind::Object) {
+        match loptr_config::status_of(key.path, &[]) {
+            loptr_config::Status::Honoured => honoured += 1,
+            loptr_config::Status::RefusedUnlessDefault(_) => refused += 1,
+            loptr_config::Status::NoEffect(reason) => {
+                without_effect += 1;
+                // Keys the process honours have no reason of their own.
+                assert!(!reason.is_empty(), "{}", key.path);
+            }
+        }
+    }
+    println!("{honoured} seen to by this crate, {refused} refused, {without_effect} left to the process");
 }

@@ -2,23 +2,43 @@
 
 use crate::table::{KeyId, table};
 
-/// A key close to `name`: a neighbour spelt almost alike, or the only key of that very name elsewhere.
-pub(super) fn nearest(owner: KeyId, name: &str) -> Option<&'static str> {
+/// The nearest known key: a neighbour spelt almost alike, else the only key of that very name elsewhere, else the
+/// neighbour with the fewest edits, which may be far.
+pub(super) fn nearest(owner: KeyId, name: &str) -> Option<Guess> {
     let table = table();
     if name.len() > 64 {
         return None;
     }
-    let neighbours = table.children(owner).map(|id| table.key(id).name());
+    let neighbours =
+        table.children(owner).map(|id| table.key(id).name()).filter(|name| !matches!(*name, "[]" | "<name>"));
     let close = neighbours.map(|known| (distance(name, known), known)).min_by_key(|(distance, _)| *distance);
     if let Some((distance, known)) = close
         && distance <= 1 + name.len() / 5
     {
-        return Some(known);
+        return Some(Guess::Meant(known));
     }
     let mut namesakes = table.keys().filter(|(_, key)| key.name() == name && !key.repeats()).map(|(_, key)| key.path);
     match (namesakes.next(), namesakes.next()) {
-        (Some(path), None) => Some(path),
-        _ => None,
+        (Some(path), None) => Some(Guess::Meant(path)),
+        _ => close.map(|(_, known)| Guess::Nearest(known)),
+    }
+}
+
+/// How sure a guess is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guess {
+    /// Most likely this one was meant.
+    Meant(&'static str),
+    /// Nothing is close; this is the closest.
+    Nearest(&'static str),
+}
+
+impl std::fmt::Display for Guess {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Meant(known) => write!(f, "did you mean {known}?"),
+            Self::Nearest(known) => write!(f, "nearest known key: {known}"),
+        }
     }
 }
 
@@ -43,11 +63,15 @@ mod tests {
     #[test]
     fn suggests_neighbours_and_namesakes() {
         let at = |path| table().find(path).unwrap();
-        assert_eq!(nearest(at("server"), "http_listen_prot"), Some("http_listen_port"));
-        assert_eq!(nearest(at("limits_config"), "max_global_stream_per_user"), Some("max_global_streams_per_user"));
-        assert_eq!(nearest(KeyId::ROOT, "limit_config"), Some("limits_config"));
-        assert_eq!(nearest(at("server"), "max_query_series"), Some("limits_config.max_query_series"));
-        assert_eq!(nearest(at("server"), "zzz"), None);
+        assert_eq!(nearest(at("server"), "http_listen_prot"), Some(Guess::Meant("http_listen_port")));
+        assert_eq!(
+            nearest(at("limits_config"), "max_global_stream_per_user"),
+            Some(Guess::Meant("max_global_streams_per_user"))
+        );
+        assert_eq!(nearest(KeyId::ROOT, "limit_config"), Some(Guess::Meant("limits_config")));
+        assert_eq!(nearest(at("server"), "max_query_series"), Some(Guess::Meant("limits_config.max_query_series")));
+        assert!(matches!(nearest(at("server"), "zzz"), Some(Guess::Nearest(_))));
+        assert_eq!(nearest(at("server"), &"z".repeat(65)), None);
         assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

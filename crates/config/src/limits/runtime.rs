@@ -224,6 +224,12 @@ fn document<'a>(file: RuntimeFile<'a>, runtime: &mut Runtime) -> Result<Document
                 }
                 runtime.multi_kv = Some(kv);
             }
+            // Once the operational settings of all tenants.
+            "default" => {
+                let line = tree.node(node).line;
+                let text = "belongs to an older version and is ignored: operational_config has taken its place";
+                runtime.notices.push(Notice::new(format!("line {line}: key default {text}")));
+            }
             _ => problem(node, format!("field {name} not found in type loki.runtimeConfigValues")),
         }
     }

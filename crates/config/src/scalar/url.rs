@@ -1,5 +1,17 @@
 //! What Go's `net/url` refuses in a URL. Only the checks: the text itself is kept as written.
 
+use std::borrow::Cow;
+
+/// `text` with the password in front of its host masked, as upstream prints it.
+pub(crate) fn masked(text: &str) -> Cow<'_, str> {
+    let Some(begin) = text.find("//").map(|at| at + 2) else { return text.into() };
+    let authority = &text[begin..begin + text[begin..].find(['/', '?', '#']).unwrap_or(text.len() - begin)];
+    let Some((user_info, host)) = authority.rsplit_once('@') else { return text.into() };
+    let Some((user, _)) = user_info.split_once(':') else { return text.into() };
+    let rest = &text[begin + authority.len()..];
+    format!("{}{user}:{}@{host}{rest}", &text[..begin], "%2A".repeat(8)).into()
+}
+
 /// Refuses text that is no URL; the error is Go's text.
 pub(crate) fn check(text: &str) -> Result<(), String> {
     fault(text).map_or(Ok(()), |why| Err(format!("parse {}: {why}", loptr_model::go_quote(text))))
@@ -91,6 +103,21 @@ mod tests {
             ["", "1", "http://a/b%20c?x=%zz", "s3://key:secret@region/bucket", "http://[::1]:80/", "./a:b", "mailto:x"]
         {
             assert_eq!(check(fine), Ok(()), "{fine}");
+        }
+    }
+
+    #[test]
+    fn passwords_are_masked() {
+        for (text, wanted) in [
+            ("s3://key:se/cret@region/b", "s3://key:se/cret@region/b"),
+            ("s3://key:secret@region/b?a=b@c", "s3://key:%2A%2A%2A%2A%2A%2A%2A%2A@region/b?a=b@c"),
+            ("http://u:p@h", "http://u:%2A%2A%2A%2A%2A%2A%2A%2A@h"),
+            ("http://u@h/x:y@z", "http://u@h/x:y@z"),
+            ("http://h:80/", "http://h:80/"),
+            ("plain", "plain"),
+            ("", ""),
+        ] {
+            assert_eq!(masked(text), wanted, "{text}");
         }
     }
 }
