@@ -1,19 +1,15 @@
 //! What a label text stands for under a tenant's limits: parsed, checked, put under its policy once and remembered.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use loptr_model::Labels;
 use loptr_wire::enrich::{self, FieldDetector, LevelDetector, SERVICE_NAME};
 use loptr_wire::labels::{LabelsError, parse_label_pairs, parse_labels, render};
-use parking_lot::RwLock;
 
+use crate::label_cache::{LabelCache, LabelCaches};
 use crate::settings::Limits;
 use crate::shard::{Shards, StreamRate, labels_of};
-
-/// Label texts remembered per set of limits.
-const CACHED_LABELS: usize = 100_000;
 
 /// A tenant's limits, prepared.
 #[derive(Debug)]
@@ -23,7 +19,7 @@ pub struct PushLimits {
     pub(crate) detector: LevelDetector,
     /// Fields kept as metadata, by the name they get.
     pub(crate) fields: Vec<(String, FieldDetector)>,
-    known: RwLock<HashMap<Box<str>, Arc<KnownStream>>>,
+    known: Arc<LabelCache>,
 }
 
 /// A label text seen before.
@@ -68,17 +64,17 @@ impl KnownStream {
 }
 
 impl PushLimits {
-    /// Prepares `limits`.
-    pub fn new(limits: Limits) -> Self {
+    /// Prepares `limits`; what is remembered is bounded together with others'.
+    pub fn sharing(limits: Limits, caches: &Arc<LabelCaches>) -> Self {
         let detector = LevelDetector::new(&limits.level_fields, limits.level_json_depth);
         let fields = limits.generic_fields.iter().map(|(name, from)| (name.clone(), FieldDetector::new(from)));
         let fields = fields.collect();
-        Self { limits, detector, fields, known: RwLock::default() }
+        Self { limits, detector, fields, known: caches.add() }
     }
 
     pub(crate) fn known(&self, text: &str) -> Result<Arc<KnownStream>, StreamError> {
-        if let Some(known) = self.known.read().get(text) {
-            return Ok(known.clone());
+        if let Some(known) = self.known.get(text) {
+            return Ok(known);
         }
         let sent = parse_labels(text).map_err(|error| match error {
             LabelsError::Duplicate { name, .. } => {
@@ -96,7 +92,7 @@ impl PushLimits {
         let value = |names: &[String]| names.iter().find_map(|name| labels.get(name)).map(str::to_owned);
         let fields = self.fields.iter().map(|(_, field)| value(field.names())).collect();
         let rules = &self.limits.rules;
-        let known = Arc::new(KnownStream {
+        let known = KnownStream {
             level,
             fields,
             is_internal,
@@ -105,13 +101,8 @@ impl PushLimits {
             rate: StreamRate::default(),
             shards: Shards::default(),
             labels,
-        });
-        let mut all = self.known.write();
-        if all.len() >= CACHED_LABELS {
-            all.clear();
-        }
-        all.insert(text.into(), known.clone());
-        Ok(known)
+        };
+        Ok(self.known.keep(text, known))
     }
 
     /// A stream whose labels hold `name` twice, shown with the service name it would have got.

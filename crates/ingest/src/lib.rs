@@ -17,6 +17,7 @@ mod flush;
 mod flush_out;
 mod in_flight;
 mod known;
+mod label_cache;
 mod log;
 mod metrics;
 mod pending;
@@ -48,6 +49,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use flush_out::{LeftBehind, remove_log};
 pub use known::PushLimits;
+pub use label_cache::{LabelCacheFigures, LabelCaches};
 pub use log::{Log, LogError, LogFigures, LogSettings, LogState, SyncPolicy, give_up_reserve};
 pub use metrics::IngestMetrics;
 pub use push::{LOKI, OTLP, PushFailure, PushFailureKind};

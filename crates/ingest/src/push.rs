@@ -422,6 +422,10 @@ impl Ingester {
         let oldest = now.saturating_sub(nanos(rules.max_sample_age));
         let newest = now.saturating_add(nanos(rules.creation_grace));
         let name = || known.labels.to_string();
+        // Periods of older schemas have no place for it.
+        let schema = self.bucket.schema();
+        let holds_metadata =
+            |ts: Nanos| rules.allow_metadata && schema.period_at(ts.floor_millis()).schema.allows_structured_metadata();
         let mut entries: Vec<(Nanos, Cow<'a, [u8]>, std::ops::Range<usize>)> = Vec::with_capacity(stream.len());
         // The time from which entries are being moved on.
         let mut crowded = stream.entries().next().map(|entry| entry.ts);
@@ -447,7 +451,7 @@ impl Ingester {
                 );
                 Some(("line_too_long", message))
             } else if !entry.metadata.is_empty() {
-                refuse_metadata(rules, entry.metadata.len(), entry.metadata.byte_len(), &name)
+                refuse_metadata(rules, holds_metadata(entry.ts), entry.metadata.len(), entry.metadata.byte_len(), &name)
             } else {
                 None
             };
@@ -467,10 +471,10 @@ impl Ingester {
                 let message = format!("stream '{}' has structured metadata that cannot be named: {error}", name());
                 PushFailure::new(PushFailureKind::Invalid, message)
             })?;
-            if rules.discover_levels && rules.allow_metadata && !known.is_internal {
+            if rules.discover_levels && !known.is_internal && holds_metadata(entry.ts) {
                 add_level(&limits.detector, known.level.as_deref(), &line, &mut scratch);
             }
-            if !limits.fields.is_empty() && rules.allow_metadata {
+            if !limits.fields.is_empty() && holds_metadata(entry.ts) {
                 add_fields(limits, &known, &line, &mut scratch);
             }
             let start = pairs.len();
@@ -718,11 +722,12 @@ fn join_failures(of_streams: Option<PushFailure>, invalid: Option<PushFailure>) 
 
 fn refuse_metadata(
     rules: &Limits,
+    is_allowed: bool,
     pairs: usize,
     bytes: usize,
     name: &dyn Fn() -> String,
 ) -> Option<(&'static str, String)> {
-    if !rules.allow_metadata {
+    if !is_allowed {
         let message = format!(
             "stream '{}' includes structured metadata, but this feature is disallowed. Please see `limits_config.allow_structured_metadata` or contact your Loki administrator to enable it",
             name()

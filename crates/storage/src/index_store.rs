@@ -48,8 +48,8 @@ impl Default for IndexCacheSettings {
 
 /// The bucket's index, seen through the cache.
 pub struct IndexStore {
-    store: Arc<dyn ObjectStore>,
-    schema: Arc<Schema>,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) schema: Arc<Schema>,
     clock: Arc<dyn Clock>,
     cpu: CpuPool,
     settings: IndexCacheSettings,
