@@ -19,12 +19,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http::{App, router};
 use crate::limits::TenantLimits;
+use crate::lost_tables::{LostTables, check_tables};
 use crate::metrics::Metrics;
 use crate::patterns::Patterns;
 use crate::runtime::{RuntimeConfig, RuntimeError};
 use crate::serve::serve;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
+use crate::tls::{Tls, TlsError};
 
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
@@ -45,9 +47,15 @@ pub enum StartError {
         /// Who holds it, or why it cannot be locked.
         source: std::io::Error,
     },
+    /// Certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The runtime configuration cannot be read.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// Index tables that no period reaches.
+    #[error(transparent)]
+    LostTables(#[from] LostTables),
     /// A task did not end well.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -73,7 +81,7 @@ pub struct Process {
     stop: CancellationToken,
     server: TaskHandle,
     learning: Option<TaskHandle>,
-    reloading: Option<TaskHandle>,
+    reloading: Vec<TaskHandle>,
     address: SocketAddr,
     _lock: Box<dyn DiskLock>,
 }
@@ -246,11 +254,16 @@ impl Process {
         if let (Some(config), true) = (&config, runtime.is_on()) {
             runtime.load(&ports, config, &limits).await?;
         }
+        let tls = match settings.tls.take() {
+            Some(settings) => Some(Arc::new(Tls::load(settings, &ports).await?)),
+            None => None,
+        };
         let (opening, host) = ((ports.clone(), settings.clone()), host.to_owned());
         let open = move || open_folders(&opening.0, &opening.1, &host);
         let Folders { lock, bucket, index, shutdown, uploader } =
             ports.spawner.run_blocking("open folders", open).await??;
         settings.ingest.uploader = uploader;
+        check_tables(&index, settings.refuse_lost_tables).await?;
         let takeover = TakeoverMetrics::default();
         take_over(&ports, &settings.takeover, &settings.ingest, &bucket, &takeover).await?;
         let ingester = Ingester::start(ports.clone(), settings.ingest.clone(), bucket.clone(), index.clone()).await?;
@@ -287,20 +300,21 @@ impl Process {
             patterns,
             stop: stop.clone(),
             stopping: AtomicBool::new(false),
+            tls,
             shutdown,
             refusals: Default::default(),
         });
-        let reloading = match &app.config {
-            Some(config) if app.runtime.is_on() => {
-                let (runtime, limits) = (app.runtime.clone(), app.limits.clone());
-                Some(runtime.keep_loading(&ports, config.clone(), limits, stop.clone()))
-            }
-            _ => None,
-        };
+        let mut reloading = Vec::new();
+        if let (Some(config), true) = (&app.config, app.runtime.is_on()) {
+            let (runtime, limits) = (app.runtime.clone(), app.limits.clone());
+            reloading.push(runtime.keep_loading(&ports, config.clone(), limits, stop.clone()));
+        }
+        reloading.extend(app.tls.clone().map(|tls| tls.keep_loading(&ports, stop.clone())));
         let serving = serve(
             listener,
             router(app.clone()),
             app.settings.serve,
+            app.tls.clone(),
             ports.clock.clone(),
             ports.spawner.clone(),
             stop.clone(),
@@ -337,10 +351,10 @@ impl Process {
         {
             tracing::error!(%error, "pattern detection failed");
         }
-        if let Some(reloading) = self.reloading
-            && let Err(error) = reloading.await
-        {
-            tracing::error!(%error, "runtime config task failed");
+        for reloading in self.reloading {
+            if let Err(error) = reloading.await {
+                tracing::error!(%error, "a task that reads files again failed");
+            }
         }
         self.app.shutdown.is_stopping.store(true, Ordering::SeqCst);
         self.app.ingester.stop(self.app.shutdown.flush()).await;

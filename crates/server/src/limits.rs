@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use loptr_config::{Limits, Runtime};
-use loptr_ingest::PushLimits;
+use loptr_ingest::{LabelCacheFigures, LabelCaches, PushLimits};
 use loptr_model::TenantId;
 use loptr_query::QueryLimits;
 use parking_lot::RwLock;
@@ -21,9 +21,9 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(limits: Limits) -> Result<Self, LimitsError> {
+    fn new(limits: Limits, caches: &Arc<LabelCaches>) -> Result<Self, LimitsError> {
         let (push, query) = (write_limits(&limits)?, query_limits(&limits)?);
-        Ok(Self { limits: Some(limits), push: Arc::new(PushLimits::new(push)), query: Arc::new(query) })
+        Ok(Self { limits: Some(limits), push: Arc::new(PushLimits::sharing(push, caches)), query: Arc::new(query) })
     }
 }
 
@@ -32,17 +32,19 @@ impl Prepared {
 pub(crate) struct TenantLimits {
     default: Prepared,
     own: RwLock<Arc<HashMap<String, Arc<Prepared>>>>,
+    caches: Arc<LabelCaches>,
 }
 
 impl TenantLimits {
     /// Everybody has the limits of `settings`.
     pub(crate) fn new(settings: &Settings) -> Self {
+        let caches = LabelCaches::new(settings.label_cache_bytes);
         let default = Prepared {
             limits: None,
-            push: Arc::new(PushLimits::new(settings.limits.clone())),
+            push: Arc::new(PushLimits::sharing(settings.limits.clone(), &caches)),
             query: Arc::new(settings.query_limits.clone()),
         };
-        Self { default, own: RwLock::default() }
+        Self { default, own: RwLock::default(), caches }
     }
 
     /// Takes over the tenants of `runtime`, or leaves everything as it was. Limits that did not change keep what was
@@ -54,12 +56,17 @@ impl TenantLimits {
             let same = before.get(tenant).filter(|known| known.limits.as_ref() == Some(limits));
             let prepared = match same {
                 Some(known) => known.clone(),
-                None => Arc::new(Prepared::new(limits.clone()).map_err(|error| error.of_tenant(tenant))?),
+                None => Arc::new(Prepared::new(limits.clone(), &self.caches).map_err(|error| error.of_tenant(tenant))?),
             };
             own.insert(tenant.clone(), prepared);
         }
         *self.own.write() = Arc::new(own);
         Ok(())
+    }
+
+    /// What is remembered of label texts.
+    pub(crate) fn label_caches(&self) -> LabelCacheFigures {
+        self.caches.figures()
     }
 
     fn of<T>(&self, tenant: &TenantId, part: impl Fn(&Prepared) -> &Arc<T>) -> Arc<T> {

@@ -66,7 +66,7 @@ fn run(invocation: &Invocation, then: fn(Settings, Config) -> ExitCode) -> ExitC
         }
     }
     if options.list_targets {
-        println!("all");
+        print(&config.list_targets());
         return ExitCode::SUCCESS;
     }
     let report = config.report(HONOURED);

@@ -71,6 +71,8 @@ impl Metrics {
         let mut text = classic(&open_metrics);
         gauges(&mut text, app);
         runtime_config(&mut text, app);
+        tls(&mut text, app);
+        label_caches(&mut text, app);
         text
     }
 }
@@ -85,6 +87,29 @@ fn runtime_config(out: &mut String, app: &App) {
     write!(
         out,
         "# HELP loki_runtime_config_hash Hash of the currently active runtime configuration, merged from all configured files.\n# TYPE loki_runtime_config_hash gauge\nloki_runtime_config_hash{{config=\"loki\",sha256=\"{hash}\"}} 1\n# HELP loki_runtime_config_last_reload_successful Whether the last runtime-config reload attempt was successful.\n# TYPE loki_runtime_config_last_reload_successful gauge\nloki_runtime_config_last_reload_successful{{config=\"loki\"}} {ok}\n",
+    )
+    .expect("writing to a String cannot fail");
+}
+
+/// What is remembered of label texts, over all tenants.
+fn label_caches(out: &mut String, app: &App) {
+    let figures = app.limits.label_caches();
+    write!(
+        out,
+        "# HELP loptr_label_cache_texts Label texts remembered, over all tenants.\n# TYPE loptr_label_cache_texts gauge\nloptr_label_cache_texts {}\n# HELP loptr_label_cache_bytes Bytes they hold, about; bounded.\n# TYPE loptr_label_cache_bytes gauge\nloptr_label_cache_bytes {}\n# HELP loptr_label_cache_emptied_total Times a tenant's were forgotten for the bound.\n# TYPE loptr_label_cache_emptied_total counter\nloptr_label_cache_emptied_total {}\n",
+        figures.texts, figures.bytes, figures.emptied,
+    )
+    .expect("writing to a String cannot fail");
+}
+
+/// Figures of TLS, where it is spoken.
+fn tls(out: &mut String, app: &App) {
+    let Some(tls) = &app.tls else { return };
+    write!(
+        out,
+        "# HELP loptr_tls_last_reload_successful Whether the certificates could be used when they were read last.\n# TYPE loptr_tls_last_reload_successful gauge\nloptr_tls_last_reload_successful {}\n# HELP loptr_tls_failed_handshakes_total Connections that ended before they were secure.\n# TYPE loptr_tls_failed_handshakes_total counter\nloptr_tls_failed_handshakes_total {}\n",
+        u8::from(tls.succeeded()),
+        tls.failed_handshakes(),
     )
     .expect("writing to a String cannot fail");
 }

@@ -7,9 +7,11 @@ use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use loptr_ports::{Clock, Listener, Spawner, TaskHandle};
+use loptr_ports::{Clock, Connection, Listener, Spawner, TaskHandle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+
+use crate::tls::Tls;
 
 /// Bounds of the server.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +29,7 @@ pub(crate) async fn serve(
     listener: Box<dyn Listener>,
     router: Router,
     settings: ServeSettings,
+    tls: Option<Arc<Tls>>,
     clock: Arc<dyn Clock>,
     spawner: Arc<dyn Spawner>,
     stop: CancellationToken,
@@ -52,7 +55,12 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let connection = serve_connection(stream, router.clone(), settings, stop.clone(), place);
+        let (router, tls, clock, stop) = (router.clone(), tls.clone(), clock.clone(), stop.clone());
+        let connection = async move {
+            if let Some(stream) = secure(stream, tls.as_deref(), settings, &*clock, &stop).await {
+                serve_connection(stream, router, settings, stop, place).await;
+            }
+        };
         connections.push(spawner.spawn("http connection", Box::pin(connection)));
         if connections.len() >= 64 && connections.len() >= 2 * (settings.connections - places.available_permits()) {
             connections = still_running(connections).await;
@@ -77,8 +85,31 @@ async fn still_running(handles: Vec<TaskHandle>) -> Vec<TaskHandle> {
     running
 }
 
+/// The connection after its handshake, which may take as long as a request's head; as it is without TLS.
+async fn secure(
+    stream: Box<dyn Connection>,
+    tls: Option<&Tls>,
+    settings: ServeSettings,
+    clock: &dyn Clock,
+    stop: &CancellationToken,
+) -> Option<Box<dyn Connection>> {
+    let Some(tls) = tls else { return Some(stream) };
+    let shaken = tokio::select! {
+        () = stop.cancelled() => return None,
+        shaken = loptr_ports::timeout(clock, settings.header_timeout, tls.accept(stream)) => shaken,
+    };
+    let error = match shaken {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => error.to_string(),
+        Err(elapsed) => elapsed.to_string(),
+    };
+    tls.handshake_failed();
+    tracing::debug!(error, "TLS handshake failed");
+    None
+}
+
 async fn serve_connection(
-    stream: Box<dyn loptr_ports::Connection>,
+    stream: Box<dyn Connection>,
     router: Router,
     settings: ServeSettings,
     stop: CancellationToken,

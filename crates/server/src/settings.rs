@@ -18,6 +18,7 @@ use loptr_wire::push::PushLimits as BodyLimits;
 
 use crate::patterns::PatternSettings;
 use crate::serve::ServeSettings;
+use crate::tls::{TlsError, TlsSettings};
 
 /// Paths of the configuration that have their upstream effect.
 pub const HONOURED: &[&str] = &[
@@ -25,6 +26,7 @@ pub const HONOURED: &[&str] = &[
     "auth_enabled",
     "querier.multi_tenant_queries_enabled",
     "querier.tail_max_duration",
+    "query_range.align_queries_with_step",
     "loptr.admin_tenants",
     "frontend.compress_responses",
     "schema_config.configs[].schema=v11",
@@ -33,6 +35,9 @@ pub const HONOURED: &[&str] = &[
     "server.http_listen_port",
     "server.http_listen_conn_limit",
     "server.http_server_read_header_timeout",
+    "server.http_tls_config",
+    "server.tls_cipher_suites",
+    "server.tls_min_version",
     "server.graceful_shutdown_timeout",
     "server.http_path_prefix",
     "server.log_level",
@@ -163,6 +168,9 @@ pub enum SettingsError {
     /// Limits of all tenants.
     #[error("CONFIG ERROR: invalid limits_config config: {0}")]
     Limits(#[from] LimitsError),
+    /// TLS that cannot be spoken.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A value has no meaning here.
     #[error("{path}: {reason}")]
     Value {
@@ -211,6 +219,8 @@ pub struct Settings {
     pub admin_tenants: Vec<String>,
     /// Whether a request may read several tenants' data.
     pub multi_tenant_queries: bool,
+    /// Whether ranges of metric queries begin and end at multiples of their step.
+    pub align_queries: bool,
     /// Bounds of push bodies.
     pub push: BodyLimits,
     /// The write path.
@@ -225,6 +235,8 @@ pub struct Settings {
     pub tails: TailSettings,
     /// Index files in memory.
     pub index_cache: IndexCacheSettings,
+    /// Whether index tables that no period reaches stop the start.
+    pub refuse_lost_tables: bool,
     /// Schema periods.
     pub schema: Schema,
     /// Folder of the filesystem object store.
@@ -233,6 +245,8 @@ pub struct Settings {
     pub active_index_dir: PathBuf,
     /// Write limits of tenants without overrides.
     pub limits: loptr_ingest::Limits,
+    /// Bytes that remembered label texts may hold.
+    pub label_cache_bytes: usize,
     /// Query limits of tenants without overrides.
     pub query_limits: QueryLimits,
     /// Folder of the shutdown marker, if there may be one.
@@ -243,6 +257,8 @@ pub struct Settings {
     pub shutdown_delay: Duration,
     /// Connections and their timeouts.
     pub(crate) serve: ServeSettings,
+    /// TLS; plain HTTP without.
+    pub(crate) tls: Option<TlsSettings>,
     /// Whether `/metrics` is served.
     pub instrumentation: bool,
 }
@@ -252,11 +268,8 @@ impl Settings {
     pub fn from_config(config: &Config, memory_bytes: u64) -> Result<Self, SettingsError> {
         one_replica(config)?;
         let limits = config.limits();
-        let encoding_name = config.str("ingester.chunk_encoding");
-        // Upstream's default is gzip; unset means snappy here.
-        let encoding_name =
-            if config.provenance("ingester.chunk_encoding") == "default" { "snappy" } else { encoding_name };
-        let encoding = encoding_name
+        let encoding = config
+            .str("ingester.chunk_encoding")
             .parse::<Encoding>()
             .map_err(|error| SettingsError::Value { path: "ingester.chunk_encoding", reason: error.to_string() })?;
         let log = config.bool("ingester.wal.enabled").then(|| LogSettings {
@@ -287,6 +300,7 @@ impl Settings {
             compress_responses: config.bool("frontend.compress_responses"),
             admin_tenants: config.strs("loptr.admin_tenants").to_vec(),
             multi_tenant_queries: config.bool("querier.multi_tenant_queries_enabled"),
+            align_queries: config.bool("query_range.align_queries_with_step"),
             push: BodyLimits {
                 max_body_bytes: config.count("distributor.max_recv_msg_size"),
                 max_decompressed_bytes: u64::try_from(config.int("distributor.max_decompressed_size")).unwrap_or(0),
@@ -334,9 +348,11 @@ impl Settings {
                 files_bytes: usize::try_from(memory_bytes / 8).unwrap_or(usize::MAX),
                 ..IndexCacheSettings::default()
             },
+            refuse_lost_tables: config.str("loptr.lost_index_tables") != "warn",
             schema: schema(config)?,
             chunks_dir: PathBuf::from(config.str("storage_config.filesystem.directory")),
             active_index_dir: PathBuf::from(config.str("storage_config.tsdb_shipper.active_index_directory")),
+            label_cache_bytes: usize::try_from(memory_bytes / 32).unwrap_or(usize::MAX).clamp(8 << 20, 256 << 20),
             query_limits: query_limits(&limits)?,
             limits: write_limits(&limits)?,
             shutdown_marker_dir: Some(config.str("ingester.shutdown_marker_path"))
@@ -349,6 +365,7 @@ impl Settings {
                 header_timeout: if header_timeout.is_zero() { Duration::from_secs(30) } else { header_timeout },
                 grace: config.duration("server.graceful_shutdown_timeout"),
             },
+            tls: TlsSettings::from_config(config)?,
             instrumentation: config.bool("server.register_instrumentation"),
         })
     }
@@ -667,6 +684,26 @@ mod tests {
             settings("ingester: {wal: {replay_memory_ceiling: 64MB, checkpoint_duration: 7m}}").expect("valid");
         assert_eq!(settings.ingest.replay_memory_bytes, 48 << 20);
         assert_eq!(settings.ingest.checkpoint_every, Duration::from_secs(420));
+    }
+
+    /// No key is left without a word on what becomes of it.
+    #[test]
+    fn every_key_is_honoured_refused_or_explained() {
+        use loptr_config::{Kind, Status, status_of, table};
+        let mut counts = [0; 3];
+        for (_, key) in table().keys().filter(|(_, key)| key.kind != Kind::Object) {
+            let at = match status_of(key.path, HONOURED) {
+                Status::Honoured => 0,
+                Status::RefusedUnlessDefault(_) => 1,
+                Status::NoEffect(reason) => {
+                    assert_ne!(reason, loptr_config::UNEXPLAINED, "{}", key.path);
+                    2
+                }
+            };
+            counts[at] += 1;
+        }
+        println!("{} keys honoured, {} refused, {} without effect", counts[0], counts[1], counts[2]);
+        assert!(counts[0] > 150, "{counts:?}");
     }
 
     #[test]

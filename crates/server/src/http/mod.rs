@@ -40,6 +40,7 @@ use crate::patterns::Patterns;
 use crate::runtime::RuntimeConfig;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
+use crate::tls::Tls;
 
 /// What every handler can reach.
 pub(crate) struct App {
@@ -59,6 +60,7 @@ pub(crate) struct App {
     pub(crate) stop: CancellationToken,
     pub(crate) stopping: AtomicBool,
     pub(crate) shutdown: Shutdown,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) refusals: Refusals,
 }
 

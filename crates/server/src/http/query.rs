@@ -232,8 +232,17 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
     check_blocked(&asked, &range.query, QueryKind::Metric)?;
     asked.limits.check_asked(range.start, range.end, asked.now)?;
     let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
-    let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
+    let steps = steps_of(&app, start, &range);
     query.answer(&app, &asked, steps).await
+}
+
+/// The steps of a metric query; whole multiples of the step where the configuration says so.
+fn steps_of(app: &App, start: Nanos, range: &RangeParams) -> Steps {
+    let floor = |ts: Nanos| match app.settings.align_queries && range.step_ns > 0 {
+        true => Nanos(ts.0.saturating_sub(ts.0.rem_euclid(range.step_ns))),
+        false => ts,
+    };
+    range_steps(floor(start), floor(range.end), range.step_ns, app.settings.query.align_to_step)
 }
 
 /// `/loki/api/v1/query`
