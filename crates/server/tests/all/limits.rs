@@ -52,6 +52,8 @@ fn overrides_hold_for_their_tenant_and_change_while_running() {
     assert_eq!(push(&other, "123456").0, 204);
     assert_eq!(push(&other, &"x".repeat(21)), (400, refused(20, 21)));
     assert_eq!(reloaded_well(&loptr), 1.0);
+    assert_eq!(loptr.api().metric("loptr_label_cache_texts"), 2.0, "one of each tenant");
+    assert!(loptr.api().metric("loptr_label_cache_bytes") > 100.0);
 
     // A bad file changes nothing and is told.
     let runtime = home.dir().join("runtime.yaml");

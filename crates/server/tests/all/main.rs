@@ -13,11 +13,13 @@
 //! | `takeover` | does it take over folders of a killed upstream, also when it is killed meanwhile? |
 //! | `reads` | volumes, shards, detected labels and fields, the old routes |
 //! | `limits` | limits of single tenants, changed while running |
+//! | `operators` | whole files of operators: verified, refused by name, served; files made to hurt |
 //! | `shutdown` | stops by request and by signal; the marker; two processes on one folder |
 //! | `scripts` | do the scripts of the evaluator hold over HTTP? |
 //! | `simulated` | power cut at any write of a seeded run: the same |
 //! | `tails` | every entry once and in order over a WebSocket; refusals; the end |
 //! | `tenants` | nobody sees a byte of somebody else; several read at once |
+//! | `tls` | who is let in, how it is spoken, certificates swapped while running |
 //! | `upgrade` | folders of earlier versions: is everything there? |
 //!
 //! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_FULL_DISK_SECS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
@@ -37,6 +39,7 @@ mod http;
 mod journey;
 mod killed;
 mod limits;
+mod operators;
 mod reads;
 mod scripts;
 mod shutdown;
@@ -45,4 +48,5 @@ mod support;
 mod tails;
 mod takeover;
 mod tenants;
+mod tls;
 mod upgrade;

@@ -246,6 +246,11 @@ impl Loptr {
         &self.api
     }
 
+    /// The process's id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.guarded.child.lock().expect("no holder panics").id()
+    }
+
     /// Ends it without notice.
     pub(crate) fn kill(self) {
         drop(self);
