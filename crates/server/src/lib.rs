@@ -22,6 +22,7 @@ mod serve;
 pub mod settings;
 mod shutdown;
 mod tls;
+mod waiting;
 
 pub use app::{Process, StartError};
 pub use flush_out::{FlushOutError, Progress, flush_out};

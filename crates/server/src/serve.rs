@@ -13,6 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::tls::Tls;
 
+/// Pause after a connection that could not be accepted.
+pub(crate) const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+
 /// Bounds of the server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServeSettings {
@@ -51,13 +54,17 @@ pub(crate) async fn serve(
             Err(error) => {
                 // Out of file descriptors, mostly: what is served now may free some.
                 tracing::warn!(%error, "connection not accepted");
-                clock.sleep(Duration::from_millis(50)).await;
+                clock.sleep(ACCEPT_AGAIN).await;
                 continue;
             }
         };
         let (router, tls, clock, stop) = (router.clone(), tls.clone(), clock.clone(), stop.clone());
         let connection = async move {
-            if let Some(stream) = secure(stream, tls.as_deref(), settings, &*clock, &stop).await {
+            let secured = tokio::select! {
+                () = stop.cancelled() => None,
+                secured = secure(stream, tls.as_deref(), settings.header_timeout, &*clock) => secured,
+            };
+            if let Some(stream) = secured {
                 serve_connection(stream, router, settings, stop, place).await;
             }
         };
@@ -86,19 +93,14 @@ async fn still_running(handles: Vec<TaskHandle>) -> Vec<TaskHandle> {
 }
 
 /// The connection after its handshake, which may take as long as a request's head; as it is without TLS.
-async fn secure(
+pub(crate) async fn secure(
     stream: Box<dyn Connection>,
     tls: Option<&Tls>,
-    settings: ServeSettings,
+    within: Duration,
     clock: &dyn Clock,
-    stop: &CancellationToken,
 ) -> Option<Box<dyn Connection>> {
     let Some(tls) = tls else { return Some(stream) };
-    let shaken = tokio::select! {
-        () = stop.cancelled() => return None,
-        shaken = loptr_ports::timeout(clock, settings.header_timeout, tls.accept(stream)) => shaken,
-    };
-    let error = match shaken {
+    let error = match loptr_ports::timeout(clock, within, tls.accept(stream)).await {
         Ok(Ok(stream)) => return Some(stream),
         Ok(Err(error)) => error.to_string(),
         Err(elapsed) => elapsed.to_string(),

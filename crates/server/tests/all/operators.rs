@@ -187,7 +187,7 @@ fn files_of_upstreams_helm_chart() {
 
 /// Most memory the process has held, in bytes.
 fn peak_bytes(loptr: &Loptr) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", loptr.pid())).expect("it runs");
+    let status = fs::read_to_string(format!("/proc/{}/status", loptr.pid().as_raw_nonzero())).expect("it runs");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells it");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }

@@ -246,9 +246,8 @@ impl Loptr {
         &self.api
     }
 
-    /// The process's id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.guarded.child.lock().expect("no holder panics").id()
+    pub(crate) fn pid(&self) -> Pid {
+        self.guarded.pid()
     }
 
     /// Ends it without notice.
