@@ -20,6 +20,7 @@ mod runtime;
 mod serve;
 pub mod settings;
 mod shutdown;
+pub mod trace;
 
 pub use app::{Process, StartError};
 pub use flush_out::{FlushOutError, Progress, flush_out};

@@ -21,9 +21,10 @@ use loptr_wire::params::{self, InstantParams, Params, RangeParams};
 use super::App;
 use super::asked::{Asked, form, json, log_range, on_cpu, read};
 use super::error::HttpError;
+use super::query_log::QueryLog;
 
 /// The header in which clients say what a query is for.
-const TAGS: &str = "x-query-tags";
+pub(super) const TAGS: &str = "x-query-tags";
 
 pub(super) fn stats_of(figures: &QueryFigures, returned: usize) -> QueryStats {
     let int = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
@@ -219,17 +220,32 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
     if wants_explanation(&asked.headers) {
         return explained(&app, &asked, &query, (range.start, range.end)).await;
     }
-    let (value, figures) = match query {
+    let log = QueryLog::begin(&app, &asked, &range.query, word_of(&query), "range");
+    let log = log.spanning(range.start, range.end, range.step_ns, range.limit);
+    let result = over_range(&app, &asked, query, &range).await;
+    log.answered(&app, &result);
+    let (value, figures) = result?;
+    answer(&app, &asked.headers, value, figures).await
+}
+
+/// A query over a range, which is not blocked and within its tenants' limits.
+async fn over_range(
+    app: &App,
+    asked: &Asked,
+    query: Expr,
+    range: &RangeParams,
+) -> Result<(Answer, QueryFigures), HttpError> {
+    Ok(match query {
         Expr::Log(query) => {
-            check_blocked(&asked, &range.query, kind_of(&query))?;
-            let request = log_request(query, &range, encoding_flags(&asked.headers).categorize_labels());
+            check_blocked(app, asked, &range.query, kind_of(&query))?;
+            let request = log_request(query, range, encoding_flags(&asked.headers).categorize_labels());
             app.engine.logs(&asked.readers, &asked.limits, request).await?
         }
         Expr::Metric(query) => {
             for leaf in loptr_eval::leaves(&query) {
                 asked.limits.check_required(&leaf.aggregation.range.log.matchers)?;
             }
-            check_blocked(&asked, &range.query, QueryKind::Metric)?;
+            check_blocked(app, asked, &range.query, QueryKind::Metric)?;
             asked.limits.check_asked(range.start, range.end, asked.now)?;
             let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
             let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
@@ -240,14 +256,13 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
             for leaf in query.variants.iter().flat_map(loptr_eval::leaves) {
                 asked.limits.check_required(&leaf.aggregation.range.log.matchers)?;
             }
-            check_blocked(&asked, &range.query, QueryKind::Metric)?;
+            check_blocked(app, asked, &range.query, QueryKind::Metric)?;
             asked.limits.check_asked(range.start, range.end, asked.now)?;
             let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
             let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
             app.engine.variants(&asked.readers, &asked.limits, query, steps).await?
         }
-    };
-    answer(&app, &asked.headers, value, figures).await
+    })
 }
 
 /// `/loki/api/v1/query`
@@ -258,28 +273,54 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
     if wants_explanation(&asked.headers) {
         return explained(&app, &asked, &query, (instant.time, instant.time)).await;
     }
-    let (value, figures) = match query {
-        Expr::Log(_) => {
-            return Err(HttpError::bad_query(
-                "log queries are not supported as an instant query type, please change your query to a range query type",
-            ));
-        }
-        Expr::Metric(query) => {
-            check_blocked(&asked, &instant.query, QueryKind::Metric)?;
-            app.engine.metrics(&asked.readers, &asked.limits, query, Steps::instant(instant.time)).await?
-        }
-        Expr::Variants(query) => {
-            check_blocked(&asked, &instant.query, QueryKind::Metric)?;
-            app.engine.variants(&asked.readers, &asked.limits, query, Steps::instant(instant.time)).await?
-        }
-    };
+    if matches!(query, Expr::Log(_)) {
+        return Err(HttpError::bad_query(
+            "log queries are not supported as an instant query type, please change your query to a range query type",
+        ));
+    }
+    let log = QueryLog::begin(&app, &asked, &instant.query, word_of(&query), "instant");
+    let log = log.spanning(instant.time, instant.time, 0, instant.limit);
+    let result = at_instant(&app, &asked, query, &instant).await;
+    log.answered(&app, &result);
+    let (value, figures) = result?;
     answer(&app, &asked.headers, value, figures).await
 }
 
+/// A query at an instant, which is not blocked.
+async fn at_instant(
+    app: &App,
+    asked: &Asked,
+    query: Expr,
+    instant: &InstantParams,
+) -> Result<(Answer, QueryFigures), HttpError> {
+    let steps = Steps::instant(instant.time);
+    check_blocked(app, asked, &instant.query, QueryKind::Metric)?;
+    Ok(match query {
+        Expr::Log(_) => return Err(HttpError::bad_query("log queries are not instant queries")),
+        Expr::Metric(query) => app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?,
+        Expr::Variants(query) => app.engine.variants(&asked.readers, &asked.limits, query, steps).await?,
+    })
+}
+
+/// Upstream's word for the kind of a query.
+fn word_of(query: &Expr) -> &'static str {
+    match query {
+        Expr::Log(query) => match kind_of(query) {
+            QueryKind::Filter => "filter",
+            _ => "limited",
+        },
+        Expr::Metric(_) | Expr::Variants(_) => "metric",
+    }
+}
+
 /// Refuses a query the tenant's operator has blocked.
-pub(super) fn check_blocked(asked: &Asked, query: &str, kind: QueryKind) -> Result<(), HttpError> {
+pub(super) fn check_blocked(app: &App, asked: &Asked, query: &str, kind: QueryKind) -> Result<(), HttpError> {
     let tags = asked.headers.get(TAGS).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    Ok(asked.limits.check_blocked(query, kind, tags)?)
+    let checked = asked.limits.check_blocked(query, kind, tags);
+    if checked.is_err() {
+        asked.readers.ids().iter().for_each(|id| app.metrics.queries.blocked(id.as_str()));
+    }
+    Ok(checked?)
 }
 
 pub(super) fn kind_of(query: &LogExpr) -> QueryKind {

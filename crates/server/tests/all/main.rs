@@ -11,6 +11,7 @@
 //! | `journey` | from push to query without a gap or a double while everything is being flushed |
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
 //! | `takeover` | does it take over folders of a killed upstream, also when it is killed meanwhile? |
+//! | `metrics` | every metric of upstream's that anybody uses, under its name, type and labels; which are absent |
 //! | `reads` | volumes, shards, detected labels and fields, the old routes |
 //! | `limits` | limits of single tenants, changed while running |
 //! | `shutdown` | stops by request and by signal; the marker; two processes on one folder |
@@ -18,6 +19,7 @@
 //! | `simulated` | power cut at any write of a seeded run: the same |
 //! | `tails` | every entry once and in order over a WebSocket; refusals; the end |
 //! | `tenants` | nobody sees a byte of somebody else; several read at once |
+//! | `traces` | spans of a push and a query at a receiver, in the trace the request names; the same trace in the log; a CPU profile |
 //! | `upgrade` | folders of earlier versions: is everything there? |
 //!
 //! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_FULL_DISK_SECS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
@@ -37,6 +39,7 @@ mod http;
 mod journey;
 mod killed;
 mod limits;
+mod metrics;
 mod reads;
 mod scripts;
 mod shutdown;
