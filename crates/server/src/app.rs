@@ -198,8 +198,9 @@ fn uploader_name(disk: &dyn Disk, dir: &Path, host: &str, now: Nanos) -> String 
 /// What is opened before anything else.
 pub(crate) struct Folders {
     pub(crate) lock: Box<dyn DiskLock>,
-    pub(crate) store: DiskStore,
-    pub(crate) spool: Option<Arc<Spool>>,
+    pub(crate) bucket: Arc<Bucket>,
+    pub(crate) index: Arc<IndexStore>,
+    pub(crate) storage: StorageMetrics,
     pub(crate) shutdown: Shutdown,
     pub(crate) uploader: String,
 }
@@ -244,8 +245,14 @@ pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Re
         }
         None => None,
     };
+    let schema = Arc::new(settings.schema.clone());
+    let storage = StorageMetrics::new(&settings.chunks_dir.display().to_string());
+    let (clock, cpu) = (ports.clock.clone(), ports.cpu.clone());
+    let bucket = Bucket::on_disk(store.clone(), schema.clone(), spool).metered(clock.clone(), storage.clone());
+    let index = IndexStore::new(Arc::new(store), schema, clock, cpu, settings.index_cache).metered(storage.clone());
+    let (bucket, index) = (Arc::new(bucket), Arc::new(index));
     let shutdown = Shutdown::new(&**disk, settings.shutdown_marker_dir.as_deref());
-    Ok(Folders { lock, store, spool, shutdown, uploader })
+    Ok(Folders { lock, bucket, index, storage, shutdown, uploader })
 }
 
 impl Process {
@@ -263,24 +270,9 @@ impl Process {
         }
         let (opening, host) = ((ports.clone(), settings.clone()), host.to_owned());
         let open = move || open_folders(&opening.0, &opening.1, &host);
-        let Folders { lock, store, spool, shutdown, uploader } =
+        let Folders { lock, bucket, index, storage, shutdown, uploader } =
             ports.spawner.run_blocking("open folders", open).await??;
         settings.ingest.uploader = uploader;
-        let schema = Arc::new(settings.schema.clone());
-        let storage = StorageMetrics::new(&settings.chunks_dir.display().to_string());
-        let bucket = Bucket::on_disk(store.clone(), schema.clone()).metered(ports.clock.clone(), storage.clone());
-        let bucket = Arc::new(match spool {
-            Some(spool) => bucket.with_spool(spool),
-            None => bucket,
-        });
-        let index = IndexStore::new(
-            Arc::new(store),
-            schema,
-            ports.clock.clone(),
-            ports.cpu.clone(),
-            settings.index_cache,
-        );
-        let index = Arc::new(index.metered(storage.clone()));
         let takeover = TakeoverMetrics::default();
         take_over(&ports, &settings.takeover, &settings.ingest, &bucket, &takeover).await?;
         let ingester = Ingester::start(ports.clone(), settings.ingest.clone(), bucket.clone(), index.clone()).await?;

@@ -6,10 +6,9 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use loptr_eval::QueryValue;
-use loptr_eval::Steps;
 use loptr_eval::source::Direction;
-use loptr_logql::ast::{Expr, LogExpr};
+use loptr_eval::{QueryValue, Steps};
+use loptr_logql::ast::{Expr, LogExpr, MetricExpr, VariantsExpr};
 use loptr_model::{Matcher, Nanos, TimeRange};
 use loptr_query::{Answer, LogRequest, QueryFigures, QueryKind, range_steps};
 use loptr_wire::answer::{
@@ -228,41 +227,28 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
     answer(&app, &asked.headers, value, figures).await
 }
 
-/// A query over a range, which is not blocked and within its tenants' limits.
+/// A query over a range, refused where its tenants' limits say so.
 async fn over_range(
     app: &App,
     asked: &Asked,
     query: Expr,
     range: &RangeParams,
 ) -> Result<(Answer, QueryFigures), HttpError> {
-    Ok(match query {
+    let query = match query {
         Expr::Log(query) => {
             check_blocked(app, asked, &range.query, kind_of(&query))?;
             let request = log_request(query, range, encoding_flags(&asked.headers).categorize_labels());
-            app.engine.logs(&asked.readers, &asked.limits, request).await?
+            return Ok(app.engine.logs(&asked.readers, &asked.limits, request).await?);
         }
-        Expr::Metric(query) => {
-            for leaf in loptr_eval::leaves(&query) {
-                asked.limits.check_required(&leaf.aggregation.range.log.matchers)?;
-            }
-            check_blocked(app, asked, &range.query, QueryKind::Metric)?;
-            asked.limits.check_asked(range.start, range.end, asked.now)?;
-            let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
-            let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
-            app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?
-        }
-        Expr::Variants(query) => {
-            asked.limits.check_required(&query.of.log.matchers)?;
-            for leaf in query.variants.iter().flat_map(loptr_eval::leaves) {
-                asked.limits.check_required(&leaf.aggregation.range.log.matchers)?;
-            }
-            check_blocked(app, asked, &range.query, QueryKind::Metric)?;
-            asked.limits.check_asked(range.start, range.end, asked.now)?;
-            let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
-            let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
-            app.engine.variants(&asked.readers, &asked.limits, query, steps).await?
-        }
-    })
+        Expr::Metric(query) => Samples::Metric(query),
+        Expr::Variants(query) => Samples::Variants(query),
+    };
+    query.check_required(asked)?;
+    check_blocked(app, asked, &range.query, QueryKind::Metric)?;
+    asked.limits.check_asked(range.start, range.end, asked.now)?;
+    let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
+    let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
+    query.answer(app, asked, steps).await
 }
 
 /// `/loki/api/v1/query`
@@ -273,33 +259,53 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
     if wants_explanation(&asked.headers) {
         return explained(&app, &asked, &query, (instant.time, instant.time)).await;
     }
-    if matches!(query, Expr::Log(_)) {
-        return Err(HttpError::bad_query(
-            "log queries are not supported as an instant query type, please change your query to a range query type",
-        ));
-    }
-    let log = QueryLog::begin(&app, &asked, &instant.query, word_of(&query), "instant");
+    let word = word_of(&query);
+    let query = match query {
+        Expr::Log(_) => {
+            return Err(HttpError::bad_query(
+                "log queries are not supported as an instant query type, please change your query to a range query type",
+            ));
+        }
+        Expr::Metric(query) => Samples::Metric(query),
+        Expr::Variants(query) => Samples::Variants(query),
+    };
+    let log = QueryLog::begin(&app, &asked, &instant.query, word, "instant");
     let log = log.spanning(instant.time, instant.time, 0, instant.limit);
-    let result = at_instant(&app, &asked, query, &instant).await;
+    let result = match check_blocked(&app, &asked, &instant.query, QueryKind::Metric) {
+        Ok(()) => query.answer(&app, &asked, Steps::instant(instant.time)).await,
+        Err(error) => Err(error),
+    };
     log.answered(&app, &result);
     let (value, figures) = result?;
     answer(&app, &asked.headers, value, figures).await
 }
 
-/// A query at an instant, which is not blocked.
-async fn at_instant(
-    app: &App,
-    asked: &Asked,
-    query: Expr,
-    instant: &InstantParams,
-) -> Result<(Answer, QueryFigures), HttpError> {
-    let steps = Steps::instant(instant.time);
-    check_blocked(app, asked, &instant.query, QueryKind::Metric)?;
-    Ok(match query {
-        Expr::Log(_) => return Err(HttpError::bad_query("log queries are not instant queries")),
-        Expr::Metric(query) => app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?,
-        Expr::Variants(query) => app.engine.variants(&asked.readers, &asked.limits, query, steps).await?,
-    })
+/// A query whose answer is numbers.
+enum Samples {
+    Metric(MetricExpr),
+    Variants(VariantsExpr),
+}
+
+impl Samples {
+    /// Refuses selectors that lack labels the tenant must name.
+    fn check_required(&self, asked: &Asked) -> Result<(), HttpError> {
+        let (of, metrics) = match self {
+            Self::Metric(query) => (None, std::slice::from_ref(query)),
+            Self::Variants(query) => (Some(&query.of.log.matchers), query.variants.as_slice()),
+        };
+        let leaves = metrics.iter().flat_map(loptr_eval::leaves);
+        for matchers in of.into_iter().chain(leaves.map(|leaf| &leaf.aggregation.range.log.matchers)) {
+            asked.limits.check_required(matchers)?;
+        }
+        Ok(())
+    }
+
+    async fn answer(self, app: &App, asked: &Asked, steps: Steps) -> Result<(Answer, QueryFigures), HttpError> {
+        Ok(match self {
+            Self::Metric(query) => app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?,
+            Self::Variants(query) => app.engine.variants(&asked.readers, &asked.limits, query, steps).await?,
+        })
+    }
 }
 
 /// Upstream's word for the kind of a query.

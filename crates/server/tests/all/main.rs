@@ -48,4 +48,5 @@ mod support;
 mod tails;
 mod takeover;
 mod tenants;
+mod traces;
 mod upgrade;
