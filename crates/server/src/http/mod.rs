@@ -116,6 +116,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             .route("/metrics", any(admin::metrics))
             .route("/debug/pprof/", get(profile::index))
             .route("/debug/pprof/profile", get(profile::cpu))
+            .route("/debug/pprof/heap", get(profile::heap))
     } else {
         routes
     };

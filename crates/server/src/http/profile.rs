@@ -45,6 +45,12 @@ pub(crate) async fn index() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text)
 }
 
+/// `GET /debug/pprof/heap`
+pub(crate) async fn heap() -> HttpError {
+    let message = "heap profiles are not supported: memory comes from the system's allocator, which keeps no account; see loptr_*_bytes at /metrics";
+    HttpError::plain(StatusCode::NOT_IMPLEMENTED, message)
+}
+
 /// `GET /debug/pprof/profile?seconds=30`
 pub(crate) async fn cpu(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, HttpError> {
     let params = Params::from_form(query.as_deref().unwrap_or_default(), None).unwrap_or_default();

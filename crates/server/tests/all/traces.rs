@@ -123,6 +123,7 @@ fn a_cpu_profile_is_taken_on_request() {
     let reply = loptr.api().get("/debug/pprof/profile", &[("seconds", "1")]).expect(200);
     assert_eq!(&reply.body[..2], b"\x1f\x8b", "gzip, as pprof's files are");
     loptr.api().get("/debug/pprof/profile", &[("seconds", "0")]).expect(400);
+    loptr.api().get("/debug/pprof/heap", &[]).expect(501);
 
     let home = Home::edited("", &[("  http_listen_port: 0", "  http_listen_port: 0\n  register_instrumentation: false")]);
     let loptr = home.start();
