@@ -76,6 +76,11 @@ def base(name):
     return re.sub(r"_(bucket|sum|count)$", "", name)
 
 
+def is_absent(name, absent):
+    prefixes = [known[:-1] for known in absent if known.endswith("*")]
+    return base(name) in absent or name in absent or any(name.startswith(prefix) for prefix in prefixes)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*")
@@ -88,7 +93,7 @@ def main():
     if args.absent:
         with open(args.absent) as file:
             section = file.read().split("\n## Absent\n", 1)[1].split("\n## ", 1)[0]
-        absent = set(re.findall(r"`(\w+)`", section))
+        absent = set(re.findall(r"`(\w+\*?)`", section))
     values = {"__rate_interval": "1m", "__interval": "1m", "__auto": "1m", "__range": "5m", "tenant": ".*", "container": ".*"}
     values.update(pair.split("=", 1) for pair in args.set)
 
@@ -122,7 +127,7 @@ def main():
             kind = "data"
         elif any(not name.startswith(OURS) for name in names):
             kind = "other exporters"
-        elif any(base(name) in absent or name in absent for name in names):
+        elif any(is_absent(name, absent) for name in names):
             kind = "absent parts"
         else:
             kind = "nothing"
