@@ -45,8 +45,8 @@ impl Metrics {
         Self { registry, requests, queries }
     }
 
-    /// Everything, as text. CPU work.
-    pub(crate) fn text(&self, app: &Arc<App>, format: Format) -> String {
+    /// Everything, as text. CPU work; `tasks` are those of the reactor.
+    pub(crate) fn text(&self, app: &Arc<App>, format: Format, tasks: usize) -> String {
         let mut registry = String::new();
         // Writing to a String cannot fail; what was written before an encoder's error is still true.
         if let Err(error) = encode(&mut registry, &self.registry) {
@@ -57,7 +57,7 @@ impl Metrics {
         by_tenant(&mut page, app);
         runtime_config(&mut page, app);
         logged(&mut page);
-        process::write(&mut page);
+        process::write(&mut page, tasks);
         text::whole(&registry, &page.0, format)
     }
 }

@@ -88,7 +88,8 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> 
     let format = Format::accepted(accept);
     let asked = app.clone();
     // Streams are looked at one by one, and there may be very many. Scrapes come before queries: they are few.
-    let text = app.ports.cpu.run(Priority::Push, move || asked.metrics.text(&asked, format)).await;
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let text = app.ports.cpu.run(Priority::Push, move || asked.metrics.text(&asked, format, tasks)).await;
     let text = text.map_err(|error| HttpError::plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, format.content_type())], text).into_response())
 }

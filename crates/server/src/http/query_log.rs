@@ -70,7 +70,12 @@ fn secs(secs: f64) -> String {
 }
 
 fn size(bytes: i64) -> String {
-    human_bytes(u64::try_from(bytes).unwrap_or_default())
+    short(u64::try_from(bytes).unwrap_or_default())
+}
+
+/// `1.5MB`, without the space that people are shown.
+fn short(bytes: u64) -> String {
+    human_bytes(bytes).replace(' ', "")
 }
 
 impl QueryLog {
@@ -135,7 +140,7 @@ impl QueryLog {
                 line.put("index_total_streams", stats.index.total_streams);
             }
             if size.bytes > 0 {
-                line.put("approx_result_size", human_bytes(size.bytes));
+                line.put("approx_result_size", short(size.bytes));
             }
             if let Some(streams) = size.streams {
                 line.put("result_streams_count", streams);

@@ -75,10 +75,9 @@ fn now() -> Option<Figures> {
     figures(read, open_fds)
 }
 
-/// Appends the families.
-pub(super) fn write(page: &mut Page) {
+/// Appends the families; `tasks` are those of the reactor.
+pub(super) fn write(page: &mut Page, tasks: usize) {
     let Some(process) = now() else { return };
-    let tasks = tokio::runtime::Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks());
     page.counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds", process.cpu_secs);
     page.gauge("process_max_fds", "Maximum number of open file descriptors", process.max_fds);
     page.gauge("process_open_fds", "Number of open file descriptors", process.open_fds);
