@@ -6,7 +6,7 @@
 DASHBOARDS are folders of Grafana dashboards (JSON), such as the compiled ones of upstream's mixin. Recording rules and
 alerts are taken from the Prometheus, which should have loaded the mixin's; of an alert the expression is asked without
 its threshold. An expression that returns nothing is told with the metrics it needs, unless each reason for it is known:
-metrics named under "Absent" in the page, or of other exporters (not starting with loki_, cortex_, go_, process_). Ends
+metrics named under "Absent" in the page, jobs of parts that do not exist (--without), or of other exporters (not starting with loki_, cortex_, go_, process_). Ends
 with 1 if any is left. Needs nothing but Python 3.
 """
 
@@ -86,6 +86,7 @@ def main():
     parser.add_argument("folders", nargs="*")
     parser.add_argument("--prometheus", required=True)
     parser.add_argument("--absent")
+    parser.add_argument("--without", action="append", default=[], help="a part that does not exist, such as bloom-gateway")
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--verbose", action="store_true")
     args = parser.parse_args()
@@ -127,7 +128,7 @@ def main():
             kind = "data"
         elif any(not name.startswith(OURS) for name in names):
             kind = "other exporters"
-        elif any(is_absent(name, absent) for name in names):
+        elif any(is_absent(name, absent) for name in names) or any(part in expr for part in args.without):
             kind = "absent parts"
         else:
             kind = "nothing"

@@ -50,7 +50,7 @@ pub(super) fn write(page: &mut Page, ingest: &IngestFigures) {
         ("loptr_object_store_failures_total", counter, "Puts of chunks that failed", store.failures as f64),
         ("loptr_spool_chunks", gauge, "Chunks that wait on the local disk for the object store", store.waiting as f64),
         ("loptr_spool_bytes", gauge, "Their bytes", store.waiting_bytes as f64),
-        ("loptr_spool_chunks_total", counter, "Chunks that had to wait since start", store.spooled as f64),
+        ("loptr_spool_spooled_chunks_total", counter, "Chunks that had to wait since start", store.spooled as f64),
     ] {
         page.family(name, kind, help, &[("", value)]);
     }
