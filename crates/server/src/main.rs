@@ -240,7 +240,7 @@ fn init_log(config: &Config) -> Option<Tracing> {
         _ => tracing::Level::INFO,
     };
     let format = if config.str("server.log_format") == "json" { Format::Json } else { Format::Logfmt };
-    let wanted = filter_fn(move |meta| meta.is_event() && *meta.level() <= level);
+    let wanted = filter_fn(move |meta| !meta.is_span() && *meta.level() <= level);
     let wanted = wanted.with_max_level_hint(tracing::level_filters::LevelFilter::from_level(level));
     let lines = tracing_subscriber::fmt::layer().event_format(format).with_writer(std::io::stderr).with_filter(wanted);
     let env = |name: &str| std::env::var(name).ok();
