@@ -172,9 +172,17 @@ impl IngestMetrics {
             self.streams_removed.clone(),
         );
         r.register("loki_ingester_chunks_flushed", "Total flushed chunks per reason", self.chunks_flushed.clone());
-        r.register("loki_ingester_chunk_stored_bytes", "Total bytes stored in chunks per tenant", self.chunk_stored_bytes.clone());
+        r.register(
+            "loki_ingester_chunk_stored_bytes",
+            "Total bytes stored in chunks per tenant",
+            self.chunk_stored_bytes.clone(),
+        );
         r.register("loki_ingester_chunks_stored", "Total stored chunks per tenant", self.chunks_stored.clone());
-        r.register("loki_ingester_chunk_age_seconds", "Distribution of chunk ages, when stored", self.chunk_age.clone());
+        r.register(
+            "loki_ingester_chunk_age_seconds",
+            "Distribution of chunk ages, when stored",
+            self.chunk_age.clone(),
+        );
         r.register(
             "loki_ingester_chunk_bounds_hours",
             "Distribution of chunk end-start durations, when stored",
@@ -190,7 +198,11 @@ impl IngestMetrics {
             "Count of chunks which were not stored because another replica has stored them",
             self.deduped_chunks.clone(),
         );
-        r.register("loki_ingester_flush_queue_length", "The total number of streams waiting to be flushed", self.flush_queue.clone());
+        r.register(
+            "loki_ingester_flush_queue_length",
+            "The total number of streams waiting to be flushed",
+            self.flush_queue.clone(),
+        );
         let here = r.sub_registry_with_label(("ingester".into(), IN_PROCESS.into()));
         here.register(
             "loki_distributor_ingester_appends",
@@ -202,7 +214,11 @@ impl IngestMetrics {
             "The total number of failed batch appends sent to ingesters due to timeouts",
             self.append_timeouts.clone(),
         );
-        r.register("loki_ingester_bytes_received", "Alias of loki_distributor_bytes_received_total for old dashboards", self.bytes_received.clone());
+        r.register(
+            "loki_ingester_bytes_received",
+            "Alias of loki_distributor_bytes_received_total for old dashboards",
+            self.bytes_received.clone(),
+        );
         r.register(
             "loptr_metrics_tenant_series_refused",
             "Counts of tenants beyond the series kept per metric, not shown",

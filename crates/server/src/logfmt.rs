@@ -154,8 +154,7 @@ mod tests {
     fn logged(format: Format) -> String {
         let lines = Lines::default();
         let out = lines.clone();
-        let subscriber =
-            tracing_subscriber::fmt().event_format(format).with_writer(move || out.clone()).finish();
+        let subscriber = tracing_subscriber::fmt().event_format(format).with_writer(move || out.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(table = 7, "index shipped");
             tracing::info!(target: QUERIES, line = "latency\u{1f}fast\u{1f}query\u{1f}{a=\"b\"}\u{1f}label\u{1f}");

@@ -78,9 +78,8 @@ fn by_tenant(page: &mut Page, app: &App) {
 /// Own log lines by level, under the present and the old name.
 fn logged(page: &mut Page) {
     let counts = LEVELS.iter().zip(&LOGGED);
-    let counts: Vec<(String, f64)> = counts
-        .map(|(level, count)| (format!("{{level=\"{level}\"}}"), count.load(Ordering::Relaxed) as f64))
-        .collect();
+    let counts: Vec<(String, f64)> =
+        counts.map(|(level, count)| (format!("{{level=\"{level}\"}}"), count.load(Ordering::Relaxed) as f64)).collect();
     let counts: Vec<(&str, f64)> = counts.iter().map(|(labels, count)| (labels.as_str(), *count)).collect();
     page.family(
         "loki_internal_log_messages_total",
@@ -88,12 +87,7 @@ fn logged(page: &mut Page) {
         "Total number of log messages created by Loki itself",
         &counts,
     );
-    page.family(
-        "loki_log_messages_total",
-        "counter",
-        "Deprecated name of loki_internal_log_messages_total",
-        &counts,
-    );
+    page.family("loki_log_messages_total", "counter", "Deprecated name of loki_internal_log_messages_total", &counts);
 }
 
 /// Upstream's two figures of the runtime configuration.

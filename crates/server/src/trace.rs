@@ -201,10 +201,8 @@ mod tests {
     #[test]
     fn traces_are_told_by_headers() {
         let trace = |name: &'static str, value: &'static str| {
-            let headers = HeaderMap::from_iter([(
-                http::HeaderName::from_static(name),
-                http::HeaderValue::from_static(value),
-            )]);
+            let headers =
+                HeaderMap::from_iter([(http::HeaderName::from_static(name), http::HeaderValue::from_static(value))]);
             let context = parent(&headers)?;
             let span = context.span();
             let span = span.span_context();
@@ -226,7 +224,10 @@ mod tests {
             Tracing::from_env(env).map(|tracing| tracing.is_some()).map_err(|error| error.to_string())
         };
         assert_eq!(tracing(&[]), Ok(false));
-        assert_eq!(tracing(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a")]), Ok(false));
+        assert_eq!(
+            tracing(&[("OTEL_TRACES_EXPORTER", "none"), ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a")]),
+            Ok(false)
+        );
         assert_eq!(tracing(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")]), Ok(true));
         let error = tracing(&[("JAEGER_AGENT_HOST", "jaeger")]).expect_err("not Jaeger's own format");
         assert!(error.starts_with("JAEGER_AGENT_HOST is set"), "{error}");

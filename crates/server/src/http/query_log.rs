@@ -224,7 +224,8 @@ struct Size {
 }
 
 fn size_of(answer: &Answer) -> Size {
-    let labels = |labels: &loptr_model::Labels| -> usize { labels.iter().map(|(name, value)| name.len() + value.len()).sum() };
+    let labels =
+        |labels: &loptr_model::Labels| -> usize { labels.iter().map(|(name, value)| name.len() + value.len()).sum() };
     match answer {
         Answer::Streams(streams) => {
             let lines = streams.iter().map(|stream| stream.entries.len()).sum();
@@ -299,9 +300,9 @@ mod tests {
     #[test]
     fn hashes_and_tags_are_upstreams() {
         assert_eq!((hash(r#"{app="a"}"#), hash("")), (3_674_209_154, 2_166_136_261));
-        assert_eq!(tags("Source=grafana,Feature=Explore,x"), [
-            ("source".to_owned(), "grafana".to_owned()),
-            ("feature".to_owned(), "Explore".to_owned())
-        ]);
+        assert_eq!(
+            tags("Source=grafana,Feature=Explore,x"),
+            [("source".to_owned(), "grafana".to_owned()), ("feature".to_owned(), "Explore".to_owned())]
+        );
     }
 }

@@ -39,7 +39,12 @@ pub(super) fn write(page: &mut Page, ingest: &IngestFigures) {
     page.family("loptr_wal_state", gauge, "1 for the state the write-ahead log is in, 0 for the others", &states);
     let failures =
         [("{kind=\"write\"}", writes as f64), ("{kind=\"sync\"}", syncs as f64), ("{kind=\"full\"}", full as f64)];
-    page.family("loptr_wal_failures_total", counter, "Failed writes, failed syncs, and times the disk was full", &failures);
+    page.family(
+        "loptr_wal_failures_total",
+        counter,
+        "Failed writes, failed syncs, and times the disk was full",
+        &failures,
+    );
     for (name, kind, help, value) in [
         ("loptr_wal_syncs_total", counter, "Syncs of the write-ahead log", log.syncs as f64),
         ("loptr_wal_queued_bytes", gauge, "Bytes waiting for the write-ahead log", log.queued_bytes as f64),

@@ -120,12 +120,16 @@ pub(super) fn write(page: &mut Page, tasks: usize) {
 /// The collector's figures: there is none.
 fn no_garbage(page: &mut Page) {
     page.counter("go_gc_cycles_total_gc_cycles_total", "No garbage is collected here", 0.0);
-    page.put(format_args!("# HELP go_gc_duration_seconds No garbage is collected here\n# TYPE go_gc_duration_seconds summary\n"));
+    page.put(format_args!(
+        "# HELP go_gc_duration_seconds No garbage is collected here\n# TYPE go_gc_duration_seconds summary\n"
+    ));
     for quantile in ["0.0", "0.25", "0.5", "0.75", "1.0"] {
         page.put(format_args!("go_gc_duration_seconds{{quantile=\"{quantile}\"}} 0\n"));
     }
     page.put(format_args!("go_gc_duration_seconds_sum 0\ngo_gc_duration_seconds_count 0\n"));
-    page.put(format_args!("# HELP go_gc_pauses_seconds No garbage is collected here\n# TYPE go_gc_pauses_seconds histogram\n"));
+    page.put(format_args!(
+        "# HELP go_gc_pauses_seconds No garbage is collected here\n# TYPE go_gc_pauses_seconds histogram\n"
+    ));
     for bound in ["1e-06", "0.001", "1.0", "+Inf"] {
         page.put(format_args!("go_gc_pauses_seconds_bucket{{le=\"{bound}\"}} 0\n"));
     }

@@ -68,7 +68,8 @@ fn latency_histogram() -> Histogram {
 
 fn speed_histogram() -> Histogram {
     let millions = [
-        50.0, 100.0, 400.0, 600.0, 800.0, 1e3, 2e3, 3e3, 4e3, 5e3, 6e3, 7e3, 8e3, 9e3, 10e3, 15e3, 20e3, 30e3, 40e3, 50e3, 60e3,
+        50.0, 100.0, 400.0, 600.0, 800.0, 1e3, 2e3, 3e3, 4e3, 5e3, 6e3, 7e3, 8e3, 9e3, 10e3, 15e3, 20e3, 30e3, 40e3,
+        50e3, 60e3,
     ];
     Histogram::new(millions.map(|bytes| bytes * 1e6))
 }
@@ -103,7 +104,11 @@ impl QueryMetrics {
             "Total time spent in seconds doing query range requests",
             self.frontend.clone(),
         );
-        registry.register("loki_blocked_queries", "Count of queries blocked by per-tenant policy", self.blocked.clone());
+        registry.register(
+            "loki_blocked_queries",
+            "Count of queries blocked by per-tenant policy",
+            self.blocked.clone(),
+        );
     }
 
     /// A query has ended that read so much, in so many jobs.

@@ -110,7 +110,8 @@ fn home() -> Home {
     );
     let text = std::fs::read_to_string(home.config()).expect("just written");
     let runtime = home.dir().join("runtime.yaml");
-    std::fs::write(&runtime, "overrides: {blocked: {blocked_queries: [{pattern: '.*', regex: true}]}}\n").expect("writable");
+    std::fs::write(&runtime, "overrides: {blocked: {blocked_queries: [{pattern: '.*', regex: true}]}}\n")
+        .expect("writable");
     home.configure(&format!("{text}runtime_config: {{file: {}}}\n", runtime.display()));
     home
 }
@@ -206,10 +207,13 @@ fn values_are_what_was_done() {
 
     // The log says the same of each query, as upstream does.
     let log = loptr.log_lines();
-    let queries: Vec<&String> = log.iter().filter(|line| line.contains(" caller=metrics.go component=frontend ")).collect();
+    let queries: Vec<&String> =
+        log.iter().filter(|line| line.contains(" caller=metrics.go component=frontend ")).collect();
     let ranges = queries.iter().filter(|line| line.contains(" query_type=metric range_type=range "));
     assert_eq!(ranges.count(), 2, "{queries:#?}");
-    for part in [" org_id=shop latency=fast query=\"{app=\\\"a\\\"} |= \\\"GET\\\"\" ", " status=200 ", " returned_lines=20 "] {
+    for part in
+        [" org_id=shop latency=fast query=\"{app=\\\"a\\\"} |= \\\"GET\\\"\" ", " status=200 ", " returned_lines=20 "]
+    {
         assert!(queries.iter().any(|line| line.contains(part)), "{part} in {queries:#?}");
     }
 }
@@ -218,7 +222,8 @@ fn values_are_what_was_done() {
 fn scrapers_get_the_format_they_ask_for() {
     let home = Home::new("");
     let loptr = home.start();
-    let accept = [("accept", "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1")];
+    let accept =
+        [("accept", "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1")];
     let reply = loptr.api().send("GET", "/metrics", &accept, &[]).expect("it answers").expect(200);
     let kind = reply.header("content-type").expect("a type").to_owned();
     assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");

@@ -125,7 +125,8 @@ fn a_cpu_profile_is_taken_on_request() {
     loptr.api().get("/debug/pprof/profile", &[("seconds", "0")]).expect(400);
     loptr.api().get("/debug/pprof/heap", &[]).expect(501);
 
-    let home = Home::edited("", &[("  http_listen_port: 0", "  http_listen_port: 0\n  register_instrumentation: false")]);
+    let home =
+        Home::edited("", &[("  http_listen_port: 0", "  http_listen_port: 0\n  register_instrumentation: false")]);
     let loptr = home.start();
     loptr.api().get("/debug/pprof/profile", &[("seconds", "1")]).expect(404);
     loptr.api().get("/metrics", &[]).expect(404);
