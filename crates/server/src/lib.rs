@@ -21,6 +21,7 @@ mod serve;
 pub mod settings;
 mod shutdown;
 pub mod trace;
+mod waiting;
 
 pub use app::{Process, StartError};
 pub use flush_out::{FlushOutError, Progress, flush_out};

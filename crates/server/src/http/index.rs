@@ -6,7 +6,9 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use loptr_query::VolumeRequest;
-use loptr_wire::answer::{IndexStats, QueryStats, Series, Shard, write_index_stats, write_shards, write_volume};
+use loptr_wire::answer::{
+    IndexStats, QueryStats, Series, Shard, add_warnings, write_index_stats, write_shards, write_volume,
+};
 use loptr_wire::params::{AggregateBy, IndexShardsParams, RangeParams, VolumeParams, VolumeSpan};
 
 use super::App;
@@ -94,6 +96,7 @@ async fn answer_volume(app: &App, request: Request, span: VolumeSpan) -> Result<
     let word = if span == VolumeSpan::Range { "range" } else { "instant" };
     let log = QueryLog::begin(app, &asked, &wanted.query, "volume", word);
     let log = log.spanning(wanted.start, wanted.end, wanted.step_ns, wanted.limit);
+    let partial = app.engine.partial(&asked.readers, log_range(wanted.start, wanted.end)).await;
     let request = VolumeRequest {
         matchers,
         start: wanted.start,
@@ -118,6 +121,7 @@ async fn answer_volume(app: &App, request: Request, span: VolumeSpan) -> Result<
             .collect();
         let mut out = Vec::new();
         write_volume(&mut out, &series, &stats);
+        add_warnings(&mut out, partial.as_slice());
         out
     };
     on_cpu(app, write).await.map(json)
