@@ -122,9 +122,6 @@ impl QueryLog {
         let size = answer.map(size_of).unwrap_or_default();
         let stats = stats_of(figures, size.entries);
         app.metrics.queries.ended(&ended, Some((stats.summary.bytes_per_second as f64, stats.summary.shards > 1)));
-        if !tracing::enabled!(target: QUERIES, tracing::Level::INFO) {
-            return;
-        }
         for component in ["querier", "frontend"] {
             let mut line = Line::default();
             line.put("component", component);
@@ -139,8 +136,9 @@ impl QueryLog {
             if component == "querier" && stats.index.total_streams > 0 {
                 line.put("index_total_streams", stats.index.total_streams);
             }
-            if size.bytes > 0 {
-                line.put("approx_result_size", short(size.bytes));
+            if answer.is_some() {
+                // Nothing has two bytes upstream.
+                line.put("approx_result_size", short(size.bytes.max(2)));
             }
             if let Some(streams) = size.streams {
                 line.put("result_streams_count", streams);
@@ -172,9 +170,6 @@ impl QueryLog {
         let status = result.as_ref().map_or_else(|error| error.status.as_u16(), |_| 200);
         let ended = self.ended(app, status);
         app.metrics.queries.ended(&Ended { range: "", ..ended }, None);
-        if !tracing::enabled!(target: QUERIES, tracing::Level::INFO) {
-            return;
-        }
         let now = app.ports.clock.now();
         let ago = |at: Nanos| format_duration(now.0.saturating_sub(at.0));
         let time = |at: Nanos| {

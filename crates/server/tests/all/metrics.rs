@@ -205,7 +205,14 @@ fn values_are_what_was_done() {
     assert!(value("process_resident_memory_bytes") > 1e6);
     assert!(value("process_start_time_seconds") * 1e9 <= now() as f64);
 
-    // The log says the same of each query, as upstream does.
+    // The log says the same of each query, as upstream does, and of labels and their like.
+    for (kind, lines) in
+        [("component=querier", 6), ("query_type=labels", 4), ("query_type=series", 2), ("query_type=volume", 2)]
+    {
+        let log = loptr.log_lines();
+        let told = log.iter().filter(|line| line.contains("caller=metrics.go") && line.contains(kind));
+        assert!(told.count() >= lines, "{kind} in {log:#?}");
+    }
     let log = loptr.log_lines();
     let queries: Vec<&String> =
         log.iter().filter(|line| line.contains(" caller=metrics.go component=frontend ")).collect();
