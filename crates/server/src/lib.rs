@@ -22,6 +22,7 @@ mod serve;
 pub mod settings;
 mod shutdown;
 mod tls;
+pub mod trace;
 mod waiting;
 
 pub use app::{Process, StartError};

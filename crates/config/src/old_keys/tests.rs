@@ -131,7 +131,6 @@ fn every_old_key_is_taken_with_a_warning() {
         let mut file = base();
         if row.how == How::Retention {
             file.set("compactor.retention_enabled", "true");
-            file.set("compactor.delete_request_store", "''");
             file.set("compactor.shared_store", "filesystem");
         }
         let text = if row.how == How::Members { "{max_size_items: 7}".to_owned() } else { sample(row, target) };
@@ -173,7 +172,6 @@ fn every_old_flag_is_taken_with_a_warning() {
         let mut args = Vec::new();
         if row.how == How::Retention {
             file.set("compactor.retention_enabled", "true");
-            file.set("compactor.delete_request_store", "''");
             args.push("-compactor.shared-store=filesystem".to_owned());
         }
         if row.to == "compactor.retention-enabled" {

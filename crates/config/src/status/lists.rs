@@ -275,7 +275,6 @@ pub(super) const EXPLAINED: &[(&str, &str)] = &[
     ("bloom_build", BLOOMS),
     ("bloom_gateway", BLOOMS),
     ("analytics", "nothing is reported to anybody"),
-    ("tracing", "requests are not traced yet"),
     ("ui", "Loptr's own page is at /loptr/"),
 ];
 
@@ -284,12 +283,5 @@ pub(super) const RETENTION: &[&str] =
     &["compactor.retention_delete_delay", "limits_config.retention_period", "limits_config.retention_stream"];
 
 /// Keys whose being without effect needs no word: what they turn off or tune is not there.
-pub(super) const QUIET: &[&str] = &[
-    "analytics",
-    "bloom_build",
-    "bloom_gateway",
-    "storage_config.bloom_shipper",
-    "ballast_bytes",
-    "http_prefix",
-    "tracing.enabled",
-];
+pub(super) const QUIET: &[&str] =
+    &["analytics", "bloom_build", "bloom_gateway", "storage_config.bloom_shipper", "ballast_bytes", "http_prefix"];

@@ -11,6 +11,7 @@ use loptr_wire::params::{LabelParams, SeriesParams};
 use super::App;
 use super::asked::{check_order, closed, json, on_cpu, optional_selector, read};
 use super::error::HttpError;
+use super::query_log::QueryLog;
 
 /// What was found, and why it may be short.
 type Found = (Vec<String>, Option<String>);
@@ -22,7 +23,11 @@ async fn found_names(app: &App, request: Request) -> Result<Found, HttpError> {
     let matchers = optional_selector(&wanted.query)?;
     let range = closed(wanted.start, wanted.end);
     let partial = app.engine.partial(&asked.readers, range).await;
-    Ok((app.engine.label_names(&asked.readers, &asked.limits, &matchers, range).await?, partial))
+    let log = QueryLog::begin(app, &asked, &wanted.query, "labels", "").spanning(wanted.start, wanted.end, 0, 0);
+    let names = app.engine.label_names(&asked.readers, &asked.limits, &matchers, range).await;
+    let names = names.map_err(HttpError::from);
+    log.told(app, &names, Vec::len);
+    Ok((names?, partial))
 }
 
 async fn found_values(app: &App, name: &str, request: Request) -> Result<Found, HttpError> {
@@ -35,7 +40,12 @@ async fn found_values(app: &App, name: &str, request: Request) -> Result<Found, 
     }
     let range = closed(wanted.start, wanted.end);
     let partial = app.engine.partial(&asked.readers, range).await;
-    Ok((app.engine.label_values(&asked.readers, &asked.limits, name, &matchers, range).await?, partial))
+    let log = QueryLog::begin(app, &asked, &wanted.query, "labels", "").of_label(name);
+    let log = log.spanning(wanted.start, wanted.end, 0, 0);
+    let values = app.engine.label_values(&asked.readers, &asked.limits, name, &matchers, range).await;
+    let values = values.map_err(HttpError::from);
+    log.told(app, &values, Vec::len);
+    Ok((values?, partial))
 }
 
 async fn written(app: &App, found: Found, write: fn(&mut Vec<u8>, &[String])) -> Result<Response, HttpError> {
@@ -96,7 +106,11 @@ pub(crate) async fn series(State(app): State<Arc<App>>, request: Request) -> Res
     let range = closed(wanted.start, wanted.end);
     asked.limits.check_enabled()?;
     let partial = app.engine.partial(&asked.readers, range).await;
-    let sets = app.engine.series(&asked.readers, &asked.limits, &groups, range).await?;
+    let log = QueryLog::begin(&app, &asked, &wanted.groups.join(":"), "series", "");
+    let log = log.spanning(wanted.start, wanted.end, 0, 0);
+    let sets = app.engine.series(&asked.readers, &asked.limits, &groups, range).await.map_err(HttpError::from);
+    log.told(&app, &sets, Vec::len);
+    let sets = sets?;
     let write = move || {
         let mut out = Vec::new();
         write_series(&mut out, &sets);

@@ -10,8 +10,10 @@ mod index;
 mod labels;
 mod legacy;
 mod page;
+mod profile;
 pub(crate) mod push;
 pub(crate) mod query;
+mod query_log;
 mod refusals;
 pub(crate) mod shutdown;
 mod tail;
@@ -32,6 +34,8 @@ use loptr_ports::Ports;
 use loptr_query::{QueryEngine, Tails};
 use loptr_storage::IndexStore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use self::refusals::{Refusal, Refusals, Why};
 use crate::limits::TenantLimits;
@@ -41,6 +45,7 @@ use crate::runtime::RuntimeConfig;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
 use crate::tls::Tls;
+use crate::trace;
 
 /// What every handler can reach.
 pub(crate) struct App {
@@ -108,7 +113,15 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/api/prom/push", post(push::push))
         .route("/otlp/v1/logs", post(push::otlp));
     let routes = routes.merge(query_routes(&app));
-    let routes = if app.settings.instrumentation { routes.route("/metrics", any(admin::metrics)) } else { routes };
+    let routes = if app.settings.instrumentation {
+        routes
+            .route("/metrics", any(admin::metrics))
+            .route("/debug/pprof/", get(profile::index))
+            .route("/debug/pprof/profile", get(profile::cpu))
+            .route("/debug/pprof/heap", get(profile::heap))
+    } else {
+        routes
+    };
     let routes = routes
         .method_not_allowed_fallback(|| async { StatusCode::METHOD_NOT_ALLOWED })
         .layer(middleware::from_fn_with_state(app.clone(), observe))
@@ -154,19 +167,31 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let tenants = tenant::all_of(request.headers(), app.settings.auth_enabled).unwrap_or_default();
     let started = app.ports.clock.monotonic();
-    app.metrics.inflight.inc();
-    let response = std::panic::AssertUnwindSafe(next.run(request));
+    let inflight = app.metrics.requests.begin(&method, &route);
+    let span = tracing::info_span!("HTTP", otel.name = %format_args!("HTTP {method} - {route}"), otel.kind = "server", http.method = %method, http.route = %route, http.status_code = tracing::field::Empty);
+    if !span.is_disabled()
+        && let Some(parent) = trace::parent(request.headers())
+        && let Err(error) = span.set_parent(parent)
+    {
+        tracing::debug!(%error, "a span has no parent");
+    }
+    let response = std::panic::AssertUnwindSafe(next.run(request).instrument(span.clone()));
     let response = match futures::FutureExt::catch_unwind(response).await {
         Ok(response) => response,
-        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "error while processing request").into_response(),
+        Err(_) => {
+            app.metrics.requests.panics.inc();
+            (StatusCode::INTERNAL_SERVER_ERROR, "error while processing request").into_response()
+        }
     };
-    app.metrics.inflight.dec();
+    drop(inflight);
     let secs = (app.ports.clock.monotonic().0 - started.0) as f64 / 1e9;
     if let Some(Why(why)) = response.extensions().get::<Why>().filter(|_| route != "other") {
         let (route, why) = (format!("{method} {route}"), why.clone());
         let status = response.status().as_u16();
         app.refusals.add(Refusal { at: app.ports.clock.now(), tenants, route, status, why });
     }
-    app.metrics.observe_request(&method, &route, response.status().as_u16(), secs);
+    span.record("http.status_code", response.status().as_u16());
+    let is_socket = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    app.metrics.requests.observe(&method, &route, response.status().as_u16(), is_socket, secs);
     response
 }

@@ -11,6 +11,7 @@
 //! | `journey` | from push to query without a gap or a double while everything is being flushed |
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
 //! | `takeover` | does it take over folders of a killed upstream, also when it is killed meanwhile? |
+//! | `metrics` | every metric of upstream's that anybody uses, under its name, type and labels; which are absent |
 //! | `reads` | volumes, shards, detected labels and fields, the old routes |
 //! | `lies` | a build, or a disk, with any one sync left out: does it lose something, as it must? |
 //! | `restarts` | stops and kills during a long replay, copies of the folder at work, a log of a newer version |
@@ -23,6 +24,7 @@
 //! | `tails` | every entry once and in order over a WebSocket; refusals; the end |
 //! | `tenants` | nobody sees a byte of somebody else; several read at once |
 //! | `tls` | who is let in, how it is spoken, certificates swapped while running |
+//! | `traces` | spans of a push and a query at a receiver, in the trace the request names; the same trace in the log; a CPU profile |
 //! | `upgrade` | folders of earlier versions: is everything there? |
 //!
 //! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_FULL_DISK_SECS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
@@ -44,6 +46,7 @@ mod journey;
 mod killed;
 mod lies;
 mod limits;
+mod metrics;
 mod operators;
 mod reads;
 mod restarts;
@@ -56,4 +59,5 @@ mod tails;
 mod takeover;
 mod tenants;
 mod tls;
+mod traces;
 mod upgrade;
