@@ -247,7 +247,7 @@ async fn over_range(
     check_blocked(app, asked, &range.query, QueryKind::Metric)?;
     asked.limits.check_asked(range.start, range.end, asked.now)?;
     let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
-    let steps = steps_of(app, start, &range);
+    let steps = steps_of(app, start, range);
     query.answer(app, asked, steps).await
 }
 
