@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use loptr_config::{Command, Config, Host, Invocation, Mode, Outside, load, parse_args};
 use loptr_ports::Ports;
-use loptr_server::{HONOURED, Process, Progress, Settings, build, cgroup, flush_out, real};
+use loptr_server::{HONOURED, Process, Progress, Settings, build, cgroup, flush_out, log_level, real};
 use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt;
 
 const USAGE: u8 = 2;
 
@@ -225,19 +226,13 @@ impl Signals {
 
 /// Logs go to standard error in logfmt, or JSON if asked.
 fn init_log(config: &Config) {
-    let level = match config.str("server.log_level") {
-        "debug" => tracing::Level::DEBUG,
-        "warn" => tracing::Level::WARN,
-        "error" => tracing::Level::ERROR,
-        _ => tracing::Level::INFO,
-    };
-    let builder =
-        tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    let log = tracing_subscriber::registry().with(log_level::filter(config.str("server.log_level")));
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
     // A second initialisation cannot happen: this is called once.
     let _ = if config.str("server.log_format") == "json" {
-        tracing::subscriber::set_global_default(builder.json().flatten_event(true).finish())
+        tracing::subscriber::set_global_default(log.with(layer.json().flatten_event(true)))
     } else {
-        tracing::subscriber::set_global_default(builder.event_format(loptr_server::logfmt::Logfmt).finish())
+        tracing::subscriber::set_global_default(log.with(layer.event_format(loptr_server::logfmt::Logfmt)))
     };
 }
 

@@ -5,47 +5,51 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use loptr_query::TENANT_LABEL;
-use loptr_wire::answer::{write_labels, write_legacy_labels, write_series};
+use loptr_wire::answer::{proto, write_labels, write_legacy_labels, write_series};
 use loptr_wire::params::{LabelParams, SeriesParams};
 
 use super::App;
-use super::asked::{check_order, closed, json, on_cpu, optional_selector, read};
+use super::asked::{check_order, closed, optional_selector, read, written};
+use super::encoding::Format;
 use super::error::HttpError;
 
-async fn found_names(app: &App, request: Request) -> Result<Vec<String>, HttpError> {
+async fn names_in(app: &App, request: Request, legacy: bool) -> Result<Response, HttpError> {
     let asked = read(app, request).await?;
     let wanted = LabelParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     check_order(wanted.start, wanted.end)?;
     let matchers = optional_selector(&wanted.query)?;
     let range = closed(wanted.start, wanted.end);
-    Ok(app.engine.label_names(&asked.readers, &asked.limits, &matchers, range).await?)
+    let names = app.engine.label_names(&asked.readers, &asked.limits, &matchers, range).await?;
+    list(app, asked.format, names, legacy).await
 }
 
-async fn found_values(app: &App, name: &str, request: Request) -> Result<Vec<String>, HttpError> {
+async fn values_in(app: &App, name: &str, request: Request, legacy: bool) -> Result<Response, HttpError> {
     let asked = read(app, request).await?;
     let wanted = LabelParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     check_order(wanted.start, wanted.end)?;
     let matchers = optional_selector(&wanted.query)?;
     if name == TENANT_LABEL && app.settings.multi_tenant_queries {
-        return Ok(asked.readers.ids().iter().map(|id| id.as_str().to_owned()).collect());
+        let ids = asked.readers.ids().iter().map(|id| id.as_str().to_owned()).collect();
+        return list(app, asked.format, ids, legacy).await;
     }
     let range = closed(wanted.start, wanted.end);
-    Ok(app.engine.label_values(&asked.readers, &asked.limits, name, &matchers, range).await?)
+    let values = app.engine.label_values(&asked.readers, &asked.limits, name, &matchers, range).await?;
+    list(app, asked.format, values, legacy).await
 }
 
-async fn written(app: &App, labels: Vec<String>, write: fn(&mut Vec<u8>, &[String])) -> Result<Response, HttpError> {
-    let write = move || {
-        let mut out = Vec::new();
-        write(&mut out, &labels);
-        out
+/// Names or values, in the shape of `/api/prom` if `legacy`.
+async fn list(app: &App, format: Format, labels: Vec<String>, legacy: bool) -> Result<Response, HttpError> {
+    let write = move |format, out: &mut Vec<u8>| match format {
+        Format::Protobuf => proto::labels(out, &labels, legacy),
+        _ if legacy => write_legacy_labels(out, &labels),
+        _ => write_labels(out, &labels),
     };
-    on_cpu(app, write).await.map(json)
+    written(app, format, write).await
 }
 
 /// `/loki/api/v1/labels`
 pub(crate) async fn names(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
-    let names = found_names(&app, request).await?;
-    written(&app, names, write_labels).await
+    names_in(&app, request, false).await
 }
 
 /// `/loki/api/v1/label/{name}/values`
@@ -54,14 +58,12 @@ pub(crate) async fn values(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    let values = found_values(&app, &name, request).await?;
-    written(&app, values, write_labels).await
+    values_in(&app, &name, request, false).await
 }
 
 /// `/api/prom/label`
 pub(crate) async fn legacy_names(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
-    let names = found_names(&app, request).await?;
-    written(&app, names, write_legacy_labels).await
+    names_in(&app, request, true).await
 }
 
 /// `/api/prom/label/{name}/values`
@@ -70,12 +72,12 @@ pub(crate) async fn legacy_values(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    let values = found_values(&app, &name, request).await?;
-    written(&app, values, write_legacy_labels).await
+    values_in(&app, &name, request, true).await
 }
 
 /// `/loki/api/v1/series` and `/api/prom/series`
 pub(crate) async fn series(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
+    let legacy = request.uri().path().ends_with("/api/prom/series");
     let asked = read(&app, request).await?;
     let wanted = SeriesParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     check_order(wanted.start, wanted.end)?;
@@ -90,10 +92,9 @@ pub(crate) async fn series(State(app): State<Arc<App>>, request: Request) -> Res
     let range = closed(wanted.start, wanted.end);
     asked.limits.check_enabled()?;
     let sets = app.engine.series(&asked.readers, &asked.limits, &groups, range).await?;
-    let write = move || {
-        let mut out = Vec::new();
-        write_series(&mut out, &sets);
-        out
+    let write = move |format, out: &mut Vec<u8>| match format {
+        Format::Protobuf => proto::series(out, &sets, legacy),
+        _ => write_series(out, &sets),
     };
-    on_cpu(&app, write).await.map(json)
+    written(&app, asked.format, write).await
 }
