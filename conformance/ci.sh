@@ -36,6 +36,8 @@ check live --push --live
 check flushed --flush
 start tenants
 check tenants --push --tenants
+start grafana
+check grafana --push --grafana --tenant grafana
 start push
 ./target/debug/loptr-conformance pushes --url "http://$address" > "$work/pushes.txt" || { cat "$work/pushes.txt"; echo "pushes: not all as recorded (reported, no gate yet)"; }
 sed -n '/^group/,$p' "$work/pushes.txt"

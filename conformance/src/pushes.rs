@@ -94,7 +94,7 @@ fn case(value: &Value) -> Option<PushCase> {
     })
 }
 
-fn unpack_base64(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn unpack_base64(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut count) = (0u32, 0);
     for byte in text.bytes().filter(|byte| *byte != b'=') {
