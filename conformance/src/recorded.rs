@@ -20,11 +20,11 @@
 //! `data/defects.jsonl` has cases in the same form with one member more, `better`: the answer a server gives that
 //! does not share a listed defect of upstream. Where the id is that of a recorded case, only `better` is taken.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 
 use crate::http::{self, Request};
 use crate::proto;
-use crate::pushes::unpack_base64;
 
 static DEFECTS: &[u8] = include_bytes!("../data/defects.jsonl");
 static GRAFANA: &[u8] = include_bytes!("../data/grafana.jsonl.zst");
@@ -208,7 +208,7 @@ fn case(value: &Value) -> Option<Case> {
 fn expected(expect: &Value) -> Option<Expected> {
     let body = match (expect.get("compare"), expect.get("json"), expect.get("text")) {
         _ if expect.get("protobuf").is_some() => {
-            let bytes = unpack_base64(expect.get("protobuf")?.as_str()?)?;
+            let bytes = BASE64_STANDARD.decode(expect.get("protobuf")?.as_str()?).ok()?;
             ExpectedBody::Protobuf(proto::as_json(&bytes)?)
         }
         (None, Some(json), _) => ExpectedBody::Json(json.clone()),
