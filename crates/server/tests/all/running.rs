@@ -42,9 +42,8 @@ fn busy() -> (Home, Loptr) {
 
 /// Minutes of work: every line through forty templates.
 fn endless() -> String {
-    let stages =
-        "| line_format `{{ regexReplaceAll \"(s)(e)(c)\" __line__ \"${3}${2}${1}\" }}{{ __line__ | upper | lower }}`"
-            .repeat(40);
+    let stage = "| line_format `{{ regexReplaceAll \"(s)(e)(c)\" (__line__ | upper | lower) \"${1}${2}${3}\" }}` ";
+    let stages = stage.repeat(40);
     let query = format!("sum(count_over_time({{app=\"x\"}} {stages} |= `needle` [1h]))");
     form(&[("query", &query)])
 }
