@@ -28,6 +28,7 @@ pub const HONOURED: &[&str] = &[
     "loptr.admin_tenants",
     "frontend.compress_responses",
     "frontend.support_parquet_encoding",
+    "querier.per_request_limits_enabled",
     "schema_config.configs[].schema=v11",
     "schema_config.configs[].schema=v12",
     "server.http_listen_address",
@@ -209,6 +210,8 @@ pub struct Settings {
     pub auth_enabled: bool,
     /// Whether long answers of the query path are compressed for clients that take gzip.
     pub compress_responses: bool,
+    /// Whether a request may narrow the tenant's limits for itself.
+    pub per_request_limits: bool,
     /// Whether answers in Parquet are given.
     pub parquet: bool,
     /// Tenants who see and stop everybody's queries.
@@ -292,6 +295,7 @@ impl Settings {
             },
             auth_enabled: config.bool("auth_enabled"),
             compress_responses: config.bool("frontend.compress_responses"),
+            per_request_limits: config.bool("querier.per_request_limits_enabled"),
             parquet: config.bool("frontend.support_parquet_encoding"),
             admin_tenants: config.strs("loptr.admin_tenants").to_vec(),
             multi_tenant_queries: config.bool("querier.multi_tenant_queries_enabled"),

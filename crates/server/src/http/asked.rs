@@ -14,6 +14,7 @@ use loptr_wire::params::Params;
 use super::body::{self, Unread};
 use super::encoding::Format;
 use super::error::HttpError;
+use super::narrowed::narrowed;
 use super::{App, tenant};
 
 /// Bytes of a form; more is refused (upstream's bound).
@@ -38,7 +39,10 @@ pub(super) async fn read(app: &App, request: Request) -> Result<Asked, HttpError
     let form = form(app, &parts.method, &parts.headers, body).await?;
     let url = parts.uri.query().unwrap_or_default();
     let params = Params::from_form(url, form.as_deref()).map_err(HttpError::bad_query)?;
-    let limits = limits_of(app, &readers);
+    let mut limits = limits_of(app, &readers);
+    if app.settings.per_request_limits {
+        limits = narrowed(&parts.headers, limits);
+    }
     Ok(Asked { readers, limits, headers: parts.headers, params, now: app.ports.clock.now(), format })
 }
 

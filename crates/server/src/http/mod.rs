@@ -10,6 +10,7 @@ pub(crate) mod error;
 mod index;
 mod labels;
 mod legacy;
+mod narrowed;
 mod page;
 pub(crate) mod push;
 pub(crate) mod query;

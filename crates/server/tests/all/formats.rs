@@ -55,7 +55,7 @@ fn ask(api: &Api, path: &str, query: &str, accept: &str) -> Reply {
 fn every_route_has_its_formats() {
     let (_home, loptr) = start("frontend: {support_parquet_encoding: true}\n");
     for (path, query) in TABLES {
-        for (accept, begin) in [(PROTOBUF, &b"\x0a\x00"[..]), (PARQUET, b"PAR1"), (ARROW, &[0xff; 4])] {
+        for (accept, begin) in [(PROTOBUF, &b"\x0a\x00"[..]), (PARQUET, &b"PAR1"[..]), (ARROW, &[0xff; 4][..])] {
             let reply = ask(loptr.api(), path, query, accept).expect(200);
             assert_eq!(reply.header("content-type"), Some(accept), "{path}");
             assert!(reply.body.starts_with(begin), "{path} {accept}: {:?}", &reply.body[..reply.body.len().min(20)]);

@@ -57,10 +57,10 @@ fn parameters_that_cannot_be_read() {
     let values = [
         ("start", "yesterday"),
         ("start", "-99999999999999999999"),
-        ("end", "9".repeat(40).leak()),
+        ("end", &*"9".repeat(40).leak()),
         ("time", "2026-13-45T99:99:99Z"),
         ("query", "{app=\"\u{fffd}"),
-        ("query", deep.leak()),
+        ("query", &*deep.leak()),
         ("query", "{app=~\"(((((a{9}){9}){9}){9}){9}\"}"),
         ("limit", "-1"),
         ("limit", "99999999999999999999"),
