@@ -105,7 +105,7 @@ fn compare_text(place: &str, expected: &str, got: &str) -> Compared {
 }
 
 /// An error text without its free parts.
-fn settled(text: &str) -> String {
+pub(crate) fn settled(text: &str) -> String {
     if text.contains("syntax error: ") {
         let end = text.find(", expecting ").unwrap_or(text.len());
         return text.get(..end).unwrap_or(text).to_owned();

@@ -142,10 +142,13 @@ pub(super) fn optional_selector(text: &str) -> Result<Vec<Matcher>, HttpError> {
     loptr_logql::parse_matchers(text).map_err(HttpError::bad_query)
 }
 
+/// What is said of an end before the start.
+pub(super) const PAST: &str = "this data is no longer available, it is past now - max_query_lookback (0s)";
+
 /// Refuses what upstream's frontend refuses: an end before the start.
 pub(super) fn check_order(start: Nanos, end: Nanos) -> Result<(), HttpError> {
     if end < start {
-        return Err(HttpError::bad_query("this data is no longer available, it is past now - max_query_lookback (0s)"));
+        return Err(HttpError::bad_query(PAST));
     }
     Ok(())
 }
