@@ -2,6 +2,7 @@
 
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::record::RowAccessor;
+use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{TimestampMillisecondType, TimestampNanosecondType};
 use arrow_ipc::reader::StreamReader;
