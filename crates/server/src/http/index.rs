@@ -86,6 +86,7 @@ async fn answer_volume(app: &App, request: Request, span: VolumeSpan) -> Result<
         query => loptr_logql::parse_matchers(query).map_err(HttpError::bad_query)?,
     };
     let started = app.ports.clock.monotonic();
+    let partial = app.engine.partial(&asked.readers, log_range(wanted.start, wanted.end)).await;
     let request = VolumeRequest {
         matchers,
         start: wanted.start,
@@ -107,7 +108,7 @@ async fn answer_volume(app: &App, request: Request, span: VolumeSpan) -> Result<
                 points: volume.points.into_iter().map(|(at, bytes)| (at, bytes as f64)).collect(),
             })
             .collect();
-        samples(volume_kind(&series), &series, &stats, &[], format)
+        samples(volume_kind(&series), &series, &stats, partial.as_slice(), format)
     };
     let body = on_cpu(app, write).await?;
     let body = body.map_err(|error| HttpError::query(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use loptr_query::TENANT_LABEL;
-use loptr_wire::answer::{proto, write_labels, write_legacy_labels, write_series};
+use loptr_wire::answer::{add_warnings, proto, write_labels, write_legacy_labels, write_series};
 use loptr_wire::params::{LabelParams, SeriesParams};
 
 use super::App;
@@ -13,14 +13,18 @@ use super::asked::{check_order, closed, optional_selector, read, written};
 use super::encoding::Format;
 use super::error::HttpError;
 
+/// What was found, and why it may be short.
+type Found = (Vec<String>, Option<String>);
+
 async fn names_in(app: &App, request: Request, legacy: bool) -> Result<Response, HttpError> {
     let asked = read(app, request).await?;
     let wanted = LabelParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     check_order(wanted.start, wanted.end)?;
     let matchers = optional_selector(&wanted.query)?;
     let range = closed(wanted.start, wanted.end);
+    let partial = app.engine.partial(&asked.readers, range).await;
     let names = app.engine.label_names(&asked.readers, &asked.limits, &matchers, range).await?;
-    list(app, asked.format, names, legacy).await
+    list(app, asked.format, (names, partial), legacy).await
 }
 
 async fn values_in(app: &App, name: &str, request: Request, legacy: bool) -> Result<Response, HttpError> {
@@ -30,19 +34,24 @@ async fn values_in(app: &App, name: &str, request: Request, legacy: bool) -> Res
     let matchers = optional_selector(&wanted.query)?;
     if name == TENANT_LABEL && app.settings.multi_tenant_queries {
         let ids = asked.readers.ids().iter().map(|id| id.as_str().to_owned()).collect();
-        return list(app, asked.format, ids, legacy).await;
+        return list(app, asked.format, (ids, None), legacy).await;
     }
     let range = closed(wanted.start, wanted.end);
+    let partial = app.engine.partial(&asked.readers, range).await;
     let values = app.engine.label_values(&asked.readers, &asked.limits, name, &matchers, range).await?;
-    list(app, asked.format, values, legacy).await
+    list(app, asked.format, (values, partial), legacy).await
 }
 
-/// Names or values, in the shape of `/api/prom` if `legacy`.
-async fn list(app: &App, format: Format, labels: Vec<String>, legacy: bool) -> Result<Response, HttpError> {
-    let write = move |format, out: &mut Vec<u8>| match format {
-        Format::Protobuf => proto::labels(out, &labels, legacy),
-        _ if legacy => write_legacy_labels(out, &labels),
-        _ => write_labels(out, &labels),
+/// Names or values, in the shape of `/api/prom` if `legacy`. Upstream's protobuf has no place for warnings here.
+async fn list(app: &App, format: Format, found: Found, legacy: bool) -> Result<Response, HttpError> {
+    let (labels, partial) = found;
+    let write = move |format, out: &mut Vec<u8>| {
+        match format {
+            Format::Protobuf => return proto::labels(out, &labels, legacy),
+            _ if legacy => write_legacy_labels(out, &labels),
+            _ => write_labels(out, &labels),
+        }
+        add_warnings(out, partial.as_slice());
     };
     written(app, format, write).await
 }
@@ -91,10 +100,14 @@ pub(crate) async fn series(State(app): State<Arc<App>>, request: Request) -> Res
     }
     let range = closed(wanted.start, wanted.end);
     asked.limits.check_enabled()?;
+    let partial = app.engine.partial(&asked.readers, range).await;
     let sets = app.engine.series(&asked.readers, &asked.limits, &groups, range).await?;
     let write = move |format, out: &mut Vec<u8>| match format {
         Format::Protobuf => proto::series(out, &sets, legacy),
-        _ => write_series(out, &sets),
+        _ => {
+            write_series(out, &sets);
+            add_warnings(out, partial.as_slice());
+        }
     };
     written(&app, asked.format, write).await
 }

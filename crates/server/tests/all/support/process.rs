@@ -254,6 +254,10 @@ impl Loptr {
         peak.map(|kib: u64| kib << 10).expect("Linux tells it")
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        self.guarded.pid()
+    }
+
     /// Ends it without notice.
     pub(crate) fn kill(self) {
         drop(self);
