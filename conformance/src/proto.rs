@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_message_becomes_a_tree_without_statistics() {
         // labels (3): status, two names out of order, statistics (5)
-        let bytes = b"\x0a\x00\x1a\x0f\x0a\x02ok\x12\x01b\x12\x01a\x2a\x02\x08\x01";
+        let bytes = b"\x0a\x00\x1a\x0e\x0a\x02ok\x12\x01b\x12\x01a\x2a\x02\x08\x01";
         assert_eq!(as_json(bytes), Some(json!({"1": [{}], "3": [{"1": ["ok"], "2": ["a", "b"]}]})));
         assert_eq!(as_json(b"\x0a\x05x"), None);
         assert_eq!(as_json(&[0xff; 12]), None);
