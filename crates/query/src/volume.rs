@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use loptr_index::ChunkStats;
 use loptr_model::{Labels, MatchOp, Matcher, Millis, Nanos, TimeRange};
 use loptr_ports::{Budget, Priority};
+use loptr_storage::IndexOperation;
 
 use crate::engine::{CancelOnDrop, QueryEngine, compile};
 use crate::error::QueryError;
@@ -131,7 +132,7 @@ impl QueryEngine {
         let running = self.begin(limits);
         let _cancel = CancelOnDrop(running.budget.clone());
         for tenant in readers.ids() {
-            let found = self.find(tenant, &matchers, range).await?;
+            let found = self.find(IndexOperation::Volume, tenant, &matchers, range).await?;
             let (budget, max_series, asked) = (running.budget.clone(), limits.volume_max_series, request.clone());
             let start = range.start.max(request.start);
             let sum = move || -> Result<Sums, QueryError> {
@@ -311,7 +312,7 @@ impl QueryEngine {
         let matchers = compile(&matchers)?;
         let mut sizes: BTreeMap<u64, ShardFigures> = BTreeMap::new();
         for tenant in readers.ids() {
-            let found = self.find(tenant, &matchers, range).await?;
+            let found = self.find(IndexOperation::Volume, tenant, &matchers, range).await?;
             for stream in &found.indexed {
                 for chunk in &stream.chunks {
                     count(&mut sizes, stream.fingerprint.0, u64::from(chunk.kb) << 10, u64::from(chunk.entries));

@@ -21,6 +21,7 @@ mod runtime;
 mod serve;
 pub mod settings;
 mod shutdown;
+pub mod trace;
 mod waiting;
 
 pub use app::{Process, StartError};

@@ -1,48 +1,36 @@
 //! The level of the process's log: set at the start, changed while running (`/log_level`).
 
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tracing_subscriber::Registry;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::reload::{Handle, Layer};
-
-/// There is one log a process, so there is one level.
-static LEVEL: OnceLock<Handle<LevelFilter, Registry>> = OnceLock::new();
+use tracing::Level;
 
 /// Levels by upstream's names.
-const NAMES: [(&str, LevelFilter); 4] = [
-    ("debug", LevelFilter::DEBUG),
-    ("info", LevelFilter::INFO),
-    ("warn", LevelFilter::WARN),
-    ("error", LevelFilter::ERROR),
-];
+const NAMES: [(&str, Level); 4] =
+    [("debug", Level::DEBUG), ("info", Level::INFO), ("warn", Level::WARN), ("error", Level::ERROR)];
 
-/// The level's filter, to be put under the log once.
-pub fn filter(name: &str) -> Layer<LevelFilter, Registry> {
-    let (layer, handle) = Layer::new(named(name).unwrap_or(LevelFilter::INFO));
-    // A second log would be a second process.
-    let _ = LEVEL.set(handle);
-    layer
+/// There is one log a process, so there is one level: its place in the list.
+static LEVEL: AtomicUsize = AtomicUsize::new(1);
+
+fn in_force() -> (&'static str, Level) {
+    NAMES.get(LEVEL.load(Ordering::Relaxed)).copied().unwrap_or(("info", Level::INFO))
 }
 
-fn named(name: &str) -> Option<LevelFilter> {
-    NAMES.iter().find(|(known, _)| *known == name).map(|(_, level)| *level)
+/// Whether lines of this level are written.
+pub fn wants(level: &Level) -> bool {
+    *level <= in_force().1
 }
 
-/// The level in force; `info` where nothing logs.
+/// The level in force.
 pub(crate) fn current() -> &'static str {
-    let level = LEVEL.get().and_then(Handle::clone_current).unwrap_or(LevelFilter::INFO);
-    NAMES.iter().find(|(_, known)| *known == level).map_or("info", |(name, _)| name)
+    in_force().0
 }
 
 /// Sets the level; `false` if there is none of that name.
-pub(crate) fn set(name: &str) -> bool {
-    let Some(level) = named(name) else { return false };
-    if let Some(handle) = LEVEL.get()
-        && let Err(error) = handle.reload(level)
-    {
-        tracing::error!(%error, "log level could not be set");
-    }
+pub fn set(name: &str) -> bool {
+    let Some(at) = NAMES.iter().position(|(known, _)| *known == name) else { return false };
+    LEVEL.store(at, Ordering::Relaxed);
+    // Places in the code that were found to write nothing, or something, are asked again.
+    tracing::callsite::rebuild_interest_cache();
     true
 }
 
@@ -52,7 +40,9 @@ mod tests {
 
     #[test]
     fn names_are_upstreams_and_nothing_else() {
-        assert!(named("warn").is_some() && named("WARN").is_none() && named("trace").is_none() && named("").is_none());
-        assert!(!set("bogus"));
+        assert!(!set("bogus") && !set("WARN") && !set(""));
+        assert!(set("warn") && current() == "warn");
+        assert!(wants(&Level::ERROR) && wants(&Level::WARN) && !wants(&Level::INFO));
+        assert!(set("info") && wants(&Level::INFO) && !wants(&Level::DEBUG));
     }
 }

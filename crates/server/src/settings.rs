@@ -41,6 +41,7 @@ pub const HONOURED: &[&str] = &[
     "server.log_level",
     "server.log_format",
     "server.register_instrumentation",
+    "tracing.enabled",
     "shutdown_delay",
     "common.path_prefix",
     "common.replication_factor=1",

@@ -9,12 +9,14 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 
 use loptr_model::go_quote;
+use loptr_ports::Priority;
 use loptr_wire::params::Params;
 use serde_json::json;
 
 use super::asked::form;
 use super::error::HttpError;
 use super::{App, tenant};
+use crate::metrics::Format;
 use crate::{build, log_level};
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -114,9 +116,15 @@ pub(crate) async fn flush(State(app): State<Arc<App>>) -> StatusCode {
 }
 
 /// `GET /metrics`
-pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let body = app.metrics.text(&app);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], body).into_response()
+pub(crate) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, HttpError> {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(accept);
+    let asked = app.clone();
+    // Streams are looked at one by one, and there may be very many. Scrapes come before queries: they are few.
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let text = app.ports.cpu.run(Priority::Push, move || asked.metrics.text(&asked, format, tasks)).await;
+    let text = text.map_err(|error| HttpError::plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, format.content_type())], text).into_response())
 }
 
 /// Whatever has no route.

@@ -45,7 +45,7 @@ pub(crate) async fn labels(State(app): State<Arc<App>>, request: Request) -> Res
 /// The newest lines of a query, with labels by category.
 async fn newest(app: &App, asked: &Asked, wanted: &DetectedFieldsParams) -> Result<Vec<LogStream>, HttpError> {
     let query = loptr_logql::parse_log(&wanted.query).map_err(HttpError::bad_query)?;
-    check_blocked(asked, &wanted.query, kind_of(&query))?;
+    check_blocked(app, asked, &wanted.query, kind_of(&query))?;
     let request = LogRequest {
         query,
         range: log_range(wanted.start, wanted.end),

@@ -12,6 +12,7 @@ use super::App;
 use super::asked::{check_order, closed, optional_selector, read, written};
 use super::encoding::Format;
 use super::error::HttpError;
+use super::query_log::QueryLog;
 
 /// What was found, and why it may be short.
 type Found = (Vec<String>, Option<String>);
@@ -23,8 +24,11 @@ async fn names_in(app: &App, request: Request, legacy: bool) -> Result<Response,
     let matchers = optional_selector(&wanted.query)?;
     let range = closed(wanted.start, wanted.end);
     let partial = app.engine.partial(&asked.readers, range).await;
-    let names = app.engine.label_names(&asked.readers, &asked.limits, &matchers, range).await?;
-    list(app, asked.format, (names, partial), legacy).await
+    let log = QueryLog::begin(app, &asked, &wanted.query, "labels", "").spanning(wanted.start, wanted.end, 0, 0);
+    let names = app.engine.label_names(&asked.readers, &asked.limits, &matchers, range).await;
+    let names = names.map_err(HttpError::from);
+    log.told(app, &names, Vec::len);
+    list(app, asked.format, (names?, partial), legacy).await
 }
 
 async fn values_in(app: &App, name: &str, request: Request, legacy: bool) -> Result<Response, HttpError> {
@@ -38,8 +42,12 @@ async fn values_in(app: &App, name: &str, request: Request, legacy: bool) -> Res
     }
     let range = closed(wanted.start, wanted.end);
     let partial = app.engine.partial(&asked.readers, range).await;
-    let values = app.engine.label_values(&asked.readers, &asked.limits, name, &matchers, range).await?;
-    list(app, asked.format, (values, partial), legacy).await
+    let log = QueryLog::begin(app, &asked, &wanted.query, "labels", "").of_label(name);
+    let log = log.spanning(wanted.start, wanted.end, 0, 0);
+    let values = app.engine.label_values(&asked.readers, &asked.limits, name, &matchers, range).await;
+    let values = values.map_err(HttpError::from);
+    log.told(app, &values, Vec::len);
+    list(app, asked.format, (values?, partial), legacy).await
 }
 
 /// Names or values, in the shape of `/api/prom` if `legacy`. Upstream's protobuf has no place for warnings here.
@@ -101,7 +109,11 @@ pub(crate) async fn series(State(app): State<Arc<App>>, request: Request) -> Res
     let range = closed(wanted.start, wanted.end);
     asked.limits.check_enabled()?;
     let partial = app.engine.partial(&asked.readers, range).await;
-    let sets = app.engine.series(&asked.readers, &asked.limits, &groups, range).await?;
+    let log = QueryLog::begin(&app, &asked, &wanted.groups.join(":"), "series", "");
+    let log = log.spanning(wanted.start, wanted.end, 0, 0);
+    let sets = app.engine.series(&asked.readers, &asked.limits, &groups, range).await.map_err(HttpError::from);
+    log.told(&app, &sets, Vec::len);
+    let sets = sets?;
     let write = move |format, out: &mut Vec<u8>| match format {
         Format::Protobuf => proto::series(out, &sets, legacy),
         _ => {

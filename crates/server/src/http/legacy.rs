@@ -38,7 +38,7 @@ pub(crate) async fn query(State(app): State<Arc<App>>, request: Request) -> Resu
     let asked = read(&app, request).await?;
     let range = RangeParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     let query = with_regexp(&range.query, asked.params.get("regexp"))?;
-    check_blocked(&asked, &range.query, kind_of(&query))?;
+    check_blocked(&app, &asked, &range.query, kind_of(&query))?;
     let request = log_request(query, &range, false);
     let (answer, figures) = app.engine.logs(&asked.readers, &asked.limits, request).await?;
     super::query::answer(&app, &asked, answer, figures, question_of(&range, true)).await

@@ -12,8 +12,10 @@ mod labels;
 mod legacy;
 mod narrowed;
 mod page;
+mod profile;
 pub(crate) mod push;
 pub(crate) mod query;
+mod query_log;
 mod refusals;
 mod results;
 pub(crate) mod ring;
@@ -35,6 +37,8 @@ use loptr_ports::Ports;
 use loptr_query::{QueryEngine, Tails};
 use loptr_storage::IndexStore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use self::refusals::{Refusal, Refusals, Why};
 pub use self::routes::route_list;
@@ -45,6 +49,7 @@ use crate::patterns::Patterns;
 use crate::runtime::RuntimeConfig;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
+use crate::trace;
 
 /// What every handler can reach.
 pub(crate) struct App {
@@ -103,19 +108,31 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let tenants = tenant::all_of(request.headers(), app.settings.auth_enabled).unwrap_or_default();
     let started = app.ports.clock.monotonic();
-    app.metrics.inflight.inc();
-    let response = std::panic::AssertUnwindSafe(next.run(request));
+    let inflight = app.metrics.requests.begin(&method, &route);
+    let span = tracing::info_span!("HTTP", otel.name = %format_args!("HTTP {method} - {route}"), otel.kind = "server", http.method = %method, http.route = %route, http.status_code = tracing::field::Empty);
+    if !span.is_disabled()
+        && let Some(parent) = trace::parent(request.headers())
+        && let Err(error) = span.set_parent(parent)
+    {
+        tracing::debug!(%error, "a span has no parent");
+    }
+    let response = std::panic::AssertUnwindSafe(next.run(request).instrument(span.clone()));
     let response = match futures::FutureExt::catch_unwind(response).await {
         Ok(response) => response,
-        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "error while processing request").into_response(),
+        Err(_) => {
+            app.metrics.requests.panics.inc();
+            (StatusCode::INTERNAL_SERVER_ERROR, "error while processing request").into_response()
+        }
     };
-    app.metrics.inflight.dec();
+    drop(inflight);
     let secs = (app.ports.clock.monotonic().0 - started.0) as f64 / 1e9;
     if let Some(Why(why)) = response.extensions().get::<Why>().filter(|_| route != "other") {
         let (route, why) = (format!("{method} {route}"), why.clone());
         let status = response.status().as_u16();
         app.refusals.add(Refusal { at: app.ports.clock.now(), tenants, route, status, why });
     }
-    app.metrics.observe_request(&method, &route, response.status().as_u16(), secs);
+    span.record("http.status_code", response.status().as_u16());
+    let is_socket = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    app.metrics.requests.observe(&method, &route, response.status().as_u16(), is_socket, secs);
     response
 }

@@ -18,10 +18,11 @@ use loptr_wire::params::{self, InstantParams, Params, RangeParams};
 use super::App;
 use super::asked::{Asked, bytes, form, json, log_range, on_cpu, read};
 use super::error::HttpError;
+use super::query_log::QueryLog;
 use super::results::{Shape, body_of};
 
 /// The header in which clients say what a query is for.
-const TAGS: &str = "x-query-tags";
+pub(super) const TAGS: &str = "x-query-tags";
 
 pub(super) fn stats_of(figures: &QueryFigures, returned: usize) -> QueryStats {
     let int = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
@@ -185,22 +186,36 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
     if wants_explanation(&asked.headers) {
         return explained(&app, &asked, &query, (range.start, range.end)).await;
     }
+    let log = QueryLog::begin(&app, &asked, &range.query, word_of(&query), "range");
+    let log = log.spanning(range.start, range.end, range.step_ns, range.limit);
+    let result = over_range(&app, &asked, query, &range).await;
+    log.answered(&app, &result);
+    let (value, figures) = result?;
+    answer(&app, &asked, value, figures, question_of(&range, false)).await
+}
+
+/// A query over a range, refused where its tenants' limits say so.
+async fn over_range(
+    app: &App,
+    asked: &Asked,
+    query: Expr,
+    range: &RangeParams,
+) -> Result<(Answer, QueryFigures), HttpError> {
     let query = match query {
         Expr::Log(query) => {
-            check_blocked(&asked, &range.query, kind_of(&query))?;
-            let request = log_request(query, &range, encoding_flags(&asked.headers).categorize_labels());
-            let (value, figures) = app.engine.logs(&asked.readers, &asked.limits, request).await?;
-            return answer(&app, &asked, value, figures, question_of(&range, false)).await;
+            check_blocked(app, asked, &range.query, kind_of(&query))?;
+            let request = log_request(query, range, encoding_flags(&asked.headers).categorize_labels());
+            return Ok(app.engine.logs(&asked.readers, &asked.limits, request).await?);
         }
         Expr::Metric(query) => Samples::Metric(query),
         Expr::Variants(query) => Samples::Variants(query),
     };
-    query.check_required(&asked)?;
-    check_blocked(&asked, &range.query, QueryKind::Metric)?;
+    query.check_required(asked)?;
+    check_blocked(app, asked, &range.query, QueryKind::Metric)?;
     asked.limits.check_asked(range.start, range.end, asked.now)?;
     let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
     let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
-    query.answer(&app, &asked, steps).await
+    query.answer(app, asked, steps).await
 }
 
 /// `/loki/api/v1/query`
@@ -211,6 +226,7 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
     if wants_explanation(&asked.headers) {
         return explained(&app, &asked, &query, (instant.time, instant.time)).await;
     }
+    let word = word_of(&query);
     let query = match query {
         Expr::Log(_) => {
             return Err(HttpError::bad_query(
@@ -220,8 +236,15 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
         Expr::Metric(query) => Samples::Metric(query),
         Expr::Variants(query) => Samples::Variants(query),
     };
-    check_blocked(&asked, &instant.query, QueryKind::Metric)?;
-    query.answer(&app, &asked, Steps::instant(instant.time)).await
+    let log = QueryLog::begin(&app, &asked, &instant.query, word, "instant");
+    let log = log.spanning(instant.time, instant.time, 0, instant.limit);
+    let result = match check_blocked(&app, &asked, &instant.query, QueryKind::Metric) {
+        Ok(()) => query.answer(&app, &asked, Steps::instant(instant.time)).await,
+        Err(error) => Err(error),
+    };
+    log.answered(&app, &result);
+    let (value, figures) = result?;
+    answer(&app, &asked, value, figures, LogQuestion::default()).await
 }
 
 /// A query whose answer is numbers.
@@ -244,19 +267,33 @@ impl Samples {
         Ok(())
     }
 
-    async fn answer(self, app: &App, asked: &Asked, steps: Steps) -> Result<Response, HttpError> {
-        let (value, figures) = match self {
+    async fn answer(self, app: &App, asked: &Asked, steps: Steps) -> Result<(Answer, QueryFigures), HttpError> {
+        Ok(match self {
             Self::Metric(query) => app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?,
             Self::Variants(query) => app.engine.variants(&asked.readers, &asked.limits, query, steps).await?,
-        };
-        answer(app, asked, value, figures, LogQuestion::default()).await
+        })
+    }
+}
+
+/// Upstream's word for the kind of a query.
+fn word_of(query: &Expr) -> &'static str {
+    match query {
+        Expr::Log(query) => match kind_of(query) {
+            QueryKind::Filter => "filter",
+            _ => "limited",
+        },
+        Expr::Metric(_) | Expr::Variants(_) => "metric",
     }
 }
 
 /// Refuses a query the tenant's operator has blocked.
-pub(super) fn check_blocked(asked: &Asked, query: &str, kind: QueryKind) -> Result<(), HttpError> {
+pub(super) fn check_blocked(app: &App, asked: &Asked, query: &str, kind: QueryKind) -> Result<(), HttpError> {
     let tags = asked.headers.get(TAGS).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    Ok(asked.limits.check_blocked(query, kind, tags)?)
+    let checked = asked.limits.check_blocked(query, kind, tags);
+    if checked.is_err() {
+        asked.readers.ids().iter().for_each(|id| app.metrics.queries.blocked(id.as_str()));
+    }
+    Ok(checked?)
 }
 
 pub(super) fn kind_of(query: &LogExpr) -> QueryKind {

@@ -8,7 +8,9 @@ use axum::middleware;
 use axum::routing::{MethodRouter, any, get, post};
 use http::StatusCode;
 
-use super::{App, admin, detected, drilldown, encoding, index, labels, legacy, observe, page, push, query, ring};
+use super::{
+    App, admin, detected, drilldown, encoding, index, labels, legacy, observe, page, profile, push, query, ring,
+};
 use super::{shutdown, tail};
 
 /// Where a route belongs.
@@ -64,6 +66,9 @@ routes! {
     Process "GET POST DELETE" "/ingester/prepare_partition_downscale" =>
         both(shutdown::prepare_partition_downscale).delete(shutdown::prepare_partition_downscale),
     Metrics "GET POST PUT DELETE" "/metrics" => any(admin::metrics),
+    Metrics "GET" "/debug/pprof/" => get(profile::index),
+    Metrics "GET" "/debug/pprof/profile" => get(profile::cpu),
+    Metrics "GET" "/debug/pprof/heap" => get(profile::heap),
     Process "GET" "/loki/api/v1/status/buildinfo" => get(admin::build_info),
     Process "POST" "/loki/api/v1/push" => post(push::push),
     Process "POST" "/api/prom/push" => post(push::push),

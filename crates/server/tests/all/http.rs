@@ -643,7 +643,7 @@ fn a_push_under_way_is_finished_before_the_end() {
     stream.write_all(first).expect("it reads");
     // The request is under way once its head was read.
     let until = Instant::now() + Duration::from_secs(5);
-    while loptr.api().metric("loki_inflight_requests") < 2.0 && Instant::now() < until {
+    while loptr.api().metric_sum("loki_inflight_requests") < 2.0 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(5));
     }
     loptr.terminate();

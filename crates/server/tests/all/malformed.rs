@@ -12,9 +12,10 @@ use crate::support::process::{Home, Loptr};
 const PEAK: u64 = 400 << 20;
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
-/// Every route with its methods, but the one that ends pushes.
+/// Every route with its methods, but the one that ends pushes and the one that takes half a minute.
 fn routes() -> impl Iterator<Item = (String, &'static str)> {
-    let routes = loptr_server::route_list().filter(|(path, _)| *path != "/ingester/shutdown");
+    let routes =
+        loptr_server::route_list().filter(|(path, _)| !matches!(*path, "/ingester/shutdown" | "/debug/pprof/profile"));
     routes.flat_map(|(path, methods)| {
         let path = path.replace("{name}", "app").replace("{id}", "1");
         methods.split(' ').map(move |method| (path.clone(), method))

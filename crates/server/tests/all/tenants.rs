@@ -36,11 +36,14 @@ const READS: [(&str, &str); 19] = [
 ];
 
 /// Routes beside reads: what belongs to one tenant, and what belongs to none.
-const OTHERS: [&str; 27] = [
+const OTHERS: [&str; 30] = [
     "/api/prom/push",
     "/api/prom/tail",
     "/config",
     "/config/tenant/v1/limits",
+    "/debug/pprof/",
+    "/debug/pprof/heap",
+    "/debug/pprof/profile",
     "/distributor/ring",
     "/flush",
     "/ingester/prepare_partition_downscale",
@@ -178,9 +181,9 @@ fn walk_others(api: &Api) {
     }
     let own = ["/loptr/", "/loptr/queries"];
     let walked = OTHERS.iter().filter(|path| !path.ends_with("/push") && !path.ends_with("/tail"));
-    for path in
-        walked.filter(|path| !matches!(**path, "/otlp/v1/logs" | "/ingester/shutdown" | "/loki/api/v1/format_query"))
-    {
+    for path in walked.filter(|path| {
+        !matches!(**path, "/otlp/v1/logs" | "/debug/pprof/profile" | "/ingester/shutdown" | "/loki/api/v1/format_query")
+    }) {
         for method in methods(path) {
             for tenant in [None, Some("alpha"), Some("omega"), Some("alpha|omega")] {
                 let api = Api { tenant: tenant.map(str::to_owned), ..api.clone() };
