@@ -17,6 +17,7 @@ use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream, Spool, StorageMetrics};
 use tokio_util::sync::CancellationToken;
 
+use crate::http::ring::Instance;
 use crate::http::{App, router};
 use crate::limits::TenantLimits;
 use crate::lost_tables::{LostTables, check_tables};
@@ -281,8 +282,8 @@ impl Process {
             Some(settings) => Some(Arc::new(Tls::load(settings, &ports).await?)),
             None => None,
         };
-        let (opening, host) = ((ports.clone(), settings.clone()), host.to_owned());
-        let open = move || open_folders(&opening.0, &opening.1, &host);
+        let (opening, name) = ((ports.clone(), settings.clone()), host.to_owned());
+        let open = move || open_folders(&opening.0, &opening.1, &name);
         let Folders { lock, bucket, index, storage, shutdown, uploader } =
             ports.spawner.run_blocking("open folders", open).await??;
         settings.ingest.uploader = uploader;
@@ -318,6 +319,7 @@ impl Process {
         }
         ingester.watch(watchers);
         let metrics = Metrics::new(&ingester, &takeover, &storage, requests);
+        let instance = Instance { name: host.to_owned(), address: address.to_string(), since: ports.clock.now() };
         let app = Arc::new(App {
             ports: ports.clone(),
             limits,
@@ -335,6 +337,7 @@ impl Process {
             tls,
             shutdown,
             refusals: Default::default(),
+            instance,
         });
         let mut reloading = Vec::new();
         if let (Some(config), true) = (&app.config, app.runtime.is_on()) {

@@ -12,6 +12,7 @@ pub mod cgroup;
 mod flush_out;
 mod http;
 mod limits;
+pub mod log_level;
 pub mod logfmt;
 mod lost_tables;
 mod metrics;
@@ -27,6 +28,7 @@ mod waiting;
 
 pub use app::{Process, StartError};
 pub use flush_out::{FlushOutError, Progress, flush_out};
+pub use http::route_list;
 pub use lost_tables::LostTables;
 pub use runtime::RuntimeError;
 pub use settings::{HONOURED, LimitsError, Settings, SettingsError};

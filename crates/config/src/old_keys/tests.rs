@@ -98,6 +98,7 @@ fn sample(row: &Row, target: Option<KeyId>) -> String {
         Kind::Bytes | Kind::Base2Bytes => &["77KB"],
         Kind::Texts | Kind::Secrets if !row.path.starts_with('-') => &["[x]"],
         Kind::Object => &["{}"],
+        Kind::Time => &["2024-01-01"],
         _ => &["x"],
     };
     choices.iter().find(|choice| **choice != default).expect("one of two differs").to_string()
