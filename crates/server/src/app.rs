@@ -226,11 +226,10 @@ pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Re
         None => None,
     };
     let schema = Arc::new(settings.schema.clone());
-    let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone(), spool));
-    let (clock, cpu) = (ports.clock.clone(), ports.cpu.clone());
-    let index = Arc::new(IndexStore::new(Arc::new(store), schema, clock, cpu, settings.index_cache));
+    let bucket = Arc::new(Bucket::on_disk(store, schema, spool));
+    let index = IndexStore::new(&bucket, ports.clock.clone(), ports.cpu.clone(), settings.index_cache);
     let shutdown = Shutdown::new(&**disk, settings.shutdown_marker_dir.as_deref());
-    Ok(Folders { lock, bucket, index, shutdown, uploader })
+    Ok(Folders { lock, bucket, index: Arc::new(index), shutdown, uploader })
 }
 
 impl Process {

@@ -450,6 +450,7 @@ fn schema(config: &Config) -> Result<Schema, SettingsError> {
             schema,
             index_prefix: period.index_prefix.clone(),
             path_prefix: period.index_path_prefix.clone(),
+            store: 0,
         });
     }
     Schema::new(periods).ok_or_else(|| SettingsError::Schema {

@@ -4,47 +4,50 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use loptr_chunk::{Chunk, Object, external_key, filesystem_name};
+use loptr_chunk::{Chunk, Object};
 use loptr_index::tables::{FileName, IndexPath};
 use loptr_model::{ChunkRef, TenantId};
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectStoreExt, PutMode, PutOptions};
 
 use crate::disk_store::DiskStore;
 use crate::error::StorageError;
 use crate::index_store::path;
 use crate::schema::{Schema, TableId};
 use crate::spool::Spool;
+use crate::store::Store;
 
-/// How a store names chunk objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChunkNames {
-    /// The filesystem's: the last part, or the whole key before schema v12, in base64.
-    Filesystem,
-    /// The key as it is.
-    Plain,
-}
-
-/// One object store with upstream's layout in it.
+/// The object stores of all periods, with upstream's layout in them.
 #[derive(Clone, Debug)]
 pub struct Bucket {
-    store: Arc<dyn ObjectStore>,
+    stores: Arc<[Store]>,
     schema: Arc<Schema>,
-    names: ChunkNames,
-    /// `store` again, when it is the filesystem's.
-    local: Option<DiskStore>,
-    /// Where chunk objects wait while the store is down.
+    /// Where chunk objects wait while a store is down.
     spool: Option<Arc<Spool>>,
 }
 
 impl Bucket {
-    /// The bucket in `store`.
-    pub fn new(store: Arc<dyn ObjectStore>, schema: Arc<Schema>, names: ChunkNames) -> Self {
-        Self { store, schema, names, local: None, spool: None }
+    /// The bucket in `stores`, which the periods of `schema` point into; objects wait in `spool` while a store is down.
+    ///
+    /// # Panics
+    ///
+    /// When a period names a store that is not there.
+    pub fn new(stores: Vec<Store>, schema: Arc<Schema>, spool: Option<Arc<Spool>>) -> Self {
+        assert!(schema.periods().iter().all(|period| period.store < stores.len()), "a period without a store");
+        Self { stores: stores.into(), schema, spool }
     }
 
-    /// The bucket in the filesystem store, with objects that wait in `spool`.
+    /// The bucket in the filesystem store alone.
     pub fn on_disk(store: DiskStore, schema: Arc<Schema>, spool: Option<Arc<Spool>>) -> Self {
-        Self { local: Some(store.clone()), spool, ..Self::new(Arc::new(store), schema, ChunkNames::Filesystem) }
+        Self::new(vec![Store::on_disk(store)], schema, spool)
+    }
+
+    pub(crate) fn stores(&self) -> &Arc<[Store]> {
+        &self.stores
+    }
+
+    /// The store that holds a chunk.
+    fn store_of(&self, chunk: &ChunkRef) -> &Store {
+        &self.stores[self.schema.period_at(chunk.from).store]
     }
 
     /// Where chunk objects wait while the store is down.
@@ -53,24 +56,20 @@ impl Bucket {
     }
 
     /// Its schema.
-    pub fn schema(&self) -> &Schema {
+    pub fn schema(&self) -> &Arc<Schema> {
         &self.schema
     }
 
     /// Name of the object that holds a chunk.
     pub fn chunk_name(&self, tenant: &TenantId, chunk: &ChunkRef) -> String {
-        let schema = self.schema.period_at(chunk.from).schema;
-        let key = external_key(schema, tenant, chunk);
-        match self.names {
-            ChunkNames::Filesystem => filesystem_name(schema, &key),
-            ChunkNames::Plain => key,
-        }
+        let period = self.schema.period_at(chunk.from);
+        self.stores[period.store].chunk_name(period.schema, tenant, chunk)
     }
 
     /// Stores a chunk object; durable when it returns.
     pub async fn put_chunk(&self, tenant: &TenantId, chunk: &ChunkRef, object: Bytes) -> Result<(), StorageError> {
         let name = self.chunk_name(tenant, chunk);
-        let put = self.store.put(&path(&name)?, object.into()).await;
+        let put = self.store_of(chunk).objects().put(&path(&name)?, object.into()).await;
         put.map(drop).map_err(|source| StorageError::store(name, source))
     }
 
@@ -84,7 +83,7 @@ impl Bucket {
                 return Ok(object);
             }
         }
-        let got = self.store.get(&path(&name)?).await.map_err(|source| StorageError::store(&*name, source))?;
+        let got = self.store_of(chunk).objects().get(&path(&name)?).await.map_err(|source| StorageError::store(&*name, source))?;
         got.bytes().await.map_err(|source| StorageError::store(name, source))
     }
 
@@ -97,8 +96,10 @@ impl Bucket {
         parallel: usize,
     ) -> Result<Vec<Bytes>, StorageError> {
         let waits = |chunk| self.spool.as_ref().is_some_and(|spool| spool.holds(tenant, chunk));
-        if let Some(local) = &self.local
-            && !chunks.iter().any(waits)
+        let store_at = |chunk: &ChunkRef| self.schema.period_at(chunk.from).store;
+        if let Some(first) = chunks.first()
+            && let Some(local) = self.store_of(first).local()
+            && chunks.iter().all(|chunk| store_at(chunk) == store_at(first) && !waits(chunk))
         {
             let names: Vec<String> = chunks.iter().map(|chunk| self.chunk_name(tenant, chunk)).collect();
             let paths = names.iter().map(|name| path(name)).collect::<Result<Vec<_>, _>>()?;
@@ -119,7 +120,7 @@ impl Bucket {
     pub async fn put_index(&self, table: &TableId, name: &FileName, object: Bytes) -> Result<bool, StorageError> {
         let key = IndexPath { table: table.name.clone(), tenant: None, name: name.clone() }.key(&table.path_prefix);
         let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.store.put_opts(&path(&key)?, object.into(), create).await {
+        match self.stores[table.store].objects().put_opts(&path(&key)?, object.into(), create).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(source) => Err(StorageError::store(key, source)),
@@ -130,7 +131,7 @@ impl Bucket {
     /// cut short.
     pub async fn replace_index(&self, table: &TableId, name: &FileName, object: Bytes) -> Result<(), StorageError> {
         let key = IndexPath { table: table.name.clone(), tenant: None, name: name.clone() }.key(&table.path_prefix);
-        let put = self.store.put(&path(&key)?, object.into()).await;
+        let put = self.stores[table.store].objects().put(&path(&key)?, object.into()).await;
         put.map(drop).map_err(|source| StorageError::store(key, source))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Bucket      chunk objects and index files under upstream's names
+//!    └─ Store    one object store and how it names chunks; a period points to the one it lies in
 //! IndexStore  table listings and opened index files, cached within a bound
 //!    └─ snapshot(tenant, from, through) ─> IndexSnapshot   series, labels: CPU work over bytes in memory
 //! DiskStore   the filesystem object store, atomic and synced
@@ -20,8 +21,9 @@ mod matching;
 mod schema;
 mod snapshot;
 mod spool;
+mod store;
 
-pub use bucket::{Bucket, ChunkNames};
+pub use bucket::Bucket;
 pub use disk_store::{DiskStore, OWN_PREFIX};
 pub use error::{ErrorKind, StorageError};
 pub use index_store::{IndexCacheSettings, IndexStore};
@@ -29,3 +31,4 @@ pub use matching::with_predicates;
 pub use schema::{Period, Schema, TableId};
 pub use snapshot::{IndexSnapshot, IndexedStream, merge_streams};
 pub use spool::Spool;
+pub use store::{ChunkNames, Store};
