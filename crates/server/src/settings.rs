@@ -2,6 +2,7 @@
 //! what is warned of and what stops the start.
 
 mod otlp;
+mod stores;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use loptr_regex::LabelMatcher;
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
 
+pub use self::stores::StoreSettings;
+use self::stores::Stores;
 use crate::patterns::PatternSettings;
 use crate::serve::ServeSettings;
 
@@ -29,6 +32,9 @@ pub const HONOURED: &[&str] = &[
     "frontend.compress_responses",
     "schema_config.configs[].schema=v11",
     "schema_config.configs[].schema=v12",
+    "schema_config.configs[].object_store=s3",
+    "schema_config.configs[].object_store=azure",
+    "schema_config.configs[].object_store=gcs",
     "server.http_listen_address",
     "server.http_listen_port",
     "server.http_listen_conn_limit",
@@ -42,6 +48,15 @@ pub const HONOURED: &[&str] = &[
     "common.path_prefix",
     "common.replication_factor=1",
     "common.storage.filesystem",
+    "common.storage.s3",
+    "common.storage.azure",
+    "common.storage.gcs",
+    "common.storage.hedging",
+    "common.storage.object_store.s3",
+    "common.storage.object_store.azure",
+    "common.storage.object_store.gcs",
+    "common.storage.object_store.filesystem",
+    "common.storage.object_store.storage_prefix",
     "ingester.lifecycler.ring.replication_factor=1",
     "distributor.max_recv_msg_size",
     "distributor.max_decompressed_size",
@@ -68,6 +83,25 @@ pub const HONOURED: &[&str] = &[
     "ingester.wal.disk_full_threshold",
     "ingester.wal.replay_memory_ceiling",
     "storage_config.filesystem.directory",
+    "storage_config.aws",
+    "storage_config.azure",
+    "storage_config.gcs",
+    "storage_config.hedging",
+    "storage_config.object_prefix",
+    "storage_config.named_stores.aws",
+    "storage_config.named_stores.azure",
+    "storage_config.named_stores.gcs",
+    "storage_config.named_stores.filesystem",
+    "storage_config.use_thanos_objstore",
+    "storage_config.object_store.s3",
+    "storage_config.object_store.azure",
+    "storage_config.object_store.gcs",
+    "storage_config.object_store.filesystem",
+    "storage_config.object_store.storage_prefix",
+    "storage_config.object_store.named_stores.s3",
+    "storage_config.object_store.named_stores.azure",
+    "storage_config.object_store.named_stores.gcs",
+    "storage_config.object_store.named_stores.filesystem",
     "storage_config.tsdb_shipper.active_index_directory",
     "storage_config.tsdb_shipper.resync_interval",
     "storage_config.boltdb_shipper.active_index_directory",
@@ -160,6 +194,14 @@ pub enum SettingsError {
         /// What is missing.
         reason: String,
     },
+    /// An object store cannot be used as it is described.
+    #[error("object store {name}: {reason}")]
+    Store {
+        /// What periods call it.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Limits of all tenants.
     #[error("CONFIG ERROR: invalid limits_config config: {0}")]
     Limits(#[from] LimitsError),
@@ -227,8 +269,8 @@ pub struct Settings {
     pub index_cache: IndexCacheSettings,
     /// Schema periods.
     pub schema: Schema,
-    /// Folder of the filesystem object store.
-    pub chunks_dir: PathBuf,
+    /// The stores that the schema's periods point to.
+    pub stores: Vec<StoreSettings>,
     /// Folder in which this process keeps its uploader's name.
     pub active_index_dir: PathBuf,
     /// Write limits of tenants without overrides.
@@ -269,6 +311,7 @@ impl Settings {
             disk_full_threshold: config.float("ingester.wal.disk_full_threshold"),
             ..LogSettings::new(PathBuf::from(config.str("ingester.wal.dir")).join("loptr"))
         });
+        let (schema, stores) = schema(config)?;
         let conn_limit = config.count("server.http_listen_conn_limit");
         let header_timeout = config.duration("server.http_server_read_header_timeout");
         let prefix = config.str("server.http_path_prefix").trim_end_matches('/');
@@ -334,8 +377,8 @@ impl Settings {
                 files_bytes: usize::try_from(memory_bytes / 8).unwrap_or(usize::MAX),
                 ..IndexCacheSettings::default()
             },
-            schema: schema(config)?,
-            chunks_dir: PathBuf::from(config.str("storage_config.filesystem.directory")),
+            schema,
+            stores,
             active_index_dir: PathBuf::from(config.str("storage_config.tsdb_shipper.active_index_directory")),
             query_limits: query_limits(&limits)?,
             limits: write_limits(&limits)?,
@@ -425,8 +468,8 @@ fn replay_memory(ceiling: u64, memory_bytes: u64) -> u64 {
     (ceiling / 4 * 3).max(1)
 }
 
-fn schema(config: &Config) -> Result<Schema, SettingsError> {
-    let mut periods = Vec::new();
+fn schema(config: &Config) -> Result<(Schema, Vec<StoreSettings>), SettingsError> {
+    let (mut periods, mut stores) = (Vec::new(), Stores::default());
     for (at, period) in config.schema().periods.iter().enumerate() {
         let refuse = |key: &str, reason: String| SettingsError::Schema {
             path: format!("schema_config.configs[{at}].{key}"),
@@ -435,10 +478,6 @@ fn schema(config: &Config) -> Result<Schema, SettingsError> {
         };
         if period.index != IndexKind::Tsdb {
             return Err(refuse("store", "only tsdb is supported yet".to_owned()));
-        }
-        if period.object_store != "filesystem" {
-            let reason = format!("object store {} is not supported yet, only filesystem is", period.object_store);
-            return Err(refuse("object_store", reason));
         }
         let number = period.schema;
         let schema = SchemaVersion::ALL
@@ -450,14 +489,15 @@ fn schema(config: &Config) -> Result<Schema, SettingsError> {
             schema,
             index_prefix: period.index_prefix.clone(),
             path_prefix: period.index_path_prefix.clone(),
-            store: 0,
+            store: stores.place(config, &period.object_store)?,
         });
     }
-    Schema::new(periods).ok_or_else(|| SettingsError::Schema {
+    let schema = Schema::new(periods).ok_or_else(|| SettingsError::Schema {
         path: "schema_config.configs".to_owned(),
         line: None,
         reason: "there must be at least one period, and `from` must rise".to_owned(),
-    })
+    })?;
+    Ok((schema, stores.settings))
 }
 
 pub(crate) fn write_limits(limits: &Limits) -> Result<loptr_ingest::Limits, LimitsError> {

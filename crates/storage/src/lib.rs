@@ -5,6 +5,7 @@
 //!    └─ Store    one object store and how it names chunks; a period points to the one it lies in
 //! IndexStore  table listings and opened index files, cached within a bound
 //!    └─ snapshot(tenant, from, through) ─> IndexSnapshot   series, labels: CPU work over bytes in memory
+//! Remote*     what is opened as one: S3, Azure Blob Storage, Google Cloud Storage
 //! DiskStore   the filesystem object store, atomic and synced
 //! Spool       chunk objects that wait on the local disk for a store that is down
 //! ```
@@ -18,6 +19,7 @@ mod disk_store;
 mod error;
 mod index_store;
 mod matching;
+mod remote;
 mod schema;
 mod snapshot;
 mod spool;
@@ -28,6 +30,10 @@ pub use disk_store::{DiskStore, OWN_PREFIX};
 pub use error::{ErrorKind, StorageError};
 pub use index_store::{IndexCacheSettings, IndexStore};
 pub use matching::with_predicates;
+pub use remote::{
+    AzureCredentials, AzureSettings, Connection, Encryption, GcsSettings, HedgeSettings, HttpSettings, RemoteKind, RemoteSettings, Retries, S3Settings,
+    StoreError,
+};
 pub use schema::{Period, Schema, TableId};
 pub use snapshot::{IndexSnapshot, IndexedStream, merge_streams};
 pub use spool::Spool;
