@@ -225,7 +225,8 @@ pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Re
     };
     let lock = with_reserve(&**disk, log_dir, lock)
         .map_err(|source| StartError::Locked { dir: own_dir.display().to_string(), source })?;
-    let stores = settings.stores.iter().map(|store| open_store(ports, store, log_dir)).collect::<Result<Vec<_>, _>>()?;
+    let stores =
+        settings.stores.iter().map(|store| open_store(ports, store, log_dir)).collect::<Result<Vec<_>, _>>()?;
     let uploader = uploader_name(&**disk, &settings.active_index_dir, host, ports.clock.now());
     let spool = match log_dir {
         Some(log_dir) => {

@@ -78,12 +78,17 @@ impl Bucket {
         let name = self.chunk_name(tenant, chunk);
         if let Some(spool) = &self.spool {
             let waiting = spool.get(tenant, chunk).await;
-            let waiting = waiting.map_err(|error| StorageError::Store { key: name.clone(), reason: error.to_string() });
+            let waiting = waiting.map_err(|error| StorageError::unusable(&name, error));
             if let Some(object) = waiting? {
                 return Ok(object);
             }
         }
-        let got = self.store_of(chunk).objects().get(&path(&name)?).await.map_err(|source| StorageError::store(&*name, source))?;
+        let got = self
+            .store_of(chunk)
+            .objects()
+            .get(&path(&name)?)
+            .await
+            .map_err(|source| StorageError::store(&*name, source))?;
         got.bytes().await.map_err(|source| StorageError::store(name, source))
     }
 

@@ -15,8 +15,8 @@ use loptr_index::tables::{ListedFile, TableListing, list_tables};
 use loptr_index::{IndexFile, gzip};
 use loptr_model::{Millis, Nanos, TenantId};
 use loptr_ports::{Clock, CpuPool, Priority};
-use object_store::path::Path;
 use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use parking_lot::Mutex;
 
 use crate::bucket::Bucket;
@@ -130,7 +130,8 @@ impl IndexStore {
                     wanted.extend(listing.own(tenant).iter().map(|file| (table.clone(), file.clone(), false)));
                 }
             }
-            let fetches = wanted.iter().map(|(table, listed, common)| self.file(table.store, listed.key.clone(), *common));
+            let fetches =
+                wanted.iter().map(|(table, listed, common)| self.file(table.store, listed.key.clone(), *common));
             let fetches: Vec<_> = fetches.collect();
             let files: Vec<Option<TableFile>> = stream::iter(fetches).buffered(PARALLEL_FETCHES).try_collect().await?;
             let Some(at) = files.iter().position(Option::is_none) else {
@@ -237,8 +238,7 @@ impl IndexStore {
 
 /// A key as the store's path. Unlike `Path::from`, it changes no character: tenant names may hold any of theirs.
 pub(crate) fn path(key: &str) -> Result<Path, StorageError> {
-    Path::parse(key.trim_end_matches('/'))
-        .map_err(|source| StorageError::Store { key: key.to_owned(), reason: source.to_string() })
+    Path::parse(key.trim_end_matches('/')).map_err(|source| StorageError::unusable(key, source))
 }
 
 #[cfg(test)]
@@ -249,8 +249,8 @@ mod tests {
     use object_store::memory::InMemory;
 
     use super::*;
-    use crate::store::ChunkNames;
     use crate::schema::Period;
+    use crate::store::ChunkNames;
 
     const DAY: i64 = 86_400_000;
 

@@ -27,12 +27,12 @@ mod store;
 
 pub use bucket::Bucket;
 pub use disk_store::{DiskStore, OWN_PREFIX};
-pub use error::{ErrorKind, StorageError};
+pub use error::{ErrorKind, StorageError, StoreFault};
 pub use index_store::{IndexCacheSettings, IndexStore};
 pub use matching::with_predicates;
 pub use remote::{
-    AzureCredentials, AzureSettings, Connection, Encryption, GcsSettings, HedgeSettings, HttpSettings, RemoteKind, RemoteSettings, Retries, S3Settings,
-    StoreError,
+    AzureCredentials, AzureSettings, Connection, Encryption, GcsSettings, HedgeSettings, HttpSettings, RemoteKind,
+    RemoteSettings, Retries, S3Settings, StoreError,
 };
 pub use schema::{Period, Schema, TableId};
 pub use snapshot::{IndexSnapshot, IndexedStream, merge_streams};

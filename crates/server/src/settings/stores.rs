@@ -54,7 +54,9 @@ fn store(config: &Config, name: &str) -> Result<StoreSettings, String> {
         ("s3", true) => RemoteKind::S3(bucket_s3(&values)?),
         ("azure", buckets) => RemoteKind::Azure(azure(&values, buckets)?),
         ("gcs", buckets) => RemoteKind::Gcs(gcs(&values, buckets)),
-        (kind, _) => return Err(format!("object store {kind} is not supported yet, only s3, azure, gcs and filesystem are")),
+        (kind, _) => {
+            return Err(format!("object store {kind} is not supported yet, only s3, azure, gcs and filesystem are"));
+        }
     };
     let prefix = if buckets { "storage_config.object_store.storage_prefix" } else { "storage_config.object_prefix" };
     let at = config.duration("storage_config.hedging.at");
@@ -113,8 +115,13 @@ fn s3(values: &Object) -> Result<S3Settings, String> {
         "v4" => {}
         other => return Err(format!("unsupported signature version: {other}")),
     }
-    let names: Vec<String> =
-        values.str("bucketnames").split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let names: Vec<String> = values
+        .str("bucketnames")
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
     let given = text(values, "endpoint").map(|given| endpoint(&given, values.bool("insecure")));
     let delimiter = values.str("chunk_delimiter");
     let mut delimiters = delimiter.chars();
@@ -185,7 +192,8 @@ fn azure(values: &Object, buckets: bool) -> Result<AzureSettings, String> {
     let mut endpoint = format!("https://{account}.{suffix}");
     let flag = |key: &str| !buckets && values.bool(key);
     let needed = |key: &str| {
-        text(values, key).ok_or_else(|| format!("{key} is required if authentication using Service Principal is enabled"))
+        text(values, key)
+            .ok_or_else(|| format!("{key} is required if authentication using Service Principal is enabled"))
     };
     let credentials = if let Some(connection) = text(values, "connection_string") {
         let (name, url, credentials) = AzureSettings::connection(&connection).map_err(|error| error.to_string())?;

@@ -26,7 +26,10 @@ pub struct GcsSettings {
 /// Without the secrets.
 impl std::fmt::Debug for GcsSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GcsSettings").field("bucket", &self.bucket).field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("GcsSettings")
+            .field("bucket", &self.bucket)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
     }
 }
 

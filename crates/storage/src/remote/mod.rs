@@ -148,7 +148,9 @@ impl Store {
             RemoteKind::S3(s3) => (s3.open(disk)?, s3.chunk_names()),
             RemoteKind::Azure(azure) => (azure.open(disk)?, ChunkNames::Delimited(azure.chunk_delimiter)),
             RemoteKind::Gcs(gcs) => (gcs.open(disk)?, ChunkNames::Plain),
-            RemoteKind::Memory => (Arc::new(object_store::memory::InMemory::new()) as Arc<dyn ObjectStore>, ChunkNames::Plain),
+            RemoteKind::Memory => {
+                (Arc::new(object_store::memory::InMemory::new()) as Arc<dyn ObjectStore>, ChunkNames::Plain)
+            }
         };
         let attributes = match &settings.kind {
             RemoteKind::S3(s3) => s3.attributes(),

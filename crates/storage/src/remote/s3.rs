@@ -89,7 +89,8 @@ impl S3Settings {
             return Ok(settings);
         }
         // The text may hold a secret: it is not told.
-        let url = Url::parse(url).map_err(|error| StoreError::Invalid(format!("the S3 URL cannot be read: {error}")))?;
+        let url =
+            Url::parse(url).map_err(|error| StoreError::Invalid(format!("the S3 URL cannot be read: {error}")))?;
         let decoded = |text: &str| percent_decoded(text);
         if let (false, Some(secret)) = (url.username().is_empty(), url.password()) {
             settings.keys = Some((decoded(url.username()), decoded(secret)));
@@ -167,7 +168,8 @@ impl S3Settings {
     /// The endpoint to ask for `bucket`, and whether the bucket is part of its host.
     fn addressed(&self, endpoint: &str, bucket: &str) -> Result<(String, bool), StoreError> {
         let url = Url::parse(endpoint);
-        let url = url.map_err(|error| StoreError::Invalid(format!("S3 endpoint {endpoint} cannot be read: {error}")))?;
+        let url =
+            url.map_err(|error| StoreError::Invalid(format!("S3 endpoint {endpoint} cannot be read: {error}")))?;
         let host = url.host_str().unwrap_or_default();
         let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
         let plain = endpoint.trim_end_matches('/').to_owned();

@@ -79,7 +79,8 @@ async fn several_buckets_are_one_store() {
 #[tokio::test]
 async fn a_prefix_changes_no_character_of_a_key() {
     let settings = RemoteSettings { kind: RemoteKind::Memory, prefix: "some/where/".into(), hedge: None };
-    let store = Store::remote(&settings, &*World::new(1, Nanos(0)).ports().disk, SimClock::at(Nanos(0))).expect("opens");
+    let store =
+        Store::remote(&settings, &*World::new(1, Nanos(0)).ports().disk, SimClock::at(Nanos(0))).expect("opens");
     let key = Path::parse("t~!*'()/1f/1:2:3").expect("legal");
     store.objects().put(&key, "x".into()).await.expect("put");
     use futures::TryStreamExt;
