@@ -97,6 +97,14 @@ impl Config {
         &self.schema
     }
 
+    /// The object store that periods call `name`: its type (`s3`, `azure`, `gcs`, `filesystem`, …) and its values, whose
+    /// keys are those below `storage_config.<type>`, or below `storage_config.object_store.<type>` where
+    /// `use_thanos_objstore` is set.
+    pub fn object_store(&self, name: &str) -> Option<(String, Object)> {
+        let values = crate::schema::store_values(&self.values, name)?;
+        Some((crate::schema::store_type(&self.values, name).into_owned(), values))
+    }
+
     /// The defaults, with the machine's facts filled in.
     pub fn defaults(&self) -> &Object {
         &self.defaults

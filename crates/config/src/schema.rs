@@ -5,8 +5,11 @@
 //! from 2024-04-01  tsdb v13                         |------ period 1, active while its from is the last <= now ...
 //! ```
 
+use std::borrow::Cow;
+
 use crate::notice::Notice;
 use crate::scalar::duration::format_go;
+use crate::table::table;
 use crate::value::{Object, Source, Value};
 
 const DAY_NANOS: i64 = 86_400_000_000_000;
@@ -246,7 +249,7 @@ pub(crate) fn check_store_names(values: &Object, errors: &mut Vec<String>) {
         } else {
             OBJECT_STORES.contains(&store) || OLD_OBJECT_STORES.contains(&store) || TEST_STORES.contains(&store)
         };
-        if !known && !is_named_store(values, buckets, store) {
+        if !known && named_stores_key(values, buckets, store).is_none() {
             let choices = if buckets { BUCKET_STORES.join(", ") } else { OBJECT_STORES.join(", ") };
             errors.push(format!(
                 "unrecognized `object_store` type `{store}`, which also does not match any named_stores. Choose one of: {choices}. Or choose a named_store"
@@ -255,14 +258,42 @@ pub(crate) fn check_store_names(values: &Object, errors: &mut Vec<String>) {
     }
 }
 
-/// Whether `storage_config` has a store of that name. Upstream never finds the `cos` ones.
-fn is_named_store(values: &Object, buckets: bool, name: &str) -> bool {
+/// The key of `storage_config` whose entry of that name is a store. Upstream never finds the `cos` ones.
+fn named_stores_key(values: &Object, buckets: bool, name: &str) -> Option<String> {
     let (block, types): (&str, &[&str]) = if buckets {
         ("storage_config.object_store.named_stores", &["azure", "filesystem", "gcs", "s3", "swift"])
     } else {
         ("storage_config.named_stores", &["aws", "azure", "bos", "filesystem", "gcs", "alibabacloud", "swift"])
     };
-    types.iter().any(|kind| values.map(&format!("{block}.{kind}")).iter().any(|(known, _)| known == name))
+    let keys = types.iter().map(|kind| format!("{block}.{kind}"));
+    keys.into_iter().find(|key| values.map(key).iter().any(|(known, _)| known == name))
+}
+
+/// The type of the store that periods call `name`: `s3`, not `aws`.
+pub(crate) fn store_type<'a>(values: &Object, name: &'a str) -> Cow<'a, str> {
+    let buckets = values.bool("storage_config.use_thanos_objstore");
+    let kind = match named_stores_key(values, buckets, name) {
+        Some(key) => Cow::Owned(key.rsplit('.').next().unwrap_or_default().to_owned()),
+        None => Cow::Borrowed(name),
+    };
+    if kind == "aws" { Cow::Borrowed("s3") } else { kind }
+}
+
+/// The values of the store that periods call `name`, if it has a block of its own.
+pub(crate) fn store_values(values: &Object, name: &str) -> Option<Object> {
+    let buckets = values.bool("storage_config.use_thanos_objstore");
+    if let Some(key) = named_stores_key(values, buckets, name) {
+        return values.map(&key).iter().find(|(known, _)| known == name).and_then(|(_, value)| match value {
+            Value::Object(object) => Some((**object).clone()),
+            _ => None,
+        });
+    }
+    let key = match (buckets, name) {
+        (true, name) => format!("storage_config.object_store.{name}"),
+        (false, "s3") => "storage_config.aws".to_owned(),
+        (false, name) => format!("storage_config.{name}"),
+    };
+    table().find(&key).map(|id| values.block(id))
 }
 
 /// What the active period and the other keys ask of each other.

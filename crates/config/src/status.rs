@@ -6,6 +6,7 @@ mod lists;
 use lists::{CLUSTER, EXPLAINED, QUIET, REFUSED, RETENTION, STORES};
 
 use crate::refusal::Refusal;
+use crate::schema::store_type;
 use crate::value::{Object, Source, Value};
 
 /// What becomes of a key that was set.
@@ -119,7 +120,7 @@ pub(crate) fn reasons(honoured: &[&str]) -> [Vec<(&'static str, &'static str)>; 
 
 /// Periods of the schema that name an index, a version or a store that is not there. A kind `k` is there when
 /// `schema_config.configs[].store=k` is honoured, a version `v12` with `schema_config.configs[].schema=v12`, a store
-/// with `schema_config.configs[].object_store=s3`; `tsdb`, `v13` and `filesystem` always are.
+/// of type `s3`, named or not, with `schema_config.configs[].object_store=s3`; `tsdb`, `v13` and `filesystem` always are.
 pub(crate) fn of_periods(periods: &[Object], values: &Object, honoured: &[&str]) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     for period in periods {
@@ -127,7 +128,7 @@ pub(crate) fn of_periods(periods: &[Object], values: &Object, honoured: &[&str])
         for (key, word, known, what) in [
             ("store", period.str("store"), "tsdb", "this kind of index is not supported yet"),
             ("schema", version.as_str(), "v13", "this version of the schema is not supported yet"),
-            ("object_store", period.str("object_store"), "filesystem", STORES),
+            ("object_store", &*store_type(values, period.str("object_store")), "filesystem", STORES),
         ] {
             let entry = format!("schema_config.configs[].{key}={word}");
             if word != known && !honoured.contains(&entry.as_str()) {
@@ -140,10 +141,6 @@ pub(crate) fn of_periods(periods: &[Object], values: &Object, honoured: &[&str])
             }
         }
     }
-    let thanos = values.bool("storage_config.use_thanos_objstore");
-    refusals.retain(|refusal| {
-        !(thanos && refusal.path.ends_with("object_store") && honours(honoured, "storage_config.object_store"))
-    });
     refusals
 }
 

@@ -14,7 +14,7 @@ use loptr_model::{Labels, Millis, Nanos, StreamEntries, TenantId, TimeRange};
 use loptr_ports::{Clock, Disk, DiskLock, Ports, TaskError, TaskHandle};
 use loptr_query::{QueryEngine, Recent, RecentChunk, RecentSizes, RecentStream, Tails};
 use loptr_regex::LabelMatcher;
-use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream, Spool, StorageMetrics};
+use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream, Spool, StorageMetrics, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use crate::http::ring::Instance;
@@ -26,7 +26,7 @@ use crate::metrics::requests::{Inner, RequestMetrics};
 use crate::patterns::Patterns;
 use crate::runtime::{RuntimeConfig, RuntimeError};
 use crate::serve::serve;
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreSettings};
 use crate::shutdown::Shutdown;
 use crate::tls::{Tls, TlsError};
 use crate::waiting;
@@ -42,6 +42,9 @@ pub enum StartError {
         /// The disk's words.
         source: std::io::Error,
     },
+    /// A store on the network cannot be used as it is described.
+    #[error("object store: {0}")]
+    Remote(#[from] StoreError),
     /// Another process works on the folder.
     #[error("folder {dir} cannot be used: {source}; two processes on one folder would destroy each other's data")]
     Locked {
@@ -230,6 +233,17 @@ fn with_reserve<T>(
     }
 }
 
+fn open_store(ports: &Ports, store: &StoreSettings, log_dir: Option<&Path>) -> Result<Store, StartError> {
+    match store {
+        StoreSettings::Filesystem(dir) => {
+            let open = || DiskStore::open(ports.disk.clone(), ports.spawner.clone(), dir.clone());
+            let failed = |source| StartError::Store { dir: dir.display().to_string(), source };
+            with_reserve(&*ports.disk, log_dir, open).map(Store::on_disk).map_err(failed)
+        }
+        StoreSettings::Remote(remote) => Ok(Store::remote(remote, &*ports.disk, ports.clock.clone())?),
+    }
+}
+
 /// Locks the folder and opens the others.
 pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Result<Folders, StartError> {
     let disk = &ports.disk;
@@ -241,10 +255,8 @@ pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Re
     };
     let lock = with_reserve(&**disk, log_dir, lock)
         .map_err(|source| StartError::Locked { dir: own_dir.display().to_string(), source })?;
-    let chunks = &settings.chunks_dir;
-    let store = || DiskStore::open(disk.clone(), ports.spawner.clone(), chunks.clone());
-    let store = with_reserve(&**disk, log_dir, store)
-        .map_err(|source| StartError::Store { dir: chunks.display().to_string(), source })?;
+    let stores =
+        settings.stores.iter().map(|store| open_store(ports, store, log_dir)).collect::<Result<Vec<_>, _>>()?;
     let uploader = uploader_name(&**disk, &settings.active_index_dir, host, ports.clock.now());
     let spool = match log_dir {
         Some(log_dir) => {
@@ -256,11 +268,10 @@ pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Re
         None => None,
     };
     let schema = Arc::new(settings.schema.clone());
-    let storage = StorageMetrics::new(&settings.chunks_dir.display().to_string());
-    let (clock, cpu) = (ports.clock.clone(), ports.cpu.clone());
-    let bucket = Bucket::on_disk(store.clone(), schema.clone(), spool).metered(clock.clone(), storage.clone());
-    let index = IndexStore::new(Arc::new(store), schema, clock, cpu, settings.index_cache).metered(storage.clone());
-    let (bucket, index) = (Arc::new(bucket), Arc::new(index));
+    let storage = StorageMetrics::new(&settings.bucket_name());
+    let bucket = Bucket::new(stores, schema, spool).metered(ports.clock.clone(), storage.clone());
+    let index = IndexStore::new(&bucket, ports.clock.clone(), ports.cpu.clone(), settings.index_cache);
+    let (bucket, index) = (Arc::new(bucket), Arc::new(index.metered(storage.clone())));
     let shutdown = Shutdown::new(&**disk, settings.shutdown_marker_dir.as_deref());
     Ok(Folders { lock, bucket, index, storage, shutdown, uploader })
 }

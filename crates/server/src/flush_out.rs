@@ -11,7 +11,7 @@ use loptr_ports::Ports;
 use loptr_storage::OWN_PREFIX;
 
 use crate::app::{Folders, StartError, open_folders};
-use crate::settings::Settings;
+use crate::settings::{Settings, StoreSettings};
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(200);
@@ -82,14 +82,20 @@ pub async fn flush_out(
     ingester.stop(None).await;
     done?;
     let (disk, log) = (ports.disk.clone(), settings.ingest.log.clone());
-    let own = settings.chunks_dir.join(OWN_PREFIX);
+    let folders = settings.stores.iter().filter_map(|store| match store {
+        StoreSettings::Filesystem(dir) => Some(dir.join(OWN_PREFIX)),
+        StoreSettings::Remote(_) => None,
+    });
+    let own: Vec<_> = folders.collect();
     let remove = move || {
         if let Some(log) = &log {
             remove_log(&*disk, &log.dir)
                 .map_err(|source| FlushOutError::Remove { dir: log.dir.display().to_string(), source })?;
         }
         // Empty by now; were it not, it would be no harm: upstream does not look there.
-        let _ = disk.remove_dir(&own.join("tmp")).and_then(|()| disk.remove_dir(&own));
+        for own in own {
+            let _ = disk.remove_dir(&own.join("tmp")).and_then(|()| disk.remove_dir(&own));
+        }
         Ok::<_, FlushOutError>(())
     };
     ports.spawner.run_blocking("removal of the log", remove).await.map_err(StartError::from)??;

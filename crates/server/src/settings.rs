@@ -2,6 +2,7 @@
 //! what is warned of and what stops the start.
 
 mod otlp;
+mod stores;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use loptr_regex::LabelMatcher;
 use loptr_storage::{IndexCacheSettings, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
 
+pub use self::stores::StoreSettings;
+use self::stores::Stores;
 use crate::patterns::PatternSettings;
 use crate::serve::ServeSettings;
 use crate::tls::{TlsError, TlsSettings};
@@ -33,6 +36,9 @@ pub const HONOURED: &[&str] = &[
     "querier.per_request_limits_enabled",
     "schema_config.configs[].schema=v11",
     "schema_config.configs[].schema=v12",
+    "schema_config.configs[].object_store=s3",
+    "schema_config.configs[].object_store=azure",
+    "schema_config.configs[].object_store=gcs",
     "server.http_listen_address",
     "server.http_listen_port",
     "server.http_listen_conn_limit",
@@ -51,6 +57,15 @@ pub const HONOURED: &[&str] = &[
     "common.path_prefix",
     "common.replication_factor=1",
     "common.storage.filesystem",
+    "common.storage.s3",
+    "common.storage.azure",
+    "common.storage.gcs",
+    "common.storage.hedging",
+    "common.storage.object_store.s3",
+    "common.storage.object_store.azure",
+    "common.storage.object_store.gcs",
+    "common.storage.object_store.filesystem",
+    "common.storage.object_store.storage_prefix",
     "ingester.lifecycler.ring.replication_factor=1",
     "distributor.max_recv_msg_size",
     "distributor.max_decompressed_size",
@@ -77,6 +92,25 @@ pub const HONOURED: &[&str] = &[
     "ingester.wal.disk_full_threshold",
     "ingester.wal.replay_memory_ceiling",
     "storage_config.filesystem.directory",
+    "storage_config.aws",
+    "storage_config.azure",
+    "storage_config.gcs",
+    "storage_config.hedging",
+    "storage_config.object_prefix",
+    "storage_config.named_stores.aws",
+    "storage_config.named_stores.azure",
+    "storage_config.named_stores.gcs",
+    "storage_config.named_stores.filesystem",
+    "storage_config.use_thanos_objstore",
+    "storage_config.object_store.s3",
+    "storage_config.object_store.azure",
+    "storage_config.object_store.gcs",
+    "storage_config.object_store.filesystem",
+    "storage_config.object_store.storage_prefix",
+    "storage_config.object_store.named_stores.s3",
+    "storage_config.object_store.named_stores.azure",
+    "storage_config.object_store.named_stores.gcs",
+    "storage_config.object_store.named_stores.filesystem",
     "storage_config.tsdb_shipper.active_index_directory",
     "storage_config.tsdb_shipper.resync_interval",
     "storage_config.boltdb_shipper.active_index_directory",
@@ -169,6 +203,14 @@ pub enum SettingsError {
         /// What is missing.
         reason: String,
     },
+    /// An object store cannot be used as it is described.
+    #[error("object store {name}: {reason}")]
+    Store {
+        /// What periods call it.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Limits of all tenants.
     #[error("CONFIG ERROR: invalid limits_config config: {0}")]
     Limits(#[from] LimitsError),
@@ -247,8 +289,8 @@ pub struct Settings {
     pub refuse_lost_tables: bool,
     /// Schema periods.
     pub schema: Schema,
-    /// Folder of the filesystem object store.
-    pub chunks_dir: PathBuf,
+    /// The stores that the schema's periods point to.
+    pub stores: Vec<StoreSettings>,
     /// Folder in which this process keeps its uploader's name.
     pub active_index_dir: PathBuf,
     /// Write limits of tenants without overrides.
@@ -272,6 +314,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What metrics call the store of the newest period.
+    pub(crate) fn bucket_name(&self) -> String {
+        let newest = self.schema.periods().last().and_then(|period| self.stores.get(period.store));
+        newest.map(StoreSettings::bucket_name).unwrap_or_default()
+    }
+
     /// Maps the configuration. `memory_bytes` is what the process may use, for the bounds that follow from it.
     pub fn from_config(config: &Config, memory_bytes: u64) -> Result<Self, SettingsError> {
         one_replica(config)?;
@@ -290,6 +338,7 @@ impl Settings {
             disk_full_threshold: config.float("ingester.wal.disk_full_threshold"),
             ..LogSettings::new(PathBuf::from(config.str("ingester.wal.dir")).join("loptr"))
         });
+        let (schema, stores) = schema(config)?;
         let conn_limit = config.count("server.http_listen_conn_limit");
         let header_timeout = config.duration("server.http_server_read_header_timeout");
         // Zero means no bound upstream. Here a connection that sends nothing never keeps its place for ever.
@@ -362,8 +411,8 @@ impl Settings {
                 ..IndexCacheSettings::default()
             },
             refuse_lost_tables: config.str("loptr.lost_index_tables") != "warn",
-            schema: schema(config)?,
-            chunks_dir: PathBuf::from(config.str("storage_config.filesystem.directory")),
+            schema,
+            stores,
             active_index_dir: PathBuf::from(config.str("storage_config.tsdb_shipper.active_index_directory")),
             label_cache_bytes: usize::try_from(memory_bytes / 32).unwrap_or(usize::MAX).clamp(8 << 20, 256 << 20),
             query_limits: query_limits(&limits)?,
@@ -456,8 +505,8 @@ fn replay_memory(ceiling: u64, memory_bytes: u64) -> u64 {
     (ceiling / 4 * 3).max(1)
 }
 
-fn schema(config: &Config) -> Result<Schema, SettingsError> {
-    let mut periods = Vec::new();
+fn schema(config: &Config) -> Result<(Schema, Vec<StoreSettings>), SettingsError> {
+    let (mut periods, mut stores) = (Vec::new(), Stores::default());
     for (at, period) in config.schema().periods.iter().enumerate() {
         let refuse = |key: &str, reason: String| SettingsError::Schema {
             path: format!("schema_config.configs[{at}].{key}"),
@@ -466,10 +515,6 @@ fn schema(config: &Config) -> Result<Schema, SettingsError> {
         };
         if period.index != IndexKind::Tsdb {
             return Err(refuse("store", "only tsdb is supported yet".to_owned()));
-        }
-        if period.object_store != "filesystem" {
-            let reason = format!("object store {} is not supported yet, only filesystem is", period.object_store);
-            return Err(refuse("object_store", reason));
         }
         let number = period.schema;
         let schema = SchemaVersion::ALL
@@ -481,13 +526,15 @@ fn schema(config: &Config) -> Result<Schema, SettingsError> {
             schema,
             index_prefix: period.index_prefix.clone(),
             path_prefix: period.index_path_prefix.clone(),
+            store: stores.place(config, &period.object_store)?,
         });
     }
-    Schema::new(periods).ok_or_else(|| SettingsError::Schema {
+    let schema = Schema::new(periods).ok_or_else(|| SettingsError::Schema {
         path: "schema_config.configs".to_owned(),
         line: None,
         reason: "there must be at least one period, and `from` must rise".to_owned(),
-    })
+    })?;
+    Ok((schema, stores.settings))
 }
 
 pub(crate) fn write_limits(limits: &Limits) -> Result<loptr_ingest::Limits, LimitsError> {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use loptr_chunk::{Chunk, Object, external_key, filesystem_name};
+use loptr_chunk::{Chunk, Object};
 use loptr_index::tables::{FileName, IndexPath};
 use loptr_model::{ChunkRef, TenantId};
 use loptr_ports::Clock;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use object_store::{ObjectStoreExt, PutMode, PutOptions};
 
 use crate::disk_store::DiskStore;
 use crate::error::StorageError;
@@ -16,38 +16,41 @@ use crate::index_store::path;
 use crate::metrics::{Meter, Operation, StorageMetrics};
 use crate::schema::{Schema, TableId};
 use crate::spool::Spool;
+use crate::store::Store;
 
-/// How a store names chunk objects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ChunkNames {
-    /// The filesystem's: the last part, or the whole key before schema v12, in base64.
-    Filesystem,
-    /// The key as it is.
-    Plain,
-}
-
-/// One object store with upstream's layout in it.
+/// The object stores of all periods, with upstream's layout in them.
 #[derive(Clone, Debug)]
 pub struct Bucket {
-    store: Arc<dyn ObjectStore>,
+    stores: Arc<[Store]>,
     schema: Arc<Schema>,
-    names: ChunkNames,
-    /// `store` again, when it is the filesystem's.
-    local: Option<DiskStore>,
-    /// Where chunk objects wait while the store is down.
+    /// Where chunk objects wait while a store is down.
     spool: Option<Arc<Spool>>,
     meter: Option<Meter>,
 }
 
 impl Bucket {
-    /// The bucket in `store`.
-    pub fn new(store: Arc<dyn ObjectStore>, schema: Arc<Schema>, names: ChunkNames) -> Self {
-        Self { store, schema, names, local: None, spool: None, meter: None }
+    /// The bucket in `stores`, which the periods of `schema` point into; objects wait in `spool` while a store is down.
+    ///
+    /// # Panics
+    ///
+    /// When a period names a store that is not there.
+    pub fn new(stores: Vec<Store>, schema: Arc<Schema>, spool: Option<Arc<Spool>>) -> Self {
+        assert!(schema.periods().iter().all(|period| period.store < stores.len()), "a period without a store");
+        Self { stores: stores.into(), schema, spool, meter: None }
     }
 
-    /// The bucket in the filesystem store, with objects that wait in `spool`.
+    /// The bucket in the filesystem store alone.
     pub fn on_disk(store: DiskStore, schema: Arc<Schema>, spool: Option<Arc<Spool>>) -> Self {
-        Self { local: Some(store.clone()), spool, ..Self::new(Arc::new(store), schema, ChunkNames::Filesystem) }
+        Self::new(vec![Store::on_disk(store)], schema, spool)
+    }
+
+    pub(crate) fn stores(&self) -> &Arc<[Store]> {
+        &self.stores
+    }
+
+    /// The store that holds a chunk.
+    fn store_of(&self, chunk: &ChunkRef) -> &Store {
+        &self.stores[self.schema.period_at(chunk.from).store]
     }
 
     /// Its calls are timed by `clock` and told to `metrics`.
@@ -69,7 +72,7 @@ impl Bucket {
 
     /// Calls to a store on disk that have not returned: those of one that hangs stay.
     pub fn calls(&self) -> usize {
-        self.local.as_ref().map_or(0, DiskStore::calls)
+        self.stores.iter().filter_map(Store::local).map(DiskStore::calls).sum()
     }
 
     /// Where chunk objects wait while the store is down.
@@ -78,24 +81,21 @@ impl Bucket {
     }
 
     /// Its schema.
-    pub fn schema(&self) -> &Schema {
+    pub fn schema(&self) -> &Arc<Schema> {
         &self.schema
     }
 
     /// Name of the object that holds a chunk.
     pub fn chunk_name(&self, tenant: &TenantId, chunk: &ChunkRef) -> String {
-        let schema = self.schema.period_at(chunk.from).schema;
-        let key = external_key(schema, tenant, chunk);
-        match self.names {
-            ChunkNames::Filesystem => filesystem_name(schema, &key),
-            ChunkNames::Plain => key,
-        }
+        let period = self.schema.period_at(chunk.from);
+        self.stores[period.store].chunk_name(period.schema, tenant, chunk)
     }
 
     /// Stores a chunk object; durable when it returns.
     pub async fn put_chunk(&self, tenant: &TenantId, chunk: &ChunkRef, object: Bytes) -> Result<(), StorageError> {
         let name = self.chunk_name(tenant, chunk);
-        let put = self.time(Operation::Upload, 1, self.store.put(&path(&name)?, object.into())).await;
+        let path = path(&name)?;
+        let put = self.time(Operation::Upload, 1, self.store_of(chunk).objects().put(&path, object.into())).await;
         put.map(drop).map_err(|source| StorageError::store(name, source))
     }
 
@@ -104,13 +104,13 @@ impl Bucket {
         let name = self.chunk_name(tenant, chunk);
         if let Some(spool) = &self.spool {
             let waiting = spool.get(tenant, chunk).await;
-            let waiting = waiting.map_err(|error| StorageError::Store { key: name.clone(), reason: error.to_string() });
+            let waiting = waiting.map_err(|error| StorageError::unusable(&name, error));
             if let Some(object) = waiting? {
                 return Ok(object);
             }
         }
         let path = path(&name)?;
-        let get = async { self.store.get(&path).await?.bytes().await };
+        let get = async { self.store_of(chunk).objects().get(&path).await?.bytes().await };
         self.time(Operation::Get, 1, get).await.map_err(|source| StorageError::store(name, source))
     }
 
@@ -123,8 +123,10 @@ impl Bucket {
         parallel: usize,
     ) -> Result<Vec<Bytes>, StorageError> {
         let waits = |chunk| self.spool.as_ref().is_some_and(|spool| spool.holds(tenant, chunk));
-        if let Some(local) = &self.local
-            && !chunks.iter().any(waits)
+        let store_at = |chunk: &ChunkRef| self.schema.period_at(chunk.from).store;
+        if let Some(first) = chunks.first()
+            && let Some(local) = self.store_of(first).local()
+            && chunks.iter().all(|chunk| store_at(chunk) == store_at(first) && !waits(chunk))
         {
             let names: Vec<String> = chunks.iter().map(|chunk| self.chunk_name(tenant, chunk)).collect();
             let paths = names.iter().map(|name| path(name)).collect::<Result<Vec<_>, _>>()?;
@@ -154,7 +156,8 @@ impl Bucket {
         let key = IndexPath { table: table.name.clone(), tenant: None, name: name.clone() }.key(&table.path_prefix);
         let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         let path = path(&key)?;
-        match self.time(Operation::Upload, 1, self.store.put_opts(&path, object.into(), create)).await {
+        let put = self.stores[table.store].objects().put_opts(&path, object.into(), create);
+        match self.time(Operation::Upload, 1, put).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(source) => Err(StorageError::store(key, source)),
@@ -165,7 +168,9 @@ impl Bucket {
     /// cut short.
     pub async fn replace_index(&self, table: &TableId, name: &FileName, object: Bytes) -> Result<(), StorageError> {
         let key = IndexPath { table: table.name.clone(), tenant: None, name: name.clone() }.key(&table.path_prefix);
-        let put = self.time(Operation::Upload, 1, self.store.put(&path(&key)?, object.into())).await;
+        let path = path(&key)?;
+        let put = self.stores[table.store].objects().put(&path, object.into());
+        let put = self.time(Operation::Upload, 1, put).await;
         put.map(drop).map_err(|source| StorageError::store(key, source))
     }
 }

@@ -15,14 +15,16 @@ use loptr_index::tables::{ListedFile, TableListing, list_tables};
 use loptr_index::{IndexFile, gzip};
 use loptr_model::{Millis, Nanos, TenantId};
 use loptr_ports::{Clock, CpuPool, Priority};
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use parking_lot::Mutex;
 
+use crate::bucket::Bucket;
 use crate::error::StorageError;
 use crate::metrics::{IndexOperation, Meter, Operation, StorageMetrics};
 use crate::schema::{Schema, TableId};
 use crate::snapshot::IndexSnapshot;
+use crate::store::Store;
 
 /// Files fetched at once.
 const PARALLEL_FETCHES: usize = 16;
@@ -49,7 +51,7 @@ impl Default for IndexCacheSettings {
 
 /// The bucket's index, seen through the cache.
 pub struct IndexStore {
-    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) stores: Arc<[Store]>,
     pub(crate) schema: Arc<Schema>,
     clock: Arc<dyn Clock>,
     cpu: CpuPool,
@@ -67,9 +69,11 @@ impl std::fmt::Debug for IndexStore {
 
 #[derive(Default)]
 struct State {
-    tables: HashMap<String, (Nanos, Arc<BTreeSet<String>>)>,
+    /// By store and prefix.
+    tables: HashMap<(usize, String), (Nanos, Arc<BTreeSet<String>>)>,
     listings: HashMap<TableId, (Nanos, Arc<TableListing>)>,
-    files: HashMap<String, Opened>,
+    /// By store and key.
+    files: HashMap<(usize, String), Opened>,
     files_bytes: usize,
     uses: u64,
 }
@@ -90,17 +94,12 @@ pub(crate) struct TableFile {
 }
 
 impl IndexStore {
-    /// The index in `store`.
-    pub fn new(
-        store: Arc<dyn ObjectStore>,
-        schema: Arc<Schema>,
-        clock: Arc<dyn Clock>,
-        cpu: CpuPool,
-        settings: IndexCacheSettings,
-    ) -> Self {
+    /// The index in `bucket`.
+    pub fn new(bucket: &Bucket, clock: Arc<dyn Clock>, cpu: CpuPool, settings: IndexCacheSettings) -> Self {
+        let (stores, schema) = (bucket.stores().clone(), bucket.schema().clone());
         let metrics = StorageMetrics::default();
         let meter = Meter::new(clock.clone(), metrics.clone());
-        Self { store, schema, clock, cpu, settings, metrics, meter, state: Mutex::default() }
+        Self { stores, schema, clock, cpu, settings, metrics, meter, state: Mutex::default() }
     }
 
     /// What it is asked, and its calls of the store, are told to `metrics`.
@@ -123,7 +122,7 @@ impl IndexStore {
     pub fn forget(&self, table: &TableId) {
         let mut state = self.state.lock();
         state.listings.remove(table);
-        state.tables.remove(&table.path_prefix);
+        state.tables.remove(&(table.store, table.path_prefix.clone()));
     }
 
     /// The index of `tenant` for chunks that overlap `[from, through]`.
@@ -136,18 +135,19 @@ impl IndexStore {
         let mut gone = String::new();
         for _ in 0..LISTINGS {
             let mut wanted: Vec<(TableId, ListedFile, bool)> = Vec::new();
-            for path_prefix in self.schema.path_prefixes() {
-                for name in self.tables(&path_prefix).await?.iter() {
-                    if !self.schema.table_covers(&path_prefix, name, from, through) {
+            for place in self.schema.index_places() {
+                for name in self.tables(&place).await?.iter() {
+                    let table = TableId { store: place.0, path_prefix: place.1.clone(), name: name.clone() };
+                    if !self.schema.table_covers(&table, from, through) {
                         continue;
                     }
-                    let table = TableId { path_prefix: path_prefix.clone(), name: name.clone() };
                     let listing = self.listing(&table).await?;
                     wanted.extend(listing.common.iter().map(|file| (table.clone(), file.clone(), true)));
                     wanted.extend(listing.own(tenant).iter().map(|file| (table.clone(), file.clone(), false)));
                 }
             }
-            let fetches = wanted.iter().map(|(_, listed, common)| self.file(listed.key.clone(), *common));
+            let fetches =
+                wanted.iter().map(|(table, listed, common)| self.file(table.store, listed.key.clone(), *common));
             let fetches: Vec<_> = fetches.collect();
             let files: Vec<Option<TableFile>> = stream::iter(fetches).buffered(PARALLEL_FETCHES).try_collect().await?;
             let Some(at) = files.iter().position(Option::is_none) else {
@@ -161,21 +161,23 @@ impl IndexStore {
         Err(StorageError::Missing { key: gone })
     }
 
-    async fn tables(&self, path_prefix: &str) -> Result<Arc<BTreeSet<String>>, StorageError> {
+    /// Names of the tables that lie at `place`, a store and a prefix.
+    async fn tables(&self, place: &(usize, String)) -> Result<Arc<BTreeSet<String>>, StorageError> {
         let now = self.clock.monotonic();
-        if let Some((at, names)) = self.state.lock().tables.get(path_prefix)
+        if let Some((at, names)) = self.state.lock().tables.get(place)
             && self.is_fresh(*at, now)
         {
             return Ok(names.clone());
         }
+        let (store, path_prefix) = place;
         let dir = path(path_prefix)?;
-        let list = self.store.list_with_delimiter(Some(&dir));
+        let list = self.stores[*store].objects().list_with_delimiter(Some(&dir));
         let listed = self.meter.time(Operation::Iter, 1, list).await;
         let listed = listed.map_err(|source| StorageError::store(path_prefix, source))?;
         let names: BTreeSet<String> =
             listed.common_prefixes.iter().filter_map(|prefix| prefix.filename().map(str::to_owned)).collect();
         let names = Arc::new(names);
-        self.state.lock().tables.insert(path_prefix.to_owned(), (now, names.clone()));
+        self.state.lock().tables.insert(place.clone(), (now, names.clone()));
         Ok(names)
     }
 
@@ -187,7 +189,7 @@ impl IndexStore {
             return Ok(listing.clone());
         }
         let dir = format!("{}{}", table.path_prefix, table.name);
-        let objects = self.store.list(Some(&path(&dir)?));
+        let objects = self.stores[table.store].objects().list(Some(&path(&dir)?));
         let keys = objects.map_ok(|object| object.location.to_string()).try_collect::<Vec<String>>();
         let keys = self.meter.time(Operation::Iter, 1, keys).await;
         let keys = keys.map_err(|source| StorageError::store(&dir, source))?;
@@ -206,18 +208,18 @@ impl IndexStore {
     }
 
     /// Opens a file; `None` if it is gone, as after a compaction: then another one holds its series.
-    async fn file(&self, key: String, common: bool) -> Result<Option<TableFile>, StorageError> {
+    async fn file(&self, store: usize, key: String, common: bool) -> Result<Option<TableFile>, StorageError> {
         {
             let mut state = self.state.lock();
             state.uses += 1;
             let uses = state.uses;
-            if let Some(opened) = state.files.get_mut(&key) {
+            if let Some(opened) = state.files.get_mut(&(store, key.clone())) {
                 opened.used = uses;
                 return Ok(Some(TableFile { file: opened.file.clone(), key, common }));
             }
         }
         let path = path(&key)?;
-        let get = async { self.store.get(&path).await?.bytes().await };
+        let get = async { self.stores[store].objects().get(&path).await?.bytes().await };
         let object = match self.meter.time(Operation::Get, 1, get).await {
             Err(object_store::Error::NotFound { .. }) => {
                 tracing::debug!(%key, "listed index file is gone, its table is listed again");
@@ -230,16 +232,16 @@ impl IndexStore {
         let file = self.cpu.run(Priority::Query, open).await?;
         let file = file.map_err(|source| StorageError::Index { key: key.clone(), source })?;
         let file = Arc::new(file);
-        self.remember(&key, file.clone());
+        self.remember((store, key.clone()), file.clone());
         Ok(Some(TableFile { file, key, common }))
     }
 
-    fn remember(&self, key: &str, file: Arc<IndexFile>) {
+    fn remember(&self, key: (usize, String), file: Arc<IndexFile>) {
         let bytes = file.mem_bytes();
         let mut state = self.state.lock();
         state.uses += 1;
         let used = state.uses;
-        if let Some(before) = state.files.insert(key.to_owned(), Opened { file, bytes, used }) {
+        if let Some(before) = state.files.insert(key, Opened { file, bytes, used }) {
             state.files_bytes -= before.bytes;
         }
         state.files_bytes += bytes;
@@ -253,8 +255,7 @@ impl IndexStore {
 
 /// A key as the store's path. Unlike `Path::from`, it changes no character: tenant names may hold any of theirs.
 pub(crate) fn path(key: &str) -> Result<Path, StorageError> {
-    Path::parse(key.trim_end_matches('/'))
-        .map_err(|source| StorageError::Store { key: key.to_owned(), reason: source.to_string() })
+    Path::parse(key.trim_end_matches('/')).map_err(|source| StorageError::unusable(key, source))
 }
 
 #[cfg(test)]
@@ -266,6 +267,7 @@ mod tests {
 
     use super::*;
     use crate::schema::Period;
+    use crate::store::ChunkNames;
 
     const DAY: i64 = 86_400_000;
 
@@ -286,9 +288,11 @@ mod tests {
             schema: loptr_chunk::SchemaVersion::V13,
             index_prefix: "index_".into(),
             path_prefix: "index/".into(),
+            store: 0,
         };
         let schema = Arc::new(Schema::new(vec![period]).expect("one period"));
-        IndexStore::new(store, schema, SimClock::at(Nanos(0)), CpuPool::inline(), IndexCacheSettings::default())
+        let bucket = Bucket::new(vec![Store::new(store, ChunkNames::Plain)], schema, None);
+        IndexStore::new(&bucket, SimClock::at(Nanos(0)), CpuPool::inline(), IndexCacheSettings::default())
     }
 
     #[tokio::test]

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! Bucket      chunk objects and index files under upstream's names
+//!    └─ Store    one object store and how it names chunks; a period points to the one it lies in
 //! IndexStore  table listings and opened index files, cached within a bound
 //!    └─ snapshot(tenant, from, through) ─> IndexSnapshot   series, labels: CPU work over bytes in memory
+//! Remote*     what is opened as one: S3, Azure Blob Storage, Google Cloud Storage
 //! DiskStore   the filesystem object store, atomic and synced
 //! Spool       chunk objects that wait on the local disk for a store that is down
 //! ```
@@ -19,17 +21,24 @@ mod index_store;
 mod matching;
 mod metrics;
 mod reach;
+mod remote;
 mod schema;
 mod snapshot;
 mod spool;
+mod store;
 
-pub use bucket::{Bucket, ChunkNames};
+pub use bucket::Bucket;
 pub use disk_store::{DiskStore, OWN_PREFIX};
-pub use error::{ErrorKind, StorageError};
+pub use error::{ErrorKind, StorageError, StoreFault};
 pub use index_store::{IndexCacheSettings, IndexStore};
 pub use matching::with_predicates;
 pub use metrics::{IndexOperation, StorageMetrics};
 pub use reach::{LostReason, LostTable};
+pub use remote::{
+    AzureCredentials, AzureSettings, Connection, Encryption, GcsSettings, HedgeSettings, HttpSettings, RemoteKind,
+    RemoteSettings, Retries, S3Settings, StoreError,
+};
 pub use schema::{Period, Schema, TableId};
 pub use snapshot::{IndexSnapshot, IndexedStream, merge_streams};
 pub use spool::Spool;
+pub use store::{ChunkNames, Store};

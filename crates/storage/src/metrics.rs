@@ -245,6 +245,7 @@ mod tests {
             schema: loptr_chunk::SchemaVersion::V13,
             index_prefix: "index_".into(),
             path_prefix: "index/".into(),
+            store: 0,
         };
         let schema = Schema::new(vec![period]).expect("one period");
         metrics.indexed(&schema, IndexOperation::Stats, Millis(1_800_000_000_000), Nanos(20_000_000), false);

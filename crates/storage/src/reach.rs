@@ -7,13 +7,15 @@
 //! index/<text without digits at its end>/…      no table, passed over
 //! ```
 
+use std::collections::BTreeSet;
+
 use futures::stream::StreamExt;
 use loptr_index::tables::{self, TableListing, list_tables};
-use object_store::ObjectStore;
 
 use crate::error::StorageError;
 use crate::index_store::{IndexStore, path};
-use crate::schema::Schema;
+use crate::schema::{Period, Schema};
+use crate::store::Store;
 
 /// The folder of indexes where no period names another.
 const USUAL_FOLDER: &str = "index/";
@@ -42,14 +44,14 @@ pub enum LostReason {
 }
 
 impl Schema {
-    /// Why the table `name` in the folder `path_prefix` is out of reach, if it is.
-    fn loses(&self, path_prefix: &str, name: &str, listing: &TableListing) -> Option<LostReason> {
+    /// Why the table `name` at `place`, a store and a folder, is out of reach, if it is.
+    fn loses(&self, place: &(usize, String), name: &str, listing: &TableListing) -> Option<LostReason> {
         if !name.ends_with(|last: char| last.is_ascii_digit()) {
             return None;
         }
         let periods = self.periods();
         let mut known = false;
-        for (at, period) in periods.iter().enumerate().filter(|(_, period)| period.path_prefix == path_prefix) {
+        for (at, period) in periods.iter().enumerate().filter(|(_, period)| is_at(period, place)) {
             let Some(day) = tables::parse_day(&period.index_prefix, name) else { continue };
             known = true;
             let begun = at == 0 || tables::day_of(period.from) <= day;
@@ -66,24 +68,27 @@ impl Schema {
 impl IndexStore {
     /// The tables in the store that the schema does not reach, in order of their keys.
     pub async fn lost_tables(&self) -> Result<Vec<LostTable>, StorageError> {
-        lost_tables(&*self.store, &self.schema).await
+        lost_tables(&self.stores, &self.schema).await
     }
 }
 
-async fn lost_tables(store: &dyn ObjectStore, schema: &Schema) -> Result<Vec<LostTable>, StorageError> {
-    let mut folders = schema.path_prefixes();
-    if !folders.iter().any(|folder| folder == USUAL_FOLDER) {
-        folders.push(USUAL_FOLDER.to_owned());
-    }
+fn is_at(period: &Period, place: &(usize, String)) -> bool {
+    (period.store, &period.path_prefix) == (place.0, &place.1)
+}
+
+async fn lost_tables(stores: &[Store], schema: &Schema) -> Result<Vec<LostTable>, StorageError> {
+    let usual = (0..stores.len()).map(|store| (store, USUAL_FOLDER.to_owned()));
+    let places: BTreeSet<(usize, String)> = schema.index_places().into_iter().chain(usual).collect();
     let mut lost = Vec::new();
-    for folder in folders {
+    for place in places {
+        let (store, folder) = (&stores[place.0], &place.1);
         let mut keys = Vec::new();
-        let mut objects = store.list(Some(&path(&folder)?));
+        let mut objects = store.objects().list(Some(&path(folder)?));
         while let Some(object) = objects.next().await {
-            keys.push(object.map_err(|source| StorageError::store(&folder, source))?.location.to_string());
+            keys.push(object.map_err(|source| StorageError::store(folder, source))?.location.to_string());
         }
-        for (name, listing) in list_tables(&folder, keys.iter().map(String::as_str)) {
-            if let Some(why) = schema.loses(&folder, &name, &listing) {
+        for (name, listing) in list_tables(folder, keys.iter().map(String::as_str)) {
+            if let Some(why) = schema.loses(&place, &name, &listing) {
                 lost.push(LostTable { key: format!("{folder}{name}"), why });
             }
         }
@@ -94,13 +99,15 @@ async fn lost_tables(store: &dyn ObjectStore, schema: &Schema) -> Result<Vec<Los
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use loptr_chunk::SchemaVersion;
     use loptr_model::Millis;
     use object_store::ObjectStoreExt;
     use object_store::memory::InMemory;
 
     use super::*;
-    use crate::schema::Period;
+    use crate::store::ChunkNames;
 
     const DAY: i64 = 86_400_000;
 
@@ -110,12 +117,13 @@ mod tests {
             schema: SchemaVersion::V13,
             index_prefix: (*prefix).to_owned(),
             path_prefix: (*folder).to_owned(),
+            store: 0,
         };
         Schema::new(periods.iter().map(period).collect()).expect("rising")
     }
 
     async fn lost(schema: &Schema) -> Vec<(String, LostReason)> {
-        let store = InMemory::new();
+        let store = Arc::new(InMemory::new());
         for key in [
             "index/old_19000/1-a-1.tsdb.gz",
             "index/old_19100/t/1-compactor-1-2-3.tsdb.gz",
@@ -127,7 +135,8 @@ mod tests {
         ] {
             store.put(&path(key).expect("a path"), "x".into()).await.expect("memory takes it");
         }
-        let lost = lost_tables(&store, schema).await.expect("memory answers");
+        let stores = [Store::new(store, ChunkNames::Plain)];
+        let lost = lost_tables(&stores, schema).await.expect("memory answers");
         lost.into_iter().map(|table| (table.key, table.why)).collect()
     }
 

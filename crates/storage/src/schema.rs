@@ -15,6 +15,8 @@ pub struct Period {
     pub index_prefix: String,
     /// Prefix of index objects; ends in `/`.
     pub path_prefix: String,
+    /// Which of the bucket's stores holds its objects.
+    pub store: usize,
 }
 
 /// All periods, oldest first.
@@ -26,6 +28,8 @@ pub struct Schema {
 /// One table: a day of a period.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableId {
+    /// Which of the bucket's stores holds it.
+    pub store: usize,
     /// Prefix of its objects; ends in `/`.
     pub path_prefix: String,
     /// Its name.
@@ -62,6 +66,7 @@ impl Schema {
             }
             for day in tables::days_touched(from, through) {
                 found.push(TableId {
+                    store: period.store,
                     path_prefix: period.path_prefix.clone(),
                     name: tables::table_name(&period.index_prefix, day),
                 });
@@ -70,22 +75,23 @@ impl Schema {
         found
     }
 
-    /// Whether the table called `name` under `path_prefix` can index a chunk that overlaps `[from, through]`.
-    pub fn table_covers(&self, path_prefix: &str, name: &str, from: Millis, through: Millis) -> bool {
+    /// Whether `table` can index a chunk that overlaps `[from, through]`.
+    pub fn table_covers(&self, table: &TableId, from: Millis, through: Millis) -> bool {
         let days = tables::days_touched(from, through);
         let of_period = |period: &Period| {
-            period.path_prefix == path_prefix
-                && tables::parse_day(&period.index_prefix, name).is_some_and(|day| days.contains(&day))
+            (period.store, &period.path_prefix) == (table.store, &table.path_prefix)
+                && tables::parse_day(&period.index_prefix, &table.name).is_some_and(|day| days.contains(&day))
         };
         self.periods.iter().any(of_period)
     }
 
-    /// The distinct path prefixes.
-    pub fn path_prefixes(&self) -> Vec<String> {
-        let mut prefixes: Vec<String> = self.periods.iter().map(|period| period.path_prefix.clone()).collect();
-        prefixes.sort();
-        prefixes.dedup();
-        prefixes
+    /// Where tables lie: store and prefix, each once.
+    pub fn index_places(&self) -> Vec<(usize, String)> {
+        let places = self.periods.iter().map(|period| (period.store, period.path_prefix.clone()));
+        let mut places: Vec<(usize, String)> = places.collect();
+        places.sort();
+        places.dedup();
+        places
     }
 }
 
@@ -101,6 +107,7 @@ mod tests {
             schema,
             index_prefix: index_prefix.into(),
             path_prefix: "index/".into(),
+            store: 0,
         };
         Schema::new(vec![period(0, SchemaVersion::V12, "old_"), period(10 * DAY, SchemaVersion::V13, "new_")])
             .expect("rising")
@@ -121,7 +128,12 @@ mod tests {
         assert_eq!(schema().period_at(Millis(10 * DAY - 1)).index_prefix, "old_");
         assert_eq!(schema().period_at(Millis(10 * DAY)).index_prefix, "new_");
         assert_eq!(schema().period_at(Millis(-5)).index_prefix, "old_");
-        assert!(schema().table_covers("index/", "new_11", Millis(11 * DAY), Millis(11 * DAY)));
-        assert!(!schema().table_covers("index/", "new_12", Millis(11 * DAY), Millis(11 * DAY)));
+        let covers = |store: usize, name: &str| {
+            let table = TableId { store, path_prefix: "index/".into(), name: name.into() };
+            schema().table_covers(&table, Millis(11 * DAY), Millis(11 * DAY))
+        };
+        assert!(covers(0, "new_11"));
+        assert!(!covers(0, "new_12"));
+        assert!(!covers(1, "new_11"), "of another store");
     }
 }

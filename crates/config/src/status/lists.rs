@@ -1,6 +1,6 @@
 //! The lists behind [`super::of`]: what stops the start, and what has no effect and why.
 
-pub(super) const STORES: &str = "only the filesystem store is supported yet";
+pub(super) const STORES: &str = "this object store is not supported yet, only s3, azure, gcs and filesystem are";
 pub(super) const CLUSTER: &str = "clusters are not supported yet: one process with target all and ring store inmemory";
 const PLACE: &str = "this place for data is not used yet";
 const LIFETIME: &str = "retention and deletion are not supported yet";

@@ -72,12 +72,13 @@ async fn start(world: &World, settings: IngestSettings) -> Result<Arc<Ingester>,
         schema: SchemaVersion::V13,
         index_prefix: "index_".to_owned(),
         path_prefix: "index/".to_owned(),
+        store: 0,
     };
     let schema = Arc::new(Schema::new(vec![period]).expect("one period"));
     let store = DiskStore::open(ports.disk.clone(), ports.spawner.clone(), "/chunks".into()).expect("a folder");
-    let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone(), None));
+    let bucket = Arc::new(Bucket::on_disk(store, schema, None));
     let cache = IndexCacheSettings::default();
-    let index = Arc::new(IndexStore::new(Arc::new(store), schema, ports.clock.clone(), ports.cpu.clone(), cache));
+    let index = Arc::new(IndexStore::new(&bucket, ports.clock.clone(), ports.cpu.clone(), cache));
     Ingester::start(ports, settings, bucket, index).await
 }
 

@@ -182,7 +182,8 @@ fn tables_named(schema: &Schema, name: &str) -> Vec<TableId> {
     let mut found: Vec<TableId> = Vec::new();
     for period in schema.periods() {
         let Some(day) = tables::parse_day(&period.index_prefix, name) else { continue };
-        let table = TableId { path_prefix: period.path_prefix.clone(), name: name.to_owned() };
+        let path_prefix = period.path_prefix.clone();
+        let table = TableId { store: period.store, path_prefix, name: name.to_owned() };
         let start = loptr_model::Millis(day.saturating_mul(86_400_000));
         let end = loptr_model::Millis(start.0.saturating_add(86_399_999));
         if schema.tables_of(start, end).contains(&table) && !found.contains(&table) {

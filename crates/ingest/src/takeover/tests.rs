@@ -168,6 +168,7 @@ impl Setup {
             schema: SchemaVersion::V13,
             index_prefix: "index_".into(),
             path_prefix: "index/".into(),
+            store: 0,
         };
         Arc::new(Schema::new(vec![period]).expect("one period"))
     }
@@ -211,14 +212,8 @@ impl Setup {
     async fn found(&self) -> (Entries, BTreeSet<String>) {
         let ports = self.world.ports();
         let store = DiskStore::open(ports.disk.clone(), ports.spawner.clone(), "/data/chunks".into()).expect("opens");
-        let bucket = Bucket::on_disk(store.clone(), Self::schema(), None);
-        let index = IndexStore::new(
-            Arc::new(store),
-            Self::schema(),
-            ports.clock.clone(),
-            ports.cpu.clone(),
-            IndexCacheSettings::default(),
-        );
+        let bucket = Bucket::on_disk(store, Self::schema(), None);
+        let index = IndexStore::new(&bucket, ports.clock.clone(), ports.cpu.clone(), IndexCacheSettings::default());
         let tenant = TenantId::parse(TENANT).expect("a tenant");
         let (from, through) = (Millis(NOW.0 / 1_000_000 - 86_400_000), Millis(NOW.0 / 1_000_000 + 86_400_000));
         let snapshot = index.snapshot(&tenant, from, through).await.expect("listed");
