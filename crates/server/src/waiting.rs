@@ -2,6 +2,7 @@
 //! pushed yet. Whoever looks is told how far it is, instead of a closed port.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -18,9 +19,15 @@ use crate::serve::ACCEPT_AGAIN;
 /// Connections at once; more wait.
 const CONNECTIONS: usize = 64;
 const RETRY_AFTER: &str = "5";
+/// Pause between looks whether there is anything to take over.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Answers on `listener` for as long as it is polled.
+/// Answers on `listener` for as long as it is polled, from when there is something to take over.
 pub(crate) async fn answer(listener: &dyn Listener, takeover: &TakeoverMetrics, clock: &dyn Clock) -> Infallible {
+    // Most starts find nothing of Loki's: whoever connects by then waits a moment for the process itself.
+    while takeover.bytes.get() == 0 {
+        clock.sleep(LOOK_AGAIN).await;
+    }
     let mut registry = Registry::default();
     takeover.register(&mut registry);
     let registry = &registry;
