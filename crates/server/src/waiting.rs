@@ -20,8 +20,10 @@ use crate::tls::Tls;
 /// Connections at once; more wait.
 const CONNECTIONS: usize = 64;
 const RETRY_AFTER: &str = "5";
+/// Pause between looks whether there is anything to take over.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// Answers on `listener` for as long as it is polled.
+/// Answers on `listener` for as long as it is polled, from when there is something to take over.
 pub(crate) async fn answer(
     listener: &dyn Listener,
     takeover: &TakeoverMetrics,
@@ -29,6 +31,10 @@ pub(crate) async fn answer(
     handshake: Duration,
     clock: &dyn Clock,
 ) -> Infallible {
+    // Most starts find nothing of Loki's: whoever connects by then waits a moment for the process itself.
+    while takeover.bytes.get() == 0 {
+        clock.sleep(LOOK_AGAIN).await;
+    }
     let mut registry = Registry::default();
     takeover.register(&mut registry);
     let registry = &registry;
