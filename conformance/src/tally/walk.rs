@@ -2,8 +2,8 @@
 
 use loptr_logql::ast::{
     BinaryExpr, BinaryOp, CompareOp, Expr, Grouping, LabelFilter, LabelFormat, LineFilterOp, LineOperand, LogExpr,
-    LogRange, MetricExpr, NamedOrMatcher, RangeAggregation, RangeOp, Span, StageKind, Unwrap, UnwrapConversion,
-    VectorAggregation, VectorOp,
+    LogRange, MetricExpr, NamedOrMatcher, RangeAggregation, RangeOp, Span, Spanned, StageKind, Unwrap,
+    UnwrapConversion, VectorAggregation, VectorOp,
 };
 use loptr_model::MatchOp;
 use loptr_template::Template;
@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
                     self.hit("filter: or");
                 }
                 for operand in &filter.operands {
-                    match operand {
+                    match &operand.node {
                         LineOperand::Text(_) => {}
                         LineOperand::Ip(_) => self.hit("filter: ip()"),
                     }
@@ -121,7 +121,7 @@ impl<'a> Walk<'a> {
             }
             StageKind::LabelFormat(formats) => {
                 for format in formats {
-                    match format {
+                    match &format.node {
                         LabelFormat::Rename { .. } => self.hit("stage: label_format rename"),
                         LabelFormat::Template { template, .. } => {
                             self.hit("stage: label_format template");
@@ -136,9 +136,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn named(&mut self, stage: &str, items: &[NamedOrMatcher]) {
+    fn named(&mut self, stage: &str, items: &[Spanned<NamedOrMatcher>]) {
         for item in items {
-            match item {
+            match &item.node {
                 NamedOrMatcher::Name(_) => self.hit(&format!("stage: {stage} name")),
                 NamedOrMatcher::Matcher(matcher) => self.hit(&format!("stage: {stage} {}", sign(matcher.op))),
             }
@@ -185,6 +185,11 @@ impl<'a> Walk<'a> {
             MetricExpr::LabelReplace(replace) => {
                 self.hit("label_replace");
                 self.metric(&replace.inner);
+            }
+            MetricExpr::Variants(variants) => {
+                self.hit("query: variants");
+                variants.variants.iter().for_each(|variant| self.metric(variant));
+                self.range(&variants.of);
             }
         }
     }

@@ -6,8 +6,8 @@
 use loptr_model::{MatchOp, Matcher};
 
 use crate::ast::{
-    BinaryExpr, BinaryOp, Grouping, LabelReplace, LogRange, MetricExpr, RangeAggregation, RangeOp, Span, VariantsExpr,
-    VectorAggregation, VectorMatching, VectorOp,
+    BinaryExpr, BinaryOp, Deep, Grouping, LabelReplace, LogRange, MetricExpr, RangeAggregation, RangeOp, Span,
+    VariantsExpr, VectorAggregation, VectorMatching, VectorOp,
 };
 use crate::error::ParseError;
 use crate::grammar::{Metric, Node, NodeKind};
@@ -156,7 +156,7 @@ pub(crate) fn vector_aggregation(
     let fault = wrong.map(|message| ParseError::at_span(message, span)).or(inner.fault);
     // `by ()` is what no grouping means.
     let grouping = grouping.filter(|grouping| grouping.without || !grouping.labels.is_empty());
-    let expr = VectorAggregation { op, parameter: k, inner: Box::new(inner.expr), grouping, span };
+    let expr = VectorAggregation { op, parameter: k, inner: Deep::new(inner.expr), grouping, span };
     Metric { expr: MetricExpr::Vector(expr), fault, height: inner.height + 1 }
 }
 
@@ -167,7 +167,7 @@ pub(crate) fn label_replace(inner: Metric, texts: [String; 3], pattern: &[u8], s
         .err()
         .map(|message| ParseError::at_span(format!("invalid regex in label_replace: {message}"), span))
         .or(inner.fault);
-    let expr = LabelReplace { inner: Box::new(inner.expr), dst, replacement, src, regex, span };
+    let expr = LabelReplace { inner: Deep::new(inner.expr), dst, replacement, src, regex, span };
     Metric { expr: MetricExpr::LabelReplace(expr), fault, height: inner.height + 1 }
 }
 
@@ -198,7 +198,7 @@ pub(crate) fn binary(operator: Operator, left: Node, right: Node, span: Span) ->
         NodeKind::Log(log) => {
             Err((if log.stages.is_empty() { "MatchersExpr" } else { "PipelineExpr" }, side.to_owned()))
         }
-        NodeKind::Variants(_) => Err(("MultiVariantExpr", side.to_owned())),
+        NodeKind::Variants(variants) => Ok((MetricExpr::Variants(Deep::new(variants)), node.fault)),
     };
     let faulty = |message: String| Metric {
         // Not a literal: an operator around this one must not take it for one.
@@ -238,7 +238,7 @@ pub(crate) fn binary(operator: Operator, left: Node, right: Node, span: Span) ->
         return Metric { expr: MetricExpr::Literal { value: fold(op, left, right), span }, fault: None, height: 1 };
     }
     let expr = BinaryExpr { op, return_bool, matching, left, right, span };
-    Metric { expr: MetricExpr::Binary(Box::new(expr)), fault: left_fault.or(right_fault), height }
+    Metric { expr: MetricExpr::Binary(Deep::new(expr)), fault: left_fault.or(right_fault), height }
 }
 
 /// `left op right` for numbers, as upstream computes it: division by zero is NaN, comparisons yield 1 or 0.

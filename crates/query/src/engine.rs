@@ -18,7 +18,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use loptr_eval::source::{Direction, Merger, Scratch, Source, SourceError, Tombstones};
 use loptr_eval::{
     Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, RangeFold, RangePlan, SampleVisitor,
-    SeriesSteps, Steps, VariantsFold, VariantsPlan, VariantsVisitor, evaluate, leaves,
+    SeriesSteps, Steps, VariantsFold, VariantsPlan, VariantsVisitor, evaluate, leaves, variants_of,
 };
 use loptr_logql::ast::{LogExpr, MetricExpr, RangeAggregation, RangeOp, VariantsExpr};
 use loptr_model::{ChunkRef, Matcher, Millis, Nanos, TenantId, TimeRange};
@@ -354,9 +354,19 @@ impl QueryEngine {
             planned.extend(streams);
         }
         drop(reads);
-        let max_series = if limits.max_series == 0 { usize::MAX } else { limits.max_series };
+        let max_series = limits.series();
+        let mut warnings = Vec::new();
+        for variants in variants_of(&query) {
+            let (plan, folded, streams) = self.fold_variants(readers, &running, limits, variants, steps).await?;
+            let finish = move || plan.finish_series(folded, max_series);
+            let (series, told) = self.ports.cpu.run(Priority::Query, finish).await??;
+            results.push(series);
+            planned.extend(streams);
+            warnings.extend(told);
+        }
         let value = self.ports.cpu.run(Priority::Query, move || evaluate(&query, steps, results, max_series)).await??;
-        let figures = self.figures(&running, &planned);
+        let mut figures = self.figures(&running, &planned);
+        figures.warnings.extend(warnings);
         Ok((Answer::Value(value), figures))
     }
 
@@ -368,10 +378,27 @@ impl QueryEngine {
         query: VariantsExpr,
         steps: Steps,
     ) -> Result<(Answer, QueryFigures), QueryError> {
-        limits.check_variants(&query, steps)?;
         let running = self.begin(limits);
         let _listed = self.list(readers, query.to_string(), &running);
         let _cancel = CancelOnDrop(running.budget.clone());
+        let (plan, folded, streams) = self.fold_variants(readers, &running, limits, &query, steps).await?;
+        let max_series = limits.series();
+        let finish = move || plan.finish(folded, max_series);
+        let (value, warnings) = self.ports.cpu.run(Priority::Query, finish).await??;
+        let mut figures = self.figures(&running, &streams);
+        figures.warnings.extend(warnings);
+        Ok((Answer::Value(value), figures))
+    }
+
+    async fn fold_variants(
+        &self,
+        readers: &Readers,
+        running: &Running,
+        limits: &QueryLimits,
+        query: &VariantsExpr,
+        steps: Steps,
+    ) -> Result<(Arc<VariantsPlan>, VariantsFold, Vec<Arc<PlannedStream>>), QueryError> {
+        limits.check_variants(query, steps)?;
         let read = Read {
             matchers: &query.of.log.matchers,
             range: TimeRange { start: steps.start, end: steps.end },
@@ -379,10 +406,10 @@ impl QueryEngine {
             offset_ns: query.of.offset_ns,
         };
         self.check_query_bytes(readers, limits, std::slice::from_ref(&read)).await?;
-        let plan = Arc::new(VariantsPlan::new(&query, steps, self.ports.clock.now())?);
+        let plan = Arc::new(VariantsPlan::new(query, steps, self.ports.clock.now())?);
         let (mut folded, mut streams) = (plan.fold(), Vec::new());
         if let Some(range) = limits.look_back(plan.time_range(), self.ports.clock.now()) {
-            streams = self.streams(readers, &running, &query.of.log.matchers, range).await?;
+            streams = self.streams(readers, running, &query.of.log.matchers, range).await?;
             self.check_part_bytes(readers, limits, &read, &streams, false).await?;
             let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
             let job = |piece: Piece| {
@@ -401,16 +428,11 @@ impl QueryEngine {
                 }
             };
             folded = self
-                .run_pieces(&running, pieces, job)
+                .run_pieces(running, pieces, job)
                 .try_fold(folded, |all: VariantsFold, part| std::future::ready(Ok(all.merge(part))))
                 .await?;
         }
-        let max_series = if limits.max_series == 0 { usize::MAX } else { limits.max_series };
-        let finish = move || plan.finish(folded, max_series);
-        let (value, warnings) = self.ports.cpu.run(Priority::Query, finish).await??;
-        let mut figures = self.figures(&running, &streams);
-        figures.warnings.extend(warnings);
-        Ok((Answer::Value(value), figures))
+        Ok((plan, folded, streams))
     }
 
     /// What a range vector reads; nothing when all of it lies too far back.

@@ -189,6 +189,11 @@ impl QueryLimits {
         }
     }
 
+    /// How many series an answer may have.
+    pub(crate) fn series(&self) -> usize {
+        if self.max_series == 0 { usize::MAX } else { self.max_series }
+    }
+
     pub(crate) fn check_variants(&self, query: &VariantsExpr, steps: Steps) -> Result<(), QueryError> {
         self.check_enabled()?;
         self.check_matchers(query.of.log.matchers.len())?;

@@ -1,6 +1,7 @@
 //! Label filters: text, number, duration, bytes and ip comparisons joined by `and` and `or` (specification 4.7).
 
-use loptr_logql::ast::{self, CompareOp};
+use loptr_logql::ast::{self, CompareOp, Deep};
+use loptr_logql::with_stack;
 use loptr_model::{MatchOp, Matcher};
 
 use super::ip::IpPattern;
@@ -39,8 +40,8 @@ pub(crate) enum LabelFilter {
         negated: bool,
         pattern: Option<IpPattern>,
     },
-    And(Box<LabelFilter>, Box<LabelFilter>),
-    Or(Box<LabelFilter>, Box<LabelFilter>),
+    And(Deep<LabelFilter>, Deep<LabelFilter>),
+    Or(Deep<LabelFilter>, Deep<LabelFilter>),
 }
 
 /// A comparison of a label's text.
@@ -83,10 +84,18 @@ impl TextTest {
 
 impl LabelFilter {
     /// Compiles the tree; `name` numbers label names.
-    pub(crate) fn compile(filter: &ast::LabelFilter, name: &mut impl FnMut(&str) -> NameId) -> Result<Self, String> {
+    pub(crate) fn compile(filter: &ast::LabelFilter, name: &mut dyn FnMut(&str) -> NameId) -> Result<Self, String> {
+        with_stack(|| Self::compile_here(filter, name))
+    }
+
+    fn compile_here(filter: &ast::LabelFilter, name: &mut dyn FnMut(&str) -> NameId) -> Result<Self, String> {
         Ok(match filter {
             ast::LabelFilter::Matcher(Matcher { name: label, op, value }) => {
                 Self::Text { name: name(label), is_error: label == ERROR, test: TextTest::compile(*op, value)? }
+            }
+            // Sent on as `-0`, which upstream reads as a duration.
+            ast::LabelFilter::Number { name: label, op, value } if *value == 0.0 && value.is_sign_negative() => {
+                Self::Duration { name: name(label), op: *op, value: 0 }
             }
             ast::LabelFilter::Number { name: label, op, value } => {
                 Self::Number { name: name(label), op: *op, value: *value }
@@ -101,10 +110,10 @@ impl LabelFilter {
                 Self::Ip { name: name(label), negated: *negated, pattern: IpPattern::parse(pattern).ok() }
             }
             ast::LabelFilter::And(a, b) => {
-                Self::And(Box::new(Self::compile(a, name)?), Box::new(Self::compile(b, name)?))
+                Self::And(Deep::new(Self::compile(a, name)?), Deep::new(Self::compile(b, name)?))
             }
             ast::LabelFilter::Or(a, b) => {
-                Self::Or(Box::new(Self::compile(a, name)?), Box::new(Self::compile(b, name)?))
+                Self::Or(Deep::new(Self::compile(a, name)?), Deep::new(Self::compile(b, name)?))
             }
         })
     }
@@ -122,11 +131,11 @@ impl LabelFilter {
                 labels.has_error()
                     || labels.get(*name).zip(pattern.as_ref()).is_some_and(|(value, pattern)| accepts(pattern, value))
             }
-            Self::And(a, b) => {
+            Self::And(a, b) => with_stack(|| {
                 let left = a.keeps(labels);
                 b.keeps(labels) && left
-            }
-            Self::Or(a, b) => a.keeps(labels) || b.keeps(labels),
+            }),
+            Self::Or(a, b) => with_stack(|| a.keeps(labels) || b.keeps(labels)),
         }
     }
 
@@ -139,8 +148,10 @@ impl LabelFilter {
             | ast::LabelFilter::Bytes { name, .. }
             | ast::LabelFilter::Ip { name, .. } => out.push(name.clone()),
             ast::LabelFilter::And(a, b) | ast::LabelFilter::Or(a, b) => {
-                Self::names(a, out);
-                Self::names(b, out);
+                with_stack(|| {
+                    Self::names(a, out);
+                    Self::names(b, out);
+                });
             }
         }
     }
@@ -190,6 +201,10 @@ mod tests {
         ast::LabelFilter::Matcher(Matcher::new("v", op, value))
     }
 
+    fn leg(node: ast::LabelFilter) -> Deep<ast::Spanned<ast::LabelFilter>> {
+        Deep::new(node.into())
+    }
+
     #[test]
     fn text_is_anchored_and_absent_is_empty() {
         let kept = |op, value: &str, v: &str| run(&matcher(op, value), &[("v", v)]).0;
@@ -215,10 +230,10 @@ mod tests {
     #[test]
     fn both_legs_of_and_are_run() {
         let bad = ast::LabelFilter::Number { name: "v".into(), op: CompareOp::Gt, value: 1.0 };
-        let both = ast::LabelFilter::And(Box::new(matcher(MatchOp::Eq, "no")), Box::new(bad.clone()));
+        let both = ast::LabelFilter::And(leg(matcher(MatchOp::Eq, "no")), leg(bad.clone()));
         let (kept, details) = run(&both, &[("v", "x")]);
         assert!(!kept && !details.is_empty());
-        let either = ast::LabelFilter::Or(Box::new(matcher(MatchOp::Eq, "x")), Box::new(bad));
+        let either = ast::LabelFilter::Or(leg(matcher(MatchOp::Eq, "x")), leg(bad));
         assert_eq!(run(&either, &[("v", "x")]), (true, String::new()));
     }
 

@@ -46,7 +46,7 @@ impl Operand {
 impl LineFilter {
     /// Compiles the filter; the error is what follows `stage '…' : `.
     pub(crate) fn compile(filter: &ast::LineFilter) -> Result<Self, String> {
-        let compile = |operand: &ast::LineOperand| compile_operand(filter.op, operand);
+        let compile = |operand: &ast::Spanned<ast::LineOperand>| compile_operand(filter.op, operand);
         let operands = filter.operands.iter().map(compile).collect::<Result<_, _>>()?;
         Ok(Self { negative: filter.op.is_negative(), operands })
     }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     fn keeps(op: ast::LineFilterOp, operands: &[ast::LineOperand], line: &str) -> bool {
-        let filter = ast::LineFilter { op, operands: operands.to_vec() };
+        let filter = ast::LineFilter { op, operands: operands.iter().cloned().map(Into::into).collect() };
         LineFilter::compile(&filter).expect("valid filter").keeps(line.as_bytes())
     }
 
@@ -111,8 +111,9 @@ mod tests {
 
     #[test]
     fn faults_keep_upstreams_words() {
-        let fault = |op, operand| {
-            LineFilter::compile(&ast::LineFilter { op, operands: vec![text("a"), operand] }).expect_err("invalid")
+        let fault = |op, operand: ast::LineOperand| {
+            LineFilter::compile(&ast::LineFilter { op, operands: vec![text("a").into(), operand.into()] })
+                .expect_err("invalid")
         };
         assert_eq!(fault(Contains, ast::LineOperand::Ip("zz".into())), "ip: invalid pattern: \"zz\"");
         assert_eq!(fault(Regex, ast::LineOperand::Ip("1.1.1.1".into())), "ip: invalid operation");

@@ -108,7 +108,7 @@ impl Display for StageKind {
             Self::LineFormat(template) => write!(f, "| line_format {}", go_quote(template)),
             Self::LabelFormat(formats) => {
                 f.write_str("| label_format ")?;
-                write_list(f, ",", formats, |f, format| match format {
+                write_list(f, ",", formats, |f, format| match &format.node {
                     LabelFormat::Rename { to, from } => {
                         write_name(f, to, "=")?;
                         write!(f, "{}{from}", if from == "~" && !f.alternate() { " " } else { "" })
@@ -153,7 +153,7 @@ impl Display for LineFilter {
         let op = self.op.as_str();
         let separator = if self.op.is_negative() { format!(" {op} ") } else { " or ".to_owned() };
         write!(f, "{op} ")?;
-        write_list(f, &separator, &self.operands, |f, operand| match operand {
+        write_list(f, &separator, &self.operands, |f, operand| match &operand.node {
             LineOperand::Text(text) => f.write_str(&go_quote_bytes(text)),
             LineOperand::Ip(pattern) => write!(f, "ip({})", go_quote(pattern)),
         })
@@ -198,8 +198,8 @@ impl Display for LabelFilter {
                 write_name(f, name, if *negated { "!=" } else { "=" })?;
                 write!(f, "ip({})", go_quote(pattern))
             }
-            Self::And(left, right) => write_both(f, ["( ", " , ", " )"], &**left, &**right),
-            Self::Or(left, right) => write_both(f, ["( ", " or ", " )"], &**left, &**right),
+            Self::And(left, right) => write_both(f, ["( ", " , ", " )"], left, right),
+            Self::Or(left, right) => write_both(f, ["( ", " or ", " )"], left, right),
         }
     }
 }
@@ -228,6 +228,7 @@ impl Display for MetricExpr {
                 }
             }
             Self::LabelReplace(e) => e.fmt(f),
+            Self::Variants(e) => e.fmt(f),
         }
     }
 }
@@ -313,7 +314,7 @@ impl BinaryExpr {
     /// The operator with its modifiers, so that it reads back. Upstream leaves a blank at the end if labels are matched
     /// one to one. `opens` tells whether a parenthesis follows.
     fn operator(&self, opens: bool) -> String {
-        let Some(VectorMatching { on, labels, group }) = &self.matching else { return self.bare_operator() };
+        let Some(VectorMatching { on, labels, group, .. }) = &self.matching else { return self.bare_operator() };
         if !on && labels.is_empty() && group.is_none() {
             return self.bare_operator();
         }
@@ -332,7 +333,7 @@ impl BinaryExpr {
     /// As upstream writes it, labels separated by `separator`. Without labels nothing is said of groups, and on several
     /// lines (`spread`) not even `on ()`.
     fn upstream_operator(&self, separator: &str, spread: bool) -> String {
-        let Some(VectorMatching { on, labels, group }) = &self.matching else { return self.bare_operator() };
+        let Some(VectorMatching { on, labels, group, .. }) = &self.matching else { return self.bare_operator() };
         if labels.is_empty() && (spread || !on) {
             return self.bare_operator();
         }
@@ -372,7 +373,7 @@ impl Display for BinaryExpr {
 
 impl Display for LabelReplace {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        after(f, "label_replace(", &*self.inner)?;
+        after(f, "label_replace(", &self.inner)?;
         for argument in [&self.dst, &self.replacement, &self.src, &self.regex] {
             write!(f, ",{}", go_quote(argument))?;
         }

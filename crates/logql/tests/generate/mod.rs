@@ -46,6 +46,7 @@ fn line_filter() -> impl Strategy<Value = StageKind> {
     (op, vec(operand, 1..4)).prop_map(|(op, mut operands)| {
         // The parser takes a negative chain apart.
         operands.truncate(if op.is_negative() { 1 } else { 3 });
+        let operands = operands.into_iter().map(Spanned::from).collect();
         StageKind::LineFilter(LineFilter { op, operands })
     })
 }
@@ -79,7 +80,7 @@ fn label_filter() -> impl Strategy<Value = LabelFilter> {
     ];
     leaf.prop_recursive(4, 8, 2, |inner| {
         (inner.clone(), inner, any::<bool>()).prop_map(|(left, right, and)| {
-            let (left, right) = (Box::new(left), Box::new(right));
+            let (left, right) = (Deep::new(left.into()), Deep::new(right.into()));
             if and { LabelFilter::And(left, right) } else { LabelFilter::Or(left, right) }
         })
     })
@@ -95,18 +96,19 @@ fn nanos() -> impl Strategy<Value = i64> {
 }
 
 fn extraction() -> impl Strategy<Value = Extraction> {
-    (name(), text()).prop_map(|(name, expression)| Extraction { name, expression })
+    (name(), text()).prop_map(|(name, expression)| Extraction { name, expression, span: SPAN })
 }
 
-fn named() -> impl Strategy<Value = NamedOrMatcher> {
-    prop_oneof![name().prop_map(NamedOrMatcher::Name), matcher().prop_map(NamedOrMatcher::Matcher)]
+fn named() -> impl Strategy<Value = Spanned<NamedOrMatcher>> {
+    prop_oneof![name().prop_map(NamedOrMatcher::Name), matcher().prop_map(NamedOrMatcher::Matcher)].prop_map(Into::into)
 }
 
-fn label_format() -> impl Strategy<Value = LabelFormat> {
+fn label_format() -> impl Strategy<Value = Spanned<LabelFormat>> {
     prop_oneof![
         (name(), name()).prop_map(|(to, from)| LabelFormat::Rename { to, from }),
         (name(), text()).prop_map(|(to, template)| LabelFormat::Template { to, template }),
     ]
+    .prop_map(Into::into)
 }
 
 fn stage() -> impl Strategy<Value = Stage> {
@@ -137,23 +139,19 @@ fn log() -> impl Strategy<Value = LogExpr> {
             let is_kept = !(after_name && matches!(&stage.kind, StageKind::LineFilter(f) if f.op.is_negative()));
             if is_kept {
                 after_name = matches!(&stage.kind, StageKind::Drop(items) | StageKind::Keep(items)
-                    if matches!(items.last(), Some(NamedOrMatcher::Name(_))));
+                    if matches!(items.last().map(|item| &item.node), Some(NamedOrMatcher::Name(_))));
             }
             is_kept
         });
-        LogExpr { matchers, stages, span: SPAN }
+        LogExpr { matcher_spans: vec![SPAN; matchers.len()], matchers, stages, span: SPAN }
     })
 }
 
 fn unwrap() -> impl Strategy<Value = Unwrap> {
     use UnwrapConversion::*;
     let conversion = select(&[Number, Bytes, Duration, DurationSeconds][..]);
-    (name(), conversion, vec(label_filter(), 0..2)).prop_map(|(label, conversion, filters)| Unwrap {
-        label,
-        conversion,
-        filters,
-        span: SPAN,
-    })
+    (name(), conversion, vec(label_filter().prop_map(Into::into), 0..2))
+        .prop_map(|(label, conversion, filters)| Unwrap { label, conversion, filters, span: SPAN })
 }
 
 fn range(unwrap: impl Strategy<Value = Option<Unwrap>>) -> impl Strategy<Value = LogRange> {
@@ -169,7 +167,7 @@ fn range(unwrap: impl Strategy<Value = Option<Unwrap>>) -> impl Strategy<Value =
 }
 
 fn grouping() -> impl Strategy<Value = Grouping> {
-    (any::<bool>(), vec(name(), 0..3)).prop_map(|(without, labels)| Grouping { without, labels })
+    (any::<bool>(), vec(name(), 0..3)).prop_map(|(without, labels)| Grouping { without, labels, span: SPAN })
 }
 
 fn range_aggregation() -> impl Strategy<Value = MetricExpr> {
@@ -204,16 +202,17 @@ fn vector_aggregation(inner: impl Strategy<Value = MetricExpr>) -> impl Strategy
             _ => true,
         });
         let parameter = matches!(op, Topk | Bottomk | ApproxTopk).then_some(k);
-        MetricExpr::Vector(VectorAggregation { op, parameter, inner: Box::new(inner), grouping, span: SPAN })
+        MetricExpr::Vector(VectorAggregation { op, parameter, inner: Deep::new(inner), grouping, span: SPAN })
     })
 }
 
 fn binary(side: impl Strategy<Value = MetricExpr> + Clone) -> impl Strategy<Value = MetricExpr> {
     use BinaryOp::*;
     let op = select(&[Or, And, Unless, Add, Sub, Mul, Div, Mod, Pow, Eq, Ne, Gt, Ge, Lt, Le][..]);
-    let group = (any::<bool>(), vec(name(), 0..3)).prop_map(|(left, include)| GroupModifier { left, include });
+    let group =
+        (any::<bool>(), vec(name(), 0..3)).prop_map(|(left, include)| GroupModifier { left, include, span: SPAN });
     let matching = (any::<bool>(), vec(name(), 0..3), option::of(group))
-        .prop_map(|(on, labels, group)| VectorMatching { on, labels, group })
+        .prop_map(|(on, labels, group)| VectorMatching { on, labels, group, span: SPAN })
         .prop_filter("says something", |m| m.on || !m.labels.is_empty() || m.group.is_some());
     let sides = (side.clone(), side, literal(), 0..4);
     (op, any::<bool>(), option::of(matching), sides).prop_map(|(op, return_bool, matching, sides)| {
@@ -223,7 +222,7 @@ fn binary(side: impl Strategy<Value = MetricExpr> + Clone) -> impl Strategy<Valu
             1 if !op.is_set() => right = literal,
             _ => {}
         }
-        MetricExpr::Binary(Box::new(BinaryExpr { op, return_bool, matching, left, right, span: SPAN }))
+        MetricExpr::Binary(Deep::new(BinaryExpr { op, return_bool, matching, left, right, span: SPAN }))
     })
 }
 
@@ -238,7 +237,7 @@ fn metric() -> impl Strategy<Value = MetricExpr> {
         let replace =
             (inner.clone(), text(), text(), text(), regex()).prop_map(|(inner, dst, replacement, src, regex)| {
                 MetricExpr::LabelReplace(LabelReplace {
-                    inner: Box::new(inner),
+                    inner: Deep::new(inner),
                     dst,
                     replacement,
                     src,

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use loptr_eval::QueryValue;
 use loptr_eval::Steps;
 use loptr_eval::source::Direction;
-use loptr_logql::ast::{Expr, LogExpr};
+use loptr_logql::ast::{Expr, LogExpr, LogRange};
 use loptr_model::{Matcher, Nanos, TimeRange};
 use loptr_query::{Answer, LogRequest, QueryFigures, QueryKind, range_steps};
 use loptr_wire::answer::{
@@ -170,22 +170,20 @@ async fn explained(
     query: &Expr,
     (start, end): (Nanos, Nanos),
 ) -> Result<Response, HttpError> {
+    fn within(range: &LogRange, (start, end): (Nanos, Nanos)) -> (&[Matcher], TimeRange) {
+        let from = start.saturating_sub(range.offset_ns).saturating_sub(range.range_ns);
+        (&range.log.matchers, TimeRange::new(from, end.saturating_sub(range.offset_ns).saturating_add(1)))
+    }
+    let of_range = |range| within(range, (start, end));
     let selectors: Vec<(&[Matcher], TimeRange)> = match query {
         Expr::Log(query) => vec![(&query.matchers, log_range(start, end))],
-        Expr::Metric(query) => loptr_eval::leaves(query)
-            .iter()
-            .map(|leaf| {
-                let range = &leaf.aggregation.range;
-                let offset = range.offset_ns;
-                let from = start.saturating_sub(offset).saturating_sub(range.range_ns);
-                (range.log.matchers.as_slice(), TimeRange::new(from, end.saturating_sub(offset).saturating_add(1)))
-            })
-            .collect(),
-        Expr::Variants(query) => {
-            let from = start.saturating_sub(query.of.offset_ns).saturating_sub(query.of.range_ns);
-            let until = end.saturating_sub(query.of.offset_ns).saturating_add(1);
-            vec![(query.of.log.matchers.as_slice(), TimeRange::new(from, until))]
+        Expr::Metric(query) => {
+            let leaves = loptr_eval::leaves(query);
+            let variants = loptr_eval::variants_of(query);
+            let ranges = leaves.iter().map(|leaf| &leaf.aggregation.range).chain(variants.iter().map(|v| &v.of));
+            ranges.map(of_range).collect()
         }
+        Expr::Variants(query) => vec![of_range(&query.of)],
     };
     let told = app.engine.explain(&asked.readers, &asked.limits, &selectors).await?;
     let body = serde_json::json!({
@@ -228,6 +226,9 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
         Expr::Metric(query) => {
             for leaf in loptr_eval::leaves(&query) {
                 asked.limits.check_required(&leaf.aggregation.range.log.matchers)?;
+            }
+            for variants in loptr_eval::variants_of(&query) {
+                asked.limits.check_required(&variants.of.log.matchers)?;
             }
             check_blocked(&asked, &range.query, QueryKind::Metric)?;
             asked.limits.check_asked(range.start, range.end, asked.now)?;
@@ -294,9 +295,9 @@ pub(crate) async fn format_query(State(app): State<Arc<App>>, request: Request) 
     let params = Params::from_form(url, form.as_deref()).map_err(HttpError::bad_query)?;
     let _ = &app;
     let mut out = Vec::new();
-    let status = match loptr_logql::parse(params.get("query")) {
-        Ok(query) => {
-            write_formatted(&mut out, &loptr_logql::pretty(&query));
+    let status = match loptr_logql::parse(params.get("query")).and_then(|query| loptr_logql::pretty(&query)) {
+        Ok(text) => {
+            write_formatted(&mut out, &text);
             StatusCode::OK
         }
         Err(error) => {
