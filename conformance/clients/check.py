@@ -1,4 +1,7 @@
-"""Asks for the lines of one client's tenant: all are there, each once, in order, under exactly the labels expected."""
+"""Asks for the lines of one client's tenant until all are there: each once, under exactly the labels expected.
+
+    check.py CLIENT PID        PID: the client; once it has ended, its lines must be there within ten seconds
+"""
 
 import json
 import os
@@ -29,20 +32,36 @@ def stored(tenant):
     request = urllib.request.Request(f"{URL}/loki/api/v1/query_range?" + urllib.parse.urlencode(params))
     request.add_header("X-Scope-OrgID", tenant)
     request.add_header("X-Loki-Response-Encoding-Flags", "categorize-labels")
-    return json.load(urllib.request.urlopen(request))["data"]["result"]
+    return json.load(urllib.request.urlopen(request, timeout=60))["data"]["result"]
+
+
+def runs(pid):
+    try:
+        os.kill(pid, 0)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def wait_for_lines(tenant, pid):
+    """The streams as soon as they hold all lines, or as they are when no more can be expected."""
+    deadline = time.monotonic() + 180
+    while True:
+        if pid and not runs(pid):
+            deadline, pid = time.monotonic() + 10, None
+        streams = stored(tenant)
+        if sum(len(stream["values"]) for stream in streams) >= COUNT or time.monotonic() > deadline:
+            return streams
+        time.sleep(0.2)
 
 
 def number(line):
     return int(line.split("line ", 1)[1].split()[0].strip('"}\\,'))
 
 
-def main(name):
+def main(name, pid):
     labels, metadata = EXPECTED[name]
-    for _ in range(20):
-        streams = stored(name.replace("_", "-"))
-        if sum(len(stream["values"]) for stream in streams) >= COUNT:
-            break
-        time.sleep(0.5)
+    streams = wait_for_lines(name.replace("_", "-"), pid)
     found = [stream["stream"] for stream in streams]
     ours = [{key: value for key, value in stream.items() if key in labels or key == "service_name"} for stream in found]
     assert ours == [labels], f"streams {found}, expected {[labels]}"
@@ -55,4 +74,4 @@ def main(name):
         assert not lacking, f"metadata {has} of {entry[1]!r} lacks {lacking}"
 
 
-main(sys.argv[1])
+main(sys.argv[1], int(sys.argv[2]))

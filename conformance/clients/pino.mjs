@@ -12,4 +12,5 @@ const transport = pino.transport({
 })
 const logger = pino({ level: 'debug' }, transport)
 for (let at = 0; at < Number(process.env.LINES_TO_SEND); at++) logger.warn(`line ${at}`)
-setTimeout(() => transport.end(), 3000)
+// The worker pushes every second; run.sh ends this once the lines are there.
+setInterval(() => {}, 1000)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 
 from loki_logger_handler.loki_logger_handler import LokiLoggerHandler
 
@@ -17,7 +18,6 @@ log = logging.getLogger("shop")
 log.addHandler(handler)
 for at in range(int(os.environ["LINES_TO_SEND"])):
     log.warning("line %d", at)
-handler.flush()
-import time
-
-time.sleep(12)
+# The handler's thread pushes what has gathered every few seconds; run.sh ends this once the lines are there.
+while True:
+    time.sleep(1)

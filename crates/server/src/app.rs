@@ -179,8 +179,8 @@ fn uploader_name(disk: &dyn Disk, dir: &Path, host: &str, now: Nanos) -> String 
 /// What is opened before anything else.
 pub(crate) struct Folders {
     pub(crate) lock: Box<dyn DiskLock>,
-    pub(crate) store: DiskStore,
-    pub(crate) spool: Option<Arc<Spool>>,
+    pub(crate) bucket: Arc<Bucket>,
+    pub(crate) index: Arc<IndexStore>,
     pub(crate) shutdown: Shutdown,
     pub(crate) uploader: String,
 }
@@ -225,8 +225,12 @@ pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Re
         }
         None => None,
     };
+    let schema = Arc::new(settings.schema.clone());
+    let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone(), spool));
+    let (clock, cpu) = (ports.clock.clone(), ports.cpu.clone());
+    let index = Arc::new(IndexStore::new(Arc::new(store), schema, clock, cpu, settings.index_cache));
     let shutdown = Shutdown::new(&**disk, settings.shutdown_marker_dir.as_deref());
-    Ok(Folders { lock, store, spool, shutdown, uploader })
+    Ok(Folders { lock, bucket, index, shutdown, uploader })
 }
 
 impl Process {
@@ -244,22 +248,9 @@ impl Process {
         }
         let (opening, host) = ((ports.clone(), settings.clone()), host.to_owned());
         let open = move || open_folders(&opening.0, &opening.1, &host);
-        let Folders { lock, store, spool, shutdown, uploader } =
+        let Folders { lock, bucket, index, shutdown, uploader } =
             ports.spawner.run_blocking("open folders", open).await??;
         settings.ingest.uploader = uploader;
-        let schema = Arc::new(settings.schema.clone());
-        let bucket = Bucket::on_disk(store.clone(), schema.clone());
-        let bucket = Arc::new(match spool {
-            Some(spool) => bucket.with_spool(spool),
-            None => bucket,
-        });
-        let index = Arc::new(IndexStore::new(
-            Arc::new(store),
-            schema,
-            ports.clock.clone(),
-            ports.cpu.clone(),
-            settings.index_cache,
-        ));
         let takeover = TakeoverMetrics::default();
         take_over(&ports, &settings.takeover, &settings.ingest, &bucket, &takeover).await?;
         let ingester = Ingester::start(ports.clone(), settings.ingest.clone(), bucket.clone(), index.clone()).await?;

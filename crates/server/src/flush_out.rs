@@ -4,12 +4,11 @@
 //! uploaded. Only when nothing is left is our log removed. Upstream's uploader name stays: the next index files are its
 //! own again.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use loptr_ingest::{Ingester, LeftBehind, TakeoverMetrics, remove_log, take_over};
 use loptr_ports::Ports;
-use loptr_storage::{Bucket, IndexStore, OWN_PREFIX};
+use loptr_storage::OWN_PREFIX;
 
 use crate::app::{Folders, StartError, open_folders};
 use crate::settings::Settings;
@@ -58,21 +57,14 @@ pub async fn flush_out(
     let open = move || open_folders(&opening.0, &opening.1, &host);
     let folders = ports.spawner.run_blocking("open folders", open).await.map_err(StartError::from)?;
     // The lock is kept to the end.
-    let Folders { lock: _lock, store, spool, uploader, .. } = folders?;
+    let Folders { lock: _lock, bucket, index, uploader, .. } = folders?;
     settings.ingest.uploader = uploader;
-    let schema = Arc::new(settings.schema.clone());
-    let bucket = Bucket::on_disk(store.clone(), schema.clone());
-    let bucket = Arc::new(match spool {
-        Some(spool) => bucket.with_spool(spool),
-        None => bucket,
-    });
-    let index = IndexStore::new(Arc::new(store), schema, ports.clock.clone(), ports.cpu.clone(), settings.index_cache);
     let metrics = TakeoverMetrics::default();
     let taking = take_over(&ports, &settings.takeover, &settings.ingest, &bucket, &metrics);
     let taken =
         || Progress { what: "taking over files of Loki", done: metrics.read_bytes.get(), of: metrics.bytes.get() };
     while_telling(&ports, &tell, taken, taking).await.map_err(StartError::from)?;
-    let starting = Ingester::start(ports.clone(), settings.ingest.clone(), bucket, Arc::new(index));
+    let starting = Ingester::start(ports.clone(), settings.ingest.clone(), bucket, index);
     let started = || Progress { what: "opening the log", done: 0, of: 0 };
     let ingester = while_telling(&ports, &tell, started, starting).await.map_err(StartError::from)?;
     let replayed = || {

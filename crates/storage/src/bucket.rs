@@ -42,14 +42,9 @@ impl Bucket {
         Self { store, schema, names, local: None, spool: None }
     }
 
-    /// The bucket in the filesystem store.
-    pub fn on_disk(store: DiskStore, schema: Arc<Schema>) -> Self {
-        Self { local: Some(store.clone()), ..Self::new(Arc::new(store), schema, ChunkNames::Filesystem) }
-    }
-
-    /// The same, with objects that wait in `spool`.
-    pub fn with_spool(self, spool: Arc<Spool>) -> Self {
-        Self { spool: Some(spool), ..self }
+    /// The bucket in the filesystem store, with objects that wait in `spool`.
+    pub fn on_disk(store: DiskStore, schema: Arc<Schema>, spool: Option<Arc<Spool>>) -> Self {
+        Self { local: Some(store.clone()), spool, ..Self::new(Arc::new(store), schema, ChunkNames::Filesystem) }
     }
 
     /// Where chunk objects wait while the store is down.

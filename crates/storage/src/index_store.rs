@@ -263,6 +263,17 @@ mod tests {
         gzip::compress(&builder.build().expect("a small index"))
     }
 
+    fn index_of(store: Arc<InMemory>) -> IndexStore {
+        let period = Period {
+            from: Millis(0),
+            schema: loptr_chunk::SchemaVersion::V13,
+            index_prefix: "index_".into(),
+            path_prefix: "index/".into(),
+        };
+        let schema = Arc::new(Schema::new(vec![period]).expect("one period"));
+        IndexStore::new(store, schema, SimClock::at(Nanos(0)), CpuPool::inline(), IndexCacheSettings::default())
+    }
+
     #[tokio::test]
     async fn a_damaged_file_fails_the_query_and_is_named() {
         let store = Arc::new(InMemory::new());
@@ -272,15 +283,7 @@ mod tests {
         bytes[middle] ^= 0x5a;
         let key = "index/index_0/1-x.tsdb.gz";
         store.put(&path(key).expect("a key"), bytes.into()).await.expect("put");
-        let period = Period {
-            from: Millis(0),
-            schema: loptr_chunk::SchemaVersion::V13,
-            index_prefix: "index_".into(),
-            path_prefix: "index/".into(),
-        };
-        let schema = Arc::new(Schema::new(vec![period]).expect("one period"));
-        let clock = SimClock::at(Nanos(0));
-        let index = IndexStore::new(store, schema, clock, CpuPool::inline(), IndexCacheSettings::default());
+        let index = index_of(store);
         let error = index.snapshot(&tenant, Millis(0), Millis(DAY - 1)).await.expect_err("it is damaged").to_string();
         assert!(error.starts_with(&format!("index object {key} is damaged: ")), "{error}");
     }
@@ -291,19 +294,7 @@ mod tests {
         let put = async |key: &str, bytes: Vec<u8>| {
             store.put(&path(key).expect("a key"), bytes.into()).await.expect("put");
         };
-        let period = Period {
-            from: Millis(0),
-            schema: loptr_chunk::SchemaVersion::V13,
-            index_prefix: "index_".into(),
-            path_prefix: "index/".into(),
-        };
-        let index = IndexStore::new(
-            store.clone(),
-            Arc::new(Schema::new(vec![period]).expect("one period")),
-            SimClock::at(Nanos(0)),
-            CpuPool::inline(),
-            IndexCacheSettings::default(),
-        );
+        let index = index_of(store.clone());
         let tenant = TenantId::parse("t").expect("a tenant");
         let chunks = async || {
             let snapshot = index.snapshot(&tenant, Millis(0), Millis(DAY - 1)).await.expect("listed");

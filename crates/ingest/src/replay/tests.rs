@@ -75,7 +75,7 @@ async fn start(world: &World, settings: IngestSettings) -> Result<Arc<Ingester>,
     };
     let schema = Arc::new(Schema::new(vec![period]).expect("one period"));
     let store = DiskStore::open(ports.disk.clone(), ports.spawner.clone(), "/chunks".into()).expect("a folder");
-    let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone()));
+    let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone(), None));
     let cache = IndexCacheSettings::default();
     let index = Arc::new(IndexStore::new(Arc::new(store), schema, ports.clock.clone(), ports.cpu.clone(), cache));
     Ingester::start(ports, settings, bucket, index).await

@@ -186,7 +186,7 @@ impl Setup {
         let mut ports = self.world.ports();
         ports.disk = disk.clone();
         let store = DiskStore::open(disk.clone(), ports.spawner.clone(), "/data/chunks".into()).expect("opens");
-        let bucket = Arc::new(Bucket::on_disk(store, Self::schema()));
+        let bucket = Arc::new(Bucket::on_disk(store, Self::schema(), None));
         let (ingest, metrics) = (IngestSettings::default(), TakeoverMetrics::default());
         let done = tokio::select! {
             biased;
@@ -208,7 +208,7 @@ impl Setup {
     async fn found(&self) -> (Entries, BTreeSet<String>) {
         let ports = self.world.ports();
         let store = DiskStore::open(ports.disk.clone(), ports.spawner.clone(), "/data/chunks".into()).expect("opens");
-        let bucket = Bucket::on_disk(store.clone(), Self::schema());
+        let bucket = Bucket::on_disk(store.clone(), Self::schema(), None);
         let index = IndexStore::new(
             Arc::new(store),
             Self::schema(),

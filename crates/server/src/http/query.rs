@@ -6,10 +6,9 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use loptr_eval::QueryValue;
-use loptr_eval::Steps;
 use loptr_eval::source::Direction;
-use loptr_logql::ast::{Expr, LogExpr, LogRange};
+use loptr_eval::{QueryValue, Steps};
+use loptr_logql::ast::{Expr, LogExpr, LogRange, MetricExpr, VariantsExpr};
 use loptr_model::{Matcher, Nanos, TimeRange};
 use loptr_query::{Answer, LogRequest, QueryFigures, QueryKind, range_steps};
 use loptr_wire::answer::{
@@ -217,38 +216,22 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
     if wants_explanation(&asked.headers) {
         return explained(&app, &asked, &query, (range.start, range.end)).await;
     }
-    let (value, figures) = match query {
+    let query = match query {
         Expr::Log(query) => {
             check_blocked(&asked, &range.query, kind_of(&query))?;
             let request = log_request(query, &range, encoding_flags(&asked.headers).categorize_labels());
-            app.engine.logs(&asked.readers, &asked.limits, request).await?
+            let (value, figures) = app.engine.logs(&asked.readers, &asked.limits, request).await?;
+            return answer(&app, &asked.headers, value, figures).await;
         }
-        Expr::Metric(query) => {
-            for leaf in loptr_eval::leaves(&query) {
-                asked.limits.check_required(&leaf.aggregation.range.log.matchers)?;
-            }
-            for variants in loptr_eval::variants_of(&query) {
-                asked.limits.check_required(&variants.of.log.matchers)?;
-            }
-            check_blocked(&asked, &range.query, QueryKind::Metric)?;
-            asked.limits.check_asked(range.start, range.end, asked.now)?;
-            let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
-            let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
-            app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?
-        }
-        Expr::Variants(query) => {
-            asked.limits.check_required(&query.of.log.matchers)?;
-            for leaf in query.variants.iter().flat_map(loptr_eval::leaves) {
-                asked.limits.check_required(&leaf.aggregation.range.log.matchers)?;
-            }
-            check_blocked(&asked, &range.query, QueryKind::Metric)?;
-            asked.limits.check_asked(range.start, range.end, asked.now)?;
-            let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
-            let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
-            app.engine.variants(&asked.readers, &asked.limits, query, steps).await?
-        }
+        Expr::Metric(query) => Samples::Metric(query),
+        Expr::Variants(query) => Samples::Variants(query),
     };
-    answer(&app, &asked.headers, value, figures).await
+    query.check_required(&asked)?;
+    check_blocked(&asked, &range.query, QueryKind::Metric)?;
+    asked.limits.check_asked(range.start, range.end, asked.now)?;
+    let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
+    let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
+    query.answer(&app, &asked, steps).await
 }
 
 /// `/loki/api/v1/query`
@@ -259,22 +242,44 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
     if wants_explanation(&asked.headers) {
         return explained(&app, &asked, &query, (instant.time, instant.time)).await;
     }
-    let (value, figures) = match query {
+    let query = match query {
         Expr::Log(_) => {
             return Err(HttpError::bad_query(
                 "log queries are not supported as an instant query type, please change your query to a range query type",
             ));
         }
-        Expr::Metric(query) => {
-            check_blocked(&asked, &instant.query, QueryKind::Metric)?;
-            app.engine.metrics(&asked.readers, &asked.limits, query, Steps::instant(instant.time)).await?
-        }
-        Expr::Variants(query) => {
-            check_blocked(&asked, &instant.query, QueryKind::Metric)?;
-            app.engine.variants(&asked.readers, &asked.limits, query, Steps::instant(instant.time)).await?
-        }
+        Expr::Metric(query) => Samples::Metric(query),
+        Expr::Variants(query) => Samples::Variants(query),
     };
-    answer(&app, &asked.headers, value, figures).await
+    check_blocked(&asked, &instant.query, QueryKind::Metric)?;
+    query.answer(&app, &asked, Steps::instant(instant.time)).await
+}
+
+/// A query whose answer is numbers.
+enum Samples {
+    Metric(MetricExpr),
+    Variants(VariantsExpr),
+}
+
+impl Samples {
+    /// Refuses selectors that lack labels the tenant must name.
+    fn check_required(&self, asked: &Asked) -> Result<(), HttpError> {
+        let (of, metrics) = match self {
+            Self::Metric(query) => (None, std::slice::from_ref(query)),
+            Self::Variants(query) => (Some(&query.of.log.matchers), query.variants.as_slice()),
+        };
+        let leaves = metrics.iter().flat_map(loptr_eval::leaves).map(|leaf| &leaf.aggregation.range.log.matchers);
+        let sides = metrics.iter().flat_map(loptr_eval::variants_of).map(|variants| &variants.of.log.matchers);
+        Ok(of.into_iter().chain(leaves).chain(sides).try_for_each(|matchers| asked.limits.check_required(matchers))?)
+    }
+
+    async fn answer(self, app: &App, asked: &Asked, steps: Steps) -> Result<Response, HttpError> {
+        let (value, figures) = match self {
+            Self::Metric(query) => app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?,
+            Self::Variants(query) => app.engine.variants(&asked.readers, &asked.limits, query, steps).await?,
+        };
+        answer(app, &asked.headers, value, figures).await
+    }
 }
 
 /// Refuses a query the tenant's operator has blocked.
