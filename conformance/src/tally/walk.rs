@@ -84,14 +84,15 @@ impl<'a> Walk<'a> {
             StageKind::Json(fields) if fields.is_empty() => self.hit("stage: json"),
             StageKind::Json(fields) => {
                 for field in fields {
-                    let bare = field.name == field.expression;
+                    let expression = String::from_utf8_lossy(&field.expression);
+                    let bare = field.name == expression;
                     self.hit(if bare { "stage: json name" } else { "stage: json name=path" });
                     for (name, part) in [("path: a.b", "."), ("path: [\"a\"]", "[\"")] {
-                        if field.expression.contains(part) {
+                        if expression.contains(part) {
                             self.hit(name);
                         }
                     }
-                    if field.expression.contains("[0]") || field.expression.contains("[1]") {
+                    if expression.contains("[0]") || expression.contains("[1]") {
                         self.hit("path: a[0]");
                     }
                 }
@@ -107,7 +108,8 @@ impl<'a> Walk<'a> {
                     }
                 }
                 for field in fields {
-                    let bare = field.name == field.expression;
+                    let expression = String::from_utf8_lossy(&field.expression);
+                    let bare = field.name == expression;
                     self.hit(if bare { "stage: logfmt name" } else { "stage: logfmt name=key" });
                 }
             }
@@ -145,9 +147,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn template(&mut self, text: &str) {
+    fn template(&mut self, text: &[u8]) {
         // A template that does not parse is one of the errors asked for.
-        let Ok(template) = Template::parse("line", text) else { return };
+        let Ok(template) = Template::parse_bytes("line", text) else { return };
         template.each_part(&mut |name, function| {
             let kind = if function { "template function" } else { "template" };
             self.hits.push(format!("{kind}: {name}"));

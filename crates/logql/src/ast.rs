@@ -1,7 +1,7 @@
 //! What a query is, after parsing: a tree with the place of every node in the text.
 //!
 //! Nodes keep what was written, not what it means: durations are nanoseconds, byte sizes are bytes, numbers are
-//! `f64`, regular expressions and templates stay text (checked by the parser, compiled by `loptr-eval`).
+//! `f64`, strings that need not be UTF-8 bytes; regular expressions and templates stay text (checked by the parser, compiled by `loptr-eval`).
 
 use std::fmt;
 use std::ops::Deref;
@@ -119,13 +119,13 @@ pub enum StageKind {
     /// `| regexp "…"`.
     Regexp(String),
     /// `| pattern "…"`.
-    Pattern(String),
+    Pattern(Vec<u8>),
     /// `| unpack`.
     Unpack,
     /// A label filter.
     LabelFilter(LabelFilter),
     /// `| line_format "…"`.
-    LineFormat(String),
+    LineFormat(Vec<u8>),
     /// `| label_format a=b, c="…"`.
     LabelFormat(Vec<Spanned<LabelFormat>>),
     /// `| decolorize`.
@@ -188,13 +188,13 @@ pub struct LineFilter {
     pub operands: Vec<Spanned<LineOperand>>,
 }
 
-/// One operand of a line filter. String values are bytes: `\xff` escapes need not be UTF-8.
+/// One operand of a line filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineOperand {
     /// Text, regular expression or pattern, by the operator.
     Text(Vec<u8>),
     /// `ip("…")`.
-    Ip(String),
+    Ip(Vec<u8>),
 }
 
 /// `name = "expression"` of `json` and `logfmt`; a bare `name` has the expression `name`.
@@ -203,7 +203,7 @@ pub struct Extraction {
     /// Label to set.
     pub name: String,
     /// Where its value lies.
-    pub expression: String,
+    pub expression: Vec<u8>,
     /// Place.
     pub span: Span,
 }
@@ -223,7 +223,7 @@ pub enum LabelFormat {
         /// Label to set.
         to: String,
         /// Go template text.
-        template: String,
+        template: Vec<u8>,
     },
 }
 
@@ -275,7 +275,7 @@ pub enum LabelFilter {
         /// `!=` rather than `=`.
         negated: bool,
         /// Address, prefix or range.
-        pattern: String,
+        pattern: Vec<u8>,
     },
     /// Both hold.
     And(Deep<Spanned<LabelFilter>>, Deep<Spanned<LabelFilter>>),
@@ -638,11 +638,11 @@ pub struct LabelReplace {
     /// What it runs over.
     pub inner: Deep<MetricExpr>,
     /// Label to set.
-    pub dst: String,
+    pub dst: Vec<u8>,
     /// Replacement with `$1` references.
-    pub replacement: String,
+    pub replacement: Vec<u8>,
     /// Label to read.
-    pub src: String,
+    pub src: Vec<u8>,
     /// Go regular expression, fully anchored.
     pub regex: String,
     /// Place.

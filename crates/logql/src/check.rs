@@ -19,9 +19,9 @@ const NO_EQUALITY: &str = "queries require at least one regexp or equality match
 /// A matcher, if its value is a regular expression where it has to be one.
 pub(crate) fn matcher(name: String, op: MatchOp, value: &[u8], span: Span) -> Result<Matcher, ParseError> {
     if matches!(op, MatchOp::Re | MatchOp::Nre) {
-        regex::check_regex(value).map_err(|message| ParseError::at_span(message, span))?;
+        regex::check_selector(value).map_err(|message| ParseError::at_span(message, span))?;
     }
-    Ok(Matcher { name, op, value: String::from_utf8_lossy(value).into_owned() })
+    Ok(Matcher::from_bytes(name, op, value))
 }
 
 /// The pattern of `| regexp`, if it names groups, each once.
@@ -39,9 +39,9 @@ pub(crate) fn regexp_parser(pattern: &[u8], span: Span) -> Result<String, ParseE
 }
 
 /// The pattern of `| pattern`.
-pub(crate) fn pattern_parser(text: String, span: Span) -> Result<String, ParseError> {
-    match pattern::parse_capturing(text.as_bytes()) {
-        Ok(_) => Ok(text),
+pub(crate) fn pattern_parser(text: &[u8], span: Span) -> Result<Vec<u8>, ParseError> {
+    match pattern::parse_capturing(text) {
+        Ok(_) => Ok(text.to_vec()),
         Err(message) => Err(ParseError::at_span(format!("invalid pattern parser: {message}"), span)),
     }
 }
@@ -160,7 +160,7 @@ pub(crate) fn vector_aggregation(
     Metric { expr: MetricExpr::Vector(expr), fault, height: inner.height + 1 }
 }
 
-pub(crate) fn label_replace(inner: Metric, texts: [String; 3], pattern: &[u8], span: Span) -> Metric {
+pub(crate) fn label_replace(inner: Metric, texts: [Vec<u8>; 3], pattern: &[u8], span: Span) -> Metric {
     let [dst, replacement, src] = texts;
     let regex = String::from_utf8_lossy(pattern).into_owned();
     let fault = regex::check_regex(&[b"^(?:", pattern, b")$"].concat())

@@ -238,9 +238,9 @@ pub(crate) fn bytes(input: Tokens<'_>) -> Step<'_, &[u8]> {
     }
 }
 
-/// A string as text; bytes that are not UTF-8 become U+FFFD.
-pub(crate) fn string(input: Tokens<'_>) -> Step<'_, String> {
-    bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).parse(input)
+/// As [`bytes`], kept.
+pub(crate) fn string(input: Tokens<'_>) -> Step<'_, Vec<u8>> {
+    bytes.map(<[u8]>::to_vec).parse(input)
 }
 
 /// Runs `inner` one level deeper, unless that is too deep.

@@ -115,11 +115,11 @@ fn check_operand(filter: &LineFilter, operand: &Spanned<LineOperand>) -> Result<
     }
 }
 
-fn check_ip(pattern: &str) -> Result<(), String> {
-    if ip::is_pattern(pattern) {
+fn check_ip(pattern: &[u8]) -> Result<(), String> {
+    if std::str::from_utf8(pattern).is_ok_and(ip::is_pattern) {
         return Ok(());
     }
-    Err(format!("ip: invalid pattern: {}", loptr_model::go_quote(pattern)))
+    Err(format!("ip: invalid pattern: {}", loptr_model::go_quote_bytes(pattern)))
 }
 
 fn check_stage(stage: &Stage, template: &TemplateCheck<'_>) -> Result<(), ParseError> {
@@ -136,7 +136,8 @@ fn check_stage(stage: &Stage, template: &TemplateCheck<'_>) -> Result<(), ParseE
 
 fn check_fields(fields: &[Extraction], check: impl Fn(&str) -> Result<(), String>) -> Result<(), String> {
     for Extraction { expression, .. } in fields {
-        check(expression).map_err(|error| format!("cannot parse expression [{expression}]: {error}"))?;
+        let expression = String::from_utf8_lossy(expression);
+        check(&expression).map_err(|error| format!("cannot parse expression [{expression}]: {error}"))?;
     }
     Ok(())
 }

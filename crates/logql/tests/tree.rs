@@ -91,7 +91,7 @@ fn or_chains_keep_every_operand() {
     let query = log(r#"{a="b"} |= "x" or ip("1.1.1.1") or "y""#);
     let StageKind::LineFilter(filter) = &query.stages[0].kind else { panic!() };
     let operands: Vec<LineOperand> = filter.operands.iter().map(|operand| operand.node.clone()).collect();
-    assert_eq!(operands, [text("x"), LineOperand::Ip("1.1.1.1".into()), text("y")]);
+    assert_eq!(operands, [text("x"), LineOperand::Ip(b"1.1.1.1".to_vec()), text("y")]);
     assert_eq!(query.to_string(), r#"{a="b"} |= "x" or ip("1.1.1.1") or "y""#);
 
     let query = log(r#"{a="b"} != "x" or ip("1.1.1.1") or "y""#);
@@ -100,10 +100,14 @@ fn or_chains_keep_every_operand() {
 }
 
 #[test]
-fn bytes_that_are_not_utf8_stay_in_line_filters() {
-    let query = log(r#"{a="b"} |= "a\xffb""#);
+fn bytes_that_are_not_utf8_stay() {
+    let text = r#"{a!="\xff", b="c"} |= "a\xffb" | json x="[\"\xff\"]" | d=~"e\xff|f" | line_format "\xff{{.d}}" | drop g="\xff""#;
+    let query = log(text);
+    assert_eq!(query.matchers[0].value_bytes(), b"\xff");
     let StageKind::LineFilter(filter) = &query.stages[0].kind else { panic!() };
     assert_eq!(filter.operands[0].node, LineOperand::Text(b"a\xffb".to_vec()));
+    assert_eq!(query.to_string(), text);
+    assert_eq!(error(r#"{a=~"b\xff.*"}"#), "parse error : error parsing regexp: invalid UTF-8: `\u{fffd}.*`");
 }
 
 #[test]

@@ -67,17 +67,17 @@ pub(crate) fn check_templates(stage: &StageKind) -> Result<(), String> {
     }
 }
 
-fn line_template(text: &str) -> Result<Template, String> {
-    Template::parse("line", text).map_err(|fault| format!("invalid line template: {fault}"))
+fn line_template(text: &[u8]) -> Result<Template, String> {
+    Template::parse_bytes("line", text).map_err(|fault| format!("invalid line template: {fault}"))
 }
 
-fn label_template(label: &str, text: &str) -> Result<Template, String> {
-    Template::parse("label", text).map_err(|fault| format!("invalid template for label '{label}': {fault}"))
+fn label_template(label: &str, text: &[u8]) -> Result<Template, String> {
+    Template::parse_bytes("label", text).map_err(|fault| format!("invalid template for label '{label}': {fault}"))
 }
 
 impl LineFormat {
     pub(crate) fn compile(
-        text: &str,
+        text: &[u8],
         now: Nanos,
         reads: &mut Vec<String>,
         mut name: impl FnMut(&str) -> NameId,
@@ -255,9 +255,7 @@ impl Selection {
         for item in items {
             compiled.push(match &item.node {
                 NamedOrMatcher::Name(label) => (name(label), None),
-                NamedOrMatcher::Matcher(matcher) => {
-                    (name(&matcher.name), Some(TextTest::selector(matcher.op, &matcher.value)?))
-                }
+                NamedOrMatcher::Matcher(matcher) => (name(&matcher.name), Some(TextTest::selector(matcher)?)),
             });
         }
         let (error, details, preserve) = (name(ERROR), name(ERROR_DETAILS), name(PRESERVE_ERROR));

@@ -7,6 +7,7 @@ use loptr_logql::ast;
 use memchr::memmem;
 
 use super::ip::IpPattern;
+use super::label_filter::ip;
 use super::line_pattern::LinePattern;
 use crate::regex::Regex;
 
@@ -65,7 +66,7 @@ impl LineFilter {
 fn compile_operand(op: ast::LineFilterOp, operand: &ast::LineOperand) -> Result<Operand, String> {
     use ast::LineFilterOp::{Contains, NotContains, NotPattern, NotRegex, Pattern, Regex as RegexOp};
     let text = match (operand, op) {
-        (ast::LineOperand::Ip(pattern), Contains | NotContains) => return IpPattern::parse(pattern).map(Operand::Ip),
+        (ast::LineOperand::Ip(pattern), Contains | NotContains) => return ip(pattern).map(Operand::Ip),
         (ast::LineOperand::Ip(_), _) => return Err("ip: invalid operation".into()),
         (ast::LineOperand::Text(text), _) => text,
     };

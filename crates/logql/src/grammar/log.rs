@@ -140,12 +140,12 @@ fn line_filter(input: Tokens<'_>) -> Step<'_, Vec<Stage>> {
 }
 
 fn line_operand(input: Tokens<'_>) -> Step<'_, LineOperand> {
-    let text = bytes.map(|bytes| LineOperand::Text(bytes.to_vec()));
+    let text = string.map(LineOperand::Text);
     alt((text, ip.map(LineOperand::Ip))).parse(input)
 }
 
 /// `ip("…")`
-pub(super) fn ip(input: Tokens<'_>) -> Step<'_, String> {
+pub(super) fn ip(input: Tokens<'_>) -> Step<'_, Vec<u8>> {
     let open = tok(Kind::OpenParen);
     preceded(tok(Kind::Ip), cut(delimited(open, string, tok(Kind::CloseParen)))).parse(input)
 }
@@ -199,7 +199,7 @@ fn opt_list<'a, T>(item: impl Fn(Tokens<'a>) -> Step<'a, T>) -> impl Parser<Toke
 fn extraction(input: Tokens<'_>) -> Step<'_, Extraction> {
     let (rest, name) = identifier(input)?;
     let (rest, expression) = opt(preceded(tok(Kind::Eq), cut(string))).parse(rest)?;
-    let expression = expression.unwrap_or_else(|| name.clone());
+    let expression = expression.unwrap_or_else(|| name.clone().into_bytes());
     Ok((rest, Extraction { name, expression, span: input.span_to(rest) }))
 }
 
@@ -223,7 +223,7 @@ fn regexp(input: Tokens<'_>) -> Step<'_, StageKind> {
 }
 
 fn pattern(input: Tokens<'_>) -> Step<'_, StageKind> {
-    let (rest, text) = string(input)?;
+    let (rest, text) = bytes(input)?;
     checked(rest, check::pattern_parser(text, input.span_to(rest)).map(StageKind::Pattern))
 }
 

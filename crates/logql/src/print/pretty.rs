@@ -7,7 +7,7 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use loptr_model::go_quote;
+use loptr_model::go_quote_bytes;
 
 use crate::ast::*;
 use crate::deep::with_stack;
@@ -136,9 +136,9 @@ fn pretty_metric(out: &mut Bounded, metric: &MetricExpr, level: usize) -> fmt::R
         MetricExpr::LabelReplace(e) => {
             out.line(level, "label_replace(\n")?;
             pretty_metric(out, &e.inner, level + 1)?;
-            for text in [&e.dst, &e.replacement, &e.src, &e.regex] {
+            for text in e.texts() {
                 out.write_str(",\n")?;
-                out.line(level + 1, go_quote(text))?;
+                out.line(level + 1, go_quote_bytes(text))?;
             }
             out.write_str("\n")?;
             out.line(level, ")")

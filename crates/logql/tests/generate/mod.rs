@@ -23,6 +23,11 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof![3 => "[a-z `\"\\\\]{0,12}", 1 => any::<String>(), 1 => "[a-z]{40}"]
 }
 
+/// A string's bytes.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![8 => text().prop_map(String::into_bytes), 1 => vec(any::<u8>(), 0..10)]
+}
+
 fn regex() -> impl Strategy<Value = String> {
     let some = [".+", "a.*b", "foo|bar", "(a|b)c", "x`y", "[a-z]+", "(?i)a", "a{2,3}", "\\d+\n", "\0.x", "é+", "^a$"];
     select(some.to_vec()).prop_map(str::to_owned)
@@ -30,7 +35,9 @@ fn regex() -> impl Strategy<Value = String> {
 
 fn matcher() -> impl Strategy<Value = Matcher> {
     prop_oneof![
-        (name(), select(&[MatchOp::Eq, MatchOp::Ne][..]), text()).prop_map(|(n, op, v)| Matcher::new(n, op, v)),
+        (name(), select(&[MatchOp::Eq, MatchOp::Ne][..]), bytes())
+            .prop_map(|(n, op, v)| Matcher::from_bytes(n, op, &v)),
+        (name(), select(&[MatchOp::Re, MatchOp::Nre][..])).prop_map(|(n, op)| Matcher::from_bytes(n, op, b"a\xff|b")),
         (name(), select(&[MatchOp::Re, MatchOp::Nre][..]), regex()).prop_map(|(n, op, v)| Matcher::new(n, op, v)),
     ]
 }
@@ -41,7 +48,7 @@ fn line_filter() -> impl Strategy<Value = StageKind> {
     let operand = prop_oneof![
         4 => vec(any::<u8>(), 0..10).prop_map(LineOperand::Text),
         4 => text().prop_map(|text| LineOperand::Text(text.into_bytes())),
-        1 => text().prop_map(LineOperand::Ip),
+        1 => bytes().prop_map(LineOperand::Ip),
     ];
     (op, vec(operand, 1..4)).prop_map(|(op, mut operands)| {
         // The parser takes a negative chain apart.
@@ -75,7 +82,7 @@ fn label_filter() -> impl Strategy<Value = LabelFilter> {
         1 => (name(), compare_op(), nanos()).prop_map(|(name, op, value_ns)| LabelFilter::Duration { name, op, value_ns }),
         1 => (name(), compare_op(), size())
             .prop_map(|(name, op, value_bytes)| LabelFilter::Bytes { name, op, value_bytes }),
-        1 => (name(), any::<bool>(), text())
+        1 => (name(), any::<bool>(), bytes())
             .prop_map(|(name, negated, pattern)| LabelFilter::Ip { name, negated, pattern }),
     ];
     leaf.prop_recursive(4, 8, 2, |inner| {
@@ -96,7 +103,7 @@ fn nanos() -> impl Strategy<Value = i64> {
 }
 
 fn extraction() -> impl Strategy<Value = Extraction> {
-    (name(), text()).prop_map(|(name, expression)| Extraction { name, expression, span: SPAN })
+    (name(), bytes()).prop_map(|(name, expression)| Extraction { name, expression, span: SPAN })
 }
 
 fn named() -> impl Strategy<Value = Spanned<NamedOrMatcher>> {
@@ -106,7 +113,7 @@ fn named() -> impl Strategy<Value = Spanned<NamedOrMatcher>> {
 fn label_format() -> impl Strategy<Value = Spanned<LabelFormat>> {
     prop_oneof![
         (name(), name()).prop_map(|(to, from)| LabelFormat::Rename { to, from }),
-        (name(), text()).prop_map(|(to, template)| LabelFormat::Template { to, template }),
+        (name(), bytes()).prop_map(|(to, template)| LabelFormat::Template { to, template }),
     ]
     .prop_map(Into::into)
 }
@@ -118,11 +125,11 @@ fn stage() -> impl Strategy<Value = Stage> {
         1 => (any::<bool>(), any::<bool>(), vec(extraction(), 0..3))
             .prop_map(|(strict, keep_empty, fields)| StageKind::Logfmt { strict, keep_empty, fields }),
         1 => Just(StageKind::Regexp("(?P<a>.`\")(b)".into())),
-        1 => Just(StageKind::Pattern("<a> \"<_>".into())),
+        1 => Just(StageKind::Pattern(b"<a> \"<_>\xff".into())),
         1 => Just(StageKind::Unpack),
         1 => Just(StageKind::Decolorize),
         4 => label_filter().prop_map(StageKind::LabelFilter),
-        1 => text().prop_map(StageKind::LineFormat),
+        1 => bytes().prop_map(StageKind::LineFormat),
         1 => vec(label_format(), 1..3).prop_map(StageKind::LabelFormat),
         1 => vec(named(), 1..3).prop_map(StageKind::Drop),
         1 => vec(named(), 1..3).prop_map(StageKind::Keep),
@@ -235,7 +242,7 @@ fn metric() -> impl Strategy<Value = MetricExpr> {
     ];
     leaf.prop_recursive(5, 10, 2, |inner| {
         let replace =
-            (inner.clone(), text(), text(), text(), regex()).prop_map(|(inner, dst, replacement, src, regex)| {
+            (inner.clone(), bytes(), bytes(), bytes(), regex()).prop_map(|(inner, dst, replacement, src, regex)| {
                 MetricExpr::LabelReplace(LabelReplace {
                     inner: Deep::new(inner),
                     dst,

@@ -29,8 +29,8 @@ pub(crate) struct JsonPaths {
 impl JsonPaths {
     pub(crate) fn compile(fields: &[Extraction], mut name: impl FnMut(&str) -> NameId) -> Result<Self, String> {
         let parse = |field: &Extraction| {
-            json_path(&field.expression)
-                .map_err(|fault| format!("cannot parse expression [{}]: {fault}", field.expression))
+            let expression = String::from_utf8_lossy(&field.expression);
+            json_path(&expression).map_err(|fault| format!("cannot parse expression [{expression}]: {fault}"))
         };
         let paths = fields.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {

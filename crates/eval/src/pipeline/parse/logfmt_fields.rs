@@ -25,8 +25,9 @@ impl LogfmtFields {
     ) -> Result<Self, String> {
         let mut compiled: Vec<(NameId, NameId)> = Vec::new();
         for field in fields {
-            let key = logfmt_key(&field.expression)
-                .map_err(|fault| format!("cannot parse expression [{}]: {fault}", field.expression))?;
+            let expression = String::from_utf8_lossy(&field.expression);
+            let key =
+                logfmt_key(&expression).map_err(|fault| format!("cannot parse expression [{expression}]: {fault}"))?;
             let (label, key) = (name(&field.name), name(&key));
             // Of a label named twice the last source counts.
             compiled.retain(|(known, _)| *known != label);
