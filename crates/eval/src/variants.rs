@@ -337,6 +337,12 @@ impl Visitor for VariantsVisitor<'_, '_> {
         false
     }
 
+    fn held_bytes(&self) -> usize {
+        let StreamVariants { common, known, .. } = &*self.stream;
+        let extractors = known.values().flat_map(|behind| &behind.variants).map(|at| at.extractor.held_bytes());
+        common.held_bytes() + extractors.sum::<usize>() + self.fold.held_bytes()
+    }
+
     fn heap_bytes(kept: &Self::Kept) -> usize {
         std::mem::size_of_val(&**kept)
     }
