@@ -103,7 +103,12 @@ impl VariantsPlan {
     /// The answer, and what must be told beside it. A variant of more than `max_series` is left out.
     pub fn finish(&self, fold: VariantsFold, max_series: usize) -> Result<(QueryValue, Vec<String>), EvalError> {
         let (series, warnings) = self.finish_series(fold, max_series)?;
-        Ok((shape(series, self.steps, self.sorts)?, warnings))
+        Ok((self.value(series)?, warnings))
+    }
+
+    /// The answer that these series make.
+    pub fn value(&self, series: Vec<SeriesSteps>) -> Result<QueryValue, EvalError> {
+        shape(series, self.steps, self.sorts)
     }
 
     /// As [`VariantsPlan::finish`], for an expression around it.

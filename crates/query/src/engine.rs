@@ -9,6 +9,7 @@
 //! The three are asked in this order: whatever moves to the bucket meanwhile is seen at least once, and the merger of
 //! each piece drops what it sees twice. Fetching runs ahead of the CPU by a bounded number of pieces.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use loptr_eval::{
     SeriesSteps, Steps, VariantsFold, VariantsPlan, VariantsVisitor, evaluate, leaves, variants_of,
 };
 use loptr_logql::ast::{LogExpr, MetricExpr, RangeAggregation, RangeOp, VariantsExpr};
-use loptr_model::{ChunkRef, Matcher, Millis, Nanos, TenantId, TimeRange};
+use loptr_model::{ChunkRef, Labels, Matcher, Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{Budget, Ports, Priority, ProcessBudget, Reservation};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, IndexStore, IndexedStream};
@@ -381,12 +382,26 @@ impl QueryEngine {
         let running = self.begin(limits);
         let _listed = self.list(readers, query.to_string(), &running);
         let _cancel = CancelOnDrop(running.budget.clone());
-        let (plan, folded, streams) = self.fold_variants(readers, &running, limits, &query, steps).await?;
         let max_series = limits.series();
-        let finish = move || plan.finish(folded, max_series);
-        let (value, warnings) = self.ports.cpu.run(Priority::Query, finish).await??;
-        let mut figures = self.figures(&running, &streams);
-        figures.warnings.extend(warnings);
+        let (mut planned, mut told) = (Vec::new(), BTreeSet::new());
+        // Upstream answers each part by itself: where a part ends its variants fall silent together.
+        let mut all: BTreeMap<Labels, Vec<(u32, f64)>> = BTreeMap::new();
+        for (first, part) in limits.parts_of(&query, steps) {
+            let (plan, folded, streams) = self.fold_variants(readers, &running, limits, &query, part).await?;
+            let finish = move || plan.finish_series(folded, max_series);
+            let (series, warnings) = self.ports.cpu.run(Priority::Query, finish).await??;
+            for one in series {
+                all.entry(one.labels)
+                    .or_default()
+                    .extend(one.points.iter().map(|&(step, value)| (first + step, value)));
+            }
+            planned.extend(streams);
+            told.extend(warnings);
+        }
+        let series = all.into_iter().map(|(labels, points)| SeriesSteps { labels, points }).collect();
+        let value = VariantsPlan::new(&query, steps, self.ports.clock.now())?.value(series)?;
+        let mut figures = self.figures(&running, &planned);
+        figures.warnings.extend(told);
         Ok((Answer::Value(value), figures))
     }
 
