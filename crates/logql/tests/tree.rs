@@ -201,7 +201,7 @@ fn the_error_met_first_is_reported() {
 #[test]
 fn errors_say_what_would_fit() {
     let cases = [
-        (r#"{a="b""#, "unexpected $end, expecting , or }"),
+        (r#"{a="b""#, "unexpected $end, expecting } or ,"),
         (r#"{a}"#, "unexpected }, expecting = or =~ or !~ or !="),
         (r#"{a="b"} |="#, "unexpected $end, expecting STRING or ip"),
         (r#"{a="b"} | drop"#, "unexpected $end, expecting IDENTIFIER"),
