@@ -8,6 +8,9 @@
 //! | bytes-rounding | `syntax-331` `{*} \| size > 1.5KiB` | constants are not rounded |
 //! ```
 //!
+//! A second table, headed `varies`, has the same columns: there upstream has several answers, by where the lines lie,
+//! and Loptr gives one of them.
+//!
 //! Each text between backquotes in `matches` is a case's id, or, with any other character than those of an
 //! id, a pattern for the whole query text in which `*` stands for anything. A bar inside is written `\|`.
 //!
@@ -32,6 +35,8 @@ pub struct Defect {
     pub patterns: Vec<String>,
     /// Why upstream's answer is not given.
     pub reason: String,
+    /// Whether upstream gives this answer too, elsewhere.
+    pub varies: bool,
 }
 
 /// The whole list.
@@ -59,20 +64,11 @@ pub enum DifferencesError {
 impl Differences {
     /// Reads the table out of a markdown page.
     pub fn parse(page: &str) -> Result<Self, DifferencesError> {
-        let mut rows = page.lines().enumerate().skip_while(|(_, line)| !line.replace(' ', "").starts_with("|defect|"));
-        if rows.next().is_none() {
+        let mut defects = Vec::new();
+        if !read_table(page, "|defect|", false, &mut defects)? {
             return Err(DifferencesError::NoTable);
         }
-        let mut defects = Vec::new();
-        for (at, row) in rows.skip(1).take_while(|(_, row)| row.starts_with('|')) {
-            let cells = cells(row);
-            let [name, matches, reason] = cells.as_slice() else {
-                return Err(DifferencesError::Row { line: at + 1, cells: cells.len() });
-            };
-            let quoted = matches.split('`').skip(1).step_by(2).map(str::to_owned);
-            let (ids, patterns) = quoted.partition(|text| is_id(text));
-            defects.push(Defect { name: name.clone(), ids, patterns, reason: reason.clone() });
-        }
+        read_table(page, "|varies|", true, &mut defects)?;
         Ok(Self { defects })
     }
 
@@ -99,6 +95,24 @@ impl Differences {
         };
         self.defects.iter().find(|defect| defect.patterns.iter().any(holds))
     }
+}
+
+/// The rows of the table whose heading begins so; `false` if there is none.
+fn read_table(page: &str, heading: &str, varies: bool, out: &mut Vec<Defect>) -> Result<bool, DifferencesError> {
+    let mut rows = page.lines().enumerate().skip_while(|(_, line)| !line.replace(' ', "").starts_with(heading));
+    if rows.next().is_none() {
+        return Ok(false);
+    }
+    for (at, row) in rows.skip(1).take_while(|(_, row)| row.starts_with('|')) {
+        let cells = cells(row);
+        let [name, matches, reason] = cells.as_slice() else {
+            return Err(DifferencesError::Row { line: at + 1, cells: cells.len() });
+        };
+        let quoted = matches.split('`').skip(1).step_by(2).map(str::to_owned);
+        let (ids, patterns) = quoted.partition(|text| is_id(text));
+        out.push(Defect { name: name.clone(), ids, patterns, reason: reason.clone(), varies });
+    }
+    Ok(true)
 }
 
 fn is_id(text: &str) -> bool {
@@ -149,9 +163,10 @@ mod tests {
     fn the_table_is_read_out_of_the_page() {
         let page = "# x\n| a | b |\n|---|---|\n\n| defect | matches | reason |\n|---|---|---|\n\
                     | one | `syntax-1` and `{*} \\| a > 1` | why `not` |\n| two | `a*` | z |\n\
-                    | three | `≠ scalar: *` | z |\n\nrest\n| not | a | row |\n";
+                    | three | `≠ scalar: *` | z |\n\nrest\n| not | a | row |\n\n\
+                    | varies | matches | reason |\n|---|---|---|\n| four | `four-1` | w |\n";
         let list = Differences::parse(page).unwrap();
-        assert_eq!(list.defects().len(), 3);
+        assert_eq!(list.defects().iter().map(|row| row.varies).collect::<Vec<_>>(), [false, false, false, true]);
         assert_eq!(list.defects()[0].ids, ["syntax-1"]);
         assert_eq!(list.defects()[0].patterns, ["{*} | a > 1"]);
         let named = |query, difference| list.of_query(query, difference).map(|defect| defect.name.as_str());

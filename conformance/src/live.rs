@@ -62,7 +62,8 @@ pub struct Totals {
     pub same: usize,
     /// They differed for a listed reason.
     pub listed: usize,
-    /// They differed, but asked again the first server gave the second one's answer: which one is its accident.
+    /// They differed, but the first server gives the second one's answer too: asked again, or by the list where lines lie
+    /// elsewhere.
     pub varied: usize,
     /// The first server hung up without an answer: there is nothing to compare with.
     pub unanswered: usize,
@@ -155,7 +156,11 @@ pub fn run(
             replay::report(out, "varied", id, request, &difference.to_string())?;
             continue;
         }
-        if let Some(defect) = differences.of_query(&query, &difference.to_string()) {
+        let row = differences.of_query(&query, &difference.to_string());
+        if let Some(row) = row.filter(|row| row.varies) {
+            totals.varied += 1;
+            replay::report(out, "varies", id, request, &format!("{}: {difference}", row.name))?;
+        } else if let Some(defect) = row {
             totals.listed += 1;
             *reasons.entry(defect.name.as_str()).or_default() += 1;
             replay::report(out, "listed", id, request, &format!("{}: {difference}", defect.name))?;

@@ -2,8 +2,8 @@
 
 use loptr_logql::ast::{
     BinaryExpr, BinaryOp, CompareOp, Expr, Grouping, LabelFilter, LabelFormat, LineFilterOp, LineOperand, LogExpr,
-    LogRange, MetricExpr, NamedOrMatcher, RangeAggregation, RangeOp, Span, StageKind, Unwrap, UnwrapConversion,
-    VectorAggregation, VectorOp,
+    LogRange, MetricExpr, NamedOrMatcher, RangeAggregation, RangeOp, Span, Spanned, StageKind, Unwrap,
+    UnwrapConversion, VectorAggregation, VectorOp,
 };
 use loptr_model::MatchOp;
 use loptr_template::Template;
@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
                     self.hit("filter: or");
                 }
                 for operand in &filter.operands {
-                    match operand {
+                    match &operand.node {
                         LineOperand::Text(_) => {}
                         LineOperand::Ip(_) => self.hit("filter: ip()"),
                     }
@@ -84,14 +84,15 @@ impl<'a> Walk<'a> {
             StageKind::Json(fields) if fields.is_empty() => self.hit("stage: json"),
             StageKind::Json(fields) => {
                 for field in fields {
-                    let bare = field.name == field.expression;
+                    let expression = String::from_utf8_lossy(&field.expression);
+                    let bare = field.name == expression;
                     self.hit(if bare { "stage: json name" } else { "stage: json name=path" });
                     for (name, part) in [("path: a.b", "."), ("path: [\"a\"]", "[\"")] {
-                        if field.expression.contains(part) {
+                        if expression.contains(part) {
                             self.hit(name);
                         }
                     }
-                    if field.expression.contains("[0]") || field.expression.contains("[1]") {
+                    if expression.contains("[0]") || expression.contains("[1]") {
                         self.hit("path: a[0]");
                     }
                 }
@@ -107,7 +108,8 @@ impl<'a> Walk<'a> {
                     }
                 }
                 for field in fields {
-                    let bare = field.name == field.expression;
+                    let expression = String::from_utf8_lossy(&field.expression);
+                    let bare = field.name == expression;
                     self.hit(if bare { "stage: logfmt name" } else { "stage: logfmt name=key" });
                 }
             }
@@ -121,7 +123,7 @@ impl<'a> Walk<'a> {
             }
             StageKind::LabelFormat(formats) => {
                 for format in formats {
-                    match format {
+                    match &format.node {
                         LabelFormat::Rename { .. } => self.hit("stage: label_format rename"),
                         LabelFormat::Template { template, .. } => {
                             self.hit("stage: label_format template");
@@ -136,18 +138,18 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn named(&mut self, stage: &str, items: &[NamedOrMatcher]) {
+    fn named(&mut self, stage: &str, items: &[Spanned<NamedOrMatcher>]) {
         for item in items {
-            match item {
+            match &item.node {
                 NamedOrMatcher::Name(_) => self.hit(&format!("stage: {stage} name")),
                 NamedOrMatcher::Matcher(matcher) => self.hit(&format!("stage: {stage} {}", sign(matcher.op))),
             }
         }
     }
 
-    fn template(&mut self, text: &str) {
+    fn template(&mut self, text: &[u8]) {
         // A template that does not parse is one of the errors asked for.
-        let Ok(template) = Template::parse("line", text) else { return };
+        let Ok(template) = Template::parse_bytes("line", text) else { return };
         template.each_part(&mut |name, function| {
             let kind = if function { "template function" } else { "template" };
             self.hits.push(format!("{kind}: {name}"));
@@ -185,6 +187,11 @@ impl<'a> Walk<'a> {
             MetricExpr::LabelReplace(replace) => {
                 self.hit("label_replace");
                 self.metric(&replace.inner);
+            }
+            MetricExpr::Variants(variants) => {
+                self.hit("query: variants");
+                variants.variants.iter().for_each(|variant| self.metric(variant));
+                self.range(&variants.of);
             }
         }
     }

@@ -249,7 +249,7 @@ fn each_entry(streams: &[LogStream], mut visit: impl FnMut(&LogEntry, Found<'_>)
 
 fn parser(kind: StageKind) -> Result<Pipeline, EvalError> {
     let span = Default::default();
-    let log = LogExpr { matchers: Vec::new(), stages: vec![Stage { kind, span }], span };
+    let log = LogExpr { matchers: Vec::new(), matcher_spans: Vec::new(), stages: vec![Stage { kind, span }], span };
     Pipeline::compile(&log, Nanos(0))
 }
 

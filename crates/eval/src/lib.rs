@@ -80,4 +80,5 @@ pub use range::{RangeFold, RangePlan, SampleVisitor, SeriesId, SeriesSteps, Step
 pub use variants::{StreamVariants, VARIANT, VariantsFold, VariantsPlan, VariantsVisitor};
 pub use vector::{
     ApproxTopk, LeafPlan, MatrixSeries, QueryValue, VectorSample, approx_topk, evaluate, leaves, part_texts, pushdown,
+    variants_of,
 };

@@ -361,6 +361,10 @@ impl Visitor for LogVisitor<'_> {
         }
     }
 
+    fn held_bytes(&self) -> usize {
+        self.pipeline.held_bytes() + self.collector.held_bytes()
+    }
+
     fn heap_bytes(kept: &Self::Kept) -> usize {
         kept.1.len()
     }

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 
 use foldhash::fast::FixedState;
 use loptr_logql::ast::{Grouping, MetricExpr, RangeAggregation, VariantsExpr, VectorAggregation, VectorOp};
+use loptr_logql::with_stack;
 use loptr_model::{Entry, Fingerprint, Labels, Nanos, TimeRange};
 
 use crate::EvalError;
@@ -101,6 +102,21 @@ impl VariantsPlan {
 
     /// The answer, and what must be told beside it. A variant of more than `max_series` is left out.
     pub fn finish(&self, fold: VariantsFold, max_series: usize) -> Result<(QueryValue, Vec<String>), EvalError> {
+        let (series, warnings) = self.finish_series(fold, max_series)?;
+        Ok((self.value(series)?, warnings))
+    }
+
+    /// The answer that these series make.
+    pub fn value(&self, series: Vec<SeriesSteps>) -> Result<QueryValue, EvalError> {
+        shape(series, self.steps, self.sorts)
+    }
+
+    /// As [`VariantsPlan::finish`], for an expression around it.
+    pub fn finish_series(
+        &self,
+        fold: VariantsFold,
+        max_series: usize,
+    ) -> Result<(Vec<SeriesSteps>, Vec<String>), EvalError> {
         let count = self.steps.count() as usize;
         let (mut all, mut alive) = (Vec::with_capacity(self.variants.len()), vec![false; count]);
         for (variant, fold) in self.variants.iter().zip(fold.folds) {
@@ -131,7 +147,7 @@ impl VariantsPlan {
             }
             kept.extend(series);
         }
-        Ok((shape(kept, self.steps, self.sorts)?, warnings))
+        Ok((kept, warnings))
     }
 }
 
@@ -152,12 +168,12 @@ fn exceeds(series: &[SeriesSteps], max_series: usize) -> bool {
 
 /// Whether a variant reads no logs.
 fn is_constant(variant: &MetricExpr) -> bool {
-    match variant {
+    with_stack(|| match variant {
         MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => true,
         MetricExpr::Vector(vector) => is_constant(&vector.inner),
         MetricExpr::LabelReplace(replace) => is_constant(&replace.inner),
-        MetricExpr::Range(_) | MetricExpr::Binary(_) => false,
-    }
+        MetricExpr::Range(_) | MetricExpr::Binary(_) | MetricExpr::Variants(_) => false,
+    })
 }
 
 /// What upstream calls an expression.
@@ -169,6 +185,7 @@ fn kind_of(expr: &MetricExpr) -> &'static str {
         MetricExpr::LabelReplace(_) => "LabelReplaceExpr",
         MetricExpr::Literal { .. } => "LiteralExpr",
         MetricExpr::VectorLiteral { .. } => "VectorExpr",
+        MetricExpr::Variants(_) => "MultiVariantExpr",
     }
 }
 
@@ -195,7 +212,7 @@ impl Variant {
                 let plan = RangePlan::new(range, pushdown(vector).as_ref(), false, steps, now)?;
                 let mut around = vector.clone();
                 // With `without` the number itself goes.
-                let none = Grouping { without: false, labels: Vec::new() };
+                let none = Grouping::none();
                 around.grouping.get_or_insert(none).labels.push(VARIANT.to_owned());
                 Ok(Self { plan, around: Some(around), number })
             }
@@ -323,6 +340,12 @@ impl Visitor for VariantsVisitor<'_, '_> {
 
     fn wants_order(&self) -> bool {
         false
+    }
+
+    fn held_bytes(&self) -> usize {
+        let StreamVariants { common, known, .. } = &*self.stream;
+        let extractors = known.values().flat_map(|behind| &behind.variants).map(|at| at.extractor.held_bytes());
+        common.held_bytes() + extractors.sum::<usize>() + self.fold.held_bytes()
     }
 
     fn heap_bytes(kept: &Self::Kept) -> usize {

@@ -126,7 +126,7 @@ mod tests {
     }
 
     fn rule<T>(priority: i64, name: &str, value: &str, then: T) -> StreamRule<T> {
-        let matcher = Matcher { name: name.to_owned(), op: MatchOp::Eq, value: value.to_owned() };
+        let matcher = Matcher::new(name, MatchOp::Eq, value);
         StreamRule { priority, matchers: [LabelMatcher::compile(&matcher).expect("no regex")].into(), value: then }
     }
 

@@ -1,9 +1,14 @@
 //! What a query is, after parsing: a tree with the place of every node in the text.
 //!
 //! Nodes keep what was written, not what it means: durations are nanoseconds, byte sizes are bytes, numbers are
-//! `f64`, regular expressions and templates stay text (checked by the parser, compiled by `loptr-eval`).
+//! `f64`, strings that need not be UTF-8 bytes; regular expressions and templates stay text (checked by the parser, compiled by `loptr-eval`).
+
+use std::fmt;
+use std::ops::Deref;
 
 use loptr_model::Matcher;
+
+pub use crate::deep::Deep;
 
 /// Byte offsets into the query text, `start` in, `end` out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -12,6 +17,43 @@ pub struct Span {
     pub start: u32,
     /// First byte past the end.
     pub end: u32,
+}
+
+impl Span {
+    /// From the start of `self` to the end of `other`.
+    pub(crate) fn to(self, other: Self) -> Self {
+        Self { start: self.start, end: other.end }
+    }
+}
+
+/// A node that has no room for its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// What it is.
+    pub node: T,
+    /// Place.
+    pub span: Span,
+}
+
+/// Made by hand, it has no place.
+impl<T> From<T> for Spanned<T> {
+    fn from(node: T) -> Self {
+        Self { node, span: Span::default() }
+    }
+}
+
+impl<T> Deref for Spanned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.node
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Spanned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.node.fmt(f)
+    }
 }
 
 /// A whole query.
@@ -41,6 +83,8 @@ impl Expr {
 pub struct LogExpr {
     /// Matchers, in written order.
     pub matchers: Vec<Matcher>,
+    /// Places of the matchers, one each.
+    pub matcher_spans: Vec<Span>,
     /// Stages, in written order.
     pub stages: Vec<Stage>,
     /// Place.
@@ -75,21 +119,21 @@ pub enum StageKind {
     /// `| regexp "…"`.
     Regexp(String),
     /// `| pattern "…"`.
-    Pattern(String),
+    Pattern(Vec<u8>),
     /// `| unpack`.
     Unpack,
     /// A label filter.
     LabelFilter(LabelFilter),
     /// `| line_format "…"`.
-    LineFormat(String),
+    LineFormat(Vec<u8>),
     /// `| label_format a=b, c="…"`.
-    LabelFormat(Vec<LabelFormat>),
+    LabelFormat(Vec<Spanned<LabelFormat>>),
     /// `| decolorize`.
     Decolorize,
     /// `| drop …`.
-    Drop(Vec<NamedOrMatcher>),
+    Drop(Vec<Spanned<NamedOrMatcher>>),
     /// `| keep …`.
-    Keep(Vec<NamedOrMatcher>),
+    Keep(Vec<Spanned<NamedOrMatcher>>),
 }
 
 impl LogExpr {
@@ -141,16 +185,16 @@ pub struct LineFilter {
     /// The operator before the first operand.
     pub op: LineFilterOp,
     /// At least one.
-    pub operands: Vec<LineOperand>,
+    pub operands: Vec<Spanned<LineOperand>>,
 }
 
-/// One operand of a line filter. String values are bytes: `\xff` escapes need not be UTF-8.
+/// One operand of a line filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LineOperand {
     /// Text, regular expression or pattern, by the operator.
     Text(Vec<u8>),
     /// `ip("…")`.
-    Ip(String),
+    Ip(Vec<u8>),
 }
 
 /// `name = "expression"` of `json` and `logfmt`; a bare `name` has the expression `name`.
@@ -159,7 +203,9 @@ pub struct Extraction {
     /// Label to set.
     pub name: String,
     /// Where its value lies.
-    pub expression: String,
+    pub expression: Vec<u8>,
+    /// Place.
+    pub span: Span,
 }
 
 /// One item of `label_format`.
@@ -177,7 +223,7 @@ pub enum LabelFormat {
         /// Label to set.
         to: String,
         /// Go template text.
-        template: String,
+        template: Vec<u8>,
     },
 }
 
@@ -190,7 +236,7 @@ pub enum NamedOrMatcher {
     Matcher(Matcher),
 }
 
-/// A label filter's tree.
+/// A label filter's tree. The place of the outermost is that of the stage, or with the unwrap's list.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LabelFilter {
     /// `name op "text"`.
@@ -229,12 +275,12 @@ pub enum LabelFilter {
         /// `!=` rather than `=`.
         negated: bool,
         /// Address, prefix or range.
-        pattern: String,
+        pattern: Vec<u8>,
     },
     /// Both hold.
-    And(Box<LabelFilter>, Box<LabelFilter>),
+    And(Deep<Spanned<LabelFilter>>, Deep<Spanned<LabelFilter>>),
     /// Either holds.
-    Or(Box<LabelFilter>, Box<LabelFilter>),
+    Or(Deep<Spanned<LabelFilter>>, Deep<Spanned<LabelFilter>>),
 }
 
 /// A comparison. `=` and `==` are one.
@@ -276,7 +322,7 @@ pub enum MetricExpr {
     /// `sum by (a) (…)` and its kin.
     Vector(VectorAggregation),
     /// `a op b`.
-    Binary(Box<BinaryExpr>),
+    Binary(Deep<BinaryExpr>),
     /// A number.
     Literal {
         /// Value.
@@ -293,6 +339,8 @@ pub enum MetricExpr {
     },
     /// `label_replace(…)`.
     LabelReplace(LabelReplace),
+    /// `variants(…) of (…)`, only as a side of an operator.
+    Variants(Deep<VariantsExpr>),
 }
 
 impl MetricExpr {
@@ -304,6 +352,7 @@ impl MetricExpr {
             Self::Binary(e) => e.span,
             Self::Literal { span, .. } | Self::VectorLiteral { span, .. } => *span,
             Self::LabelReplace(e) => e.span,
+            Self::Variants(e) => e.span,
         }
     }
 }
@@ -405,7 +454,7 @@ pub struct Unwrap {
     /// Conversion.
     pub conversion: UnwrapConversion,
     /// Label filters run after the conversion.
-    pub filters: Vec<LabelFilter>,
+    pub filters: Vec<Spanned<LabelFilter>>,
     /// Place.
     pub span: Span,
 }
@@ -417,6 +466,15 @@ pub struct Grouping {
     pub without: bool,
     /// Labels named, in written order.
     pub labels: Vec<String>,
+    /// Place, the word included.
+    pub span: Span,
+}
+
+impl Grouping {
+    /// `by ()`, written nowhere: all into one.
+    pub fn none() -> Self {
+        Self { without: false, labels: Vec::new(), span: Span::default() }
+    }
 }
 
 /// An operation over the series of one step.
@@ -465,7 +523,7 @@ pub struct VectorAggregation {
     /// `k` of `topk` and its kin.
     pub parameter: Option<i64>,
     /// What it runs over.
-    pub inner: Box<MetricExpr>,
+    pub inner: Deep<MetricExpr>,
     /// `by` or `without`; absent means all into one.
     pub grouping: Option<Grouping>,
     /// Place.
@@ -542,6 +600,8 @@ pub struct VectorMatching {
     pub labels: Vec<String>,
     /// Whether one sample may pair with many.
     pub group: Option<GroupModifier>,
+    /// Place, the group modifier included.
+    pub span: Span,
 }
 
 /// `group_left` or `group_right` with the labels to copy from the one side.
@@ -551,6 +611,8 @@ pub struct GroupModifier {
     pub left: bool,
     /// Labels copied from the one side.
     pub include: Vec<String>,
+    /// Place.
+    pub span: Span,
 }
 
 /// `left op right`. Two literals never stay: the parser folds them.
@@ -574,13 +636,13 @@ pub struct BinaryExpr {
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelReplace {
     /// What it runs over.
-    pub inner: Box<MetricExpr>,
+    pub inner: Deep<MetricExpr>,
     /// Label to set.
-    pub dst: String,
+    pub dst: Vec<u8>,
     /// Replacement with `$1` references.
-    pub replacement: String,
+    pub replacement: Vec<u8>,
     /// Label to read.
-    pub src: String,
+    pub src: Vec<u8>,
     /// Go regular expression, fully anchored.
     pub regex: String,
     /// Place.

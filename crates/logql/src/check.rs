@@ -6,8 +6,8 @@
 use loptr_model::{MatchOp, Matcher};
 
 use crate::ast::{
-    BinaryExpr, BinaryOp, Grouping, LabelReplace, LogRange, MetricExpr, RangeAggregation, RangeOp, Span, VariantsExpr,
-    VectorAggregation, VectorMatching, VectorOp,
+    BinaryExpr, BinaryOp, Deep, Grouping, LabelReplace, LogRange, MetricExpr, RangeAggregation, RangeOp, Span,
+    VariantsExpr, VectorAggregation, VectorMatching, VectorOp,
 };
 use crate::error::ParseError;
 use crate::grammar::{Metric, Node, NodeKind};
@@ -19,9 +19,9 @@ const NO_EQUALITY: &str = "queries require at least one regexp or equality match
 /// A matcher, if its value is a regular expression where it has to be one.
 pub(crate) fn matcher(name: String, op: MatchOp, value: &[u8], span: Span) -> Result<Matcher, ParseError> {
     if matches!(op, MatchOp::Re | MatchOp::Nre) {
-        regex::check_regex(value).map_err(|message| ParseError::at_span(message, span))?;
+        regex::check_selector(value).map_err(|message| ParseError::at_span(message, span))?;
     }
-    Ok(Matcher { name, op, value: String::from_utf8_lossy(value).into_owned() })
+    Ok(Matcher::from_bytes(name, op, value))
 }
 
 /// The pattern of `| regexp`, if it names groups, each once.
@@ -39,9 +39,9 @@ pub(crate) fn regexp_parser(pattern: &[u8], span: Span) -> Result<String, ParseE
 }
 
 /// The pattern of `| pattern`.
-pub(crate) fn pattern_parser(text: String, span: Span) -> Result<String, ParseError> {
-    match pattern::parse_capturing(text.as_bytes()) {
-        Ok(_) => Ok(text),
+pub(crate) fn pattern_parser(text: &[u8], span: Span) -> Result<Vec<u8>, ParseError> {
+    match pattern::parse_capturing(text) {
+        Ok(_) => Ok(text.to_vec()),
         Err(message) => Err(ParseError::at_span(format!("invalid pattern parser: {message}"), span)),
     }
 }
@@ -156,18 +156,18 @@ pub(crate) fn vector_aggregation(
     let fault = wrong.map(|message| ParseError::at_span(message, span)).or(inner.fault);
     // `by ()` is what no grouping means.
     let grouping = grouping.filter(|grouping| grouping.without || !grouping.labels.is_empty());
-    let expr = VectorAggregation { op, parameter: k, inner: Box::new(inner.expr), grouping, span };
+    let expr = VectorAggregation { op, parameter: k, inner: Deep::new(inner.expr), grouping, span };
     Metric { expr: MetricExpr::Vector(expr), fault, height: inner.height + 1 }
 }
 
-pub(crate) fn label_replace(inner: Metric, texts: [String; 3], pattern: &[u8], span: Span) -> Metric {
+pub(crate) fn label_replace(inner: Metric, texts: [Vec<u8>; 3], pattern: &[u8], span: Span) -> Metric {
     let [dst, replacement, src] = texts;
     let regex = String::from_utf8_lossy(pattern).into_owned();
     let fault = regex::check_regex(&[b"^(?:", pattern, b")$"].concat())
         .err()
         .map(|message| ParseError::at_span(format!("invalid regex in label_replace: {message}"), span))
         .or(inner.fault);
-    let expr = LabelReplace { inner: Box::new(inner.expr), dst, replacement, src, regex, span };
+    let expr = LabelReplace { inner: Deep::new(inner.expr), dst, replacement, src, regex, span };
     Metric { expr: MetricExpr::LabelReplace(expr), fault, height: inner.height + 1 }
 }
 
@@ -198,7 +198,7 @@ pub(crate) fn binary(operator: Operator, left: Node, right: Node, span: Span) ->
         NodeKind::Log(log) => {
             Err((if log.stages.is_empty() { "MatchersExpr" } else { "PipelineExpr" }, side.to_owned()))
         }
-        NodeKind::Variants(_) => Err(("MultiVariantExpr", side.to_owned())),
+        NodeKind::Variants(variants) => Ok((MetricExpr::Variants(Deep::new(variants)), node.fault)),
     };
     let faulty = |message: String| Metric {
         // Not a literal: an operator around this one must not take it for one.
@@ -238,7 +238,7 @@ pub(crate) fn binary(operator: Operator, left: Node, right: Node, span: Span) ->
         return Metric { expr: MetricExpr::Literal { value: fold(op, left, right), span }, fault: None, height: 1 };
     }
     let expr = BinaryExpr { op, return_bool, matching, left, right, span };
-    Metric { expr: MetricExpr::Binary(Box::new(expr)), fault: left_fault.or(right_fault), height }
+    Metric { expr: MetricExpr::Binary(Deep::new(expr)), fault: left_fault.or(right_fault), height }
 }
 
 /// `left op right` for numbers, as upstream computes it: division by zero is NaN, comparisons yield 1 or 0.

@@ -5,13 +5,12 @@ use std::cell::{Cell, RefCell};
 use nom::{IResult, Input, Parser};
 
 use crate::ast::Span;
+use crate::deep::with_stack;
 use crate::error::ParseError;
 use crate::lex::{Kind, Token, Value};
 
-/// The deepest nesting of parentheses, and of metric expressions within each other.
-pub(crate) const MAX_DEPTH: usize = 250;
-/// The deepest tree of a label filter: `a or b or …` is as deep as it is long.
-pub(crate) const MAX_FILTER_DEPTH: usize = 1_000;
+/// The deepest tree of a metric expression. Upstream takes minutes for half of that.
+pub(crate) const MAX_DEPTH: usize = 10_000;
 
 /// What one parse keeps track of.
 pub(crate) struct Context<'a> {
@@ -20,16 +19,29 @@ pub(crate) struct Context<'a> {
     /// The furthest token that did not fit, and what would have.
     furthest: Cell<usize>,
     expected: RefCell<Vec<Kind>>,
+    /// The first syntax error, if the parse went on after it.
+    first: RefCell<Option<(usize, Vec<Kind>)>>,
 }
 
 impl<'a> Context<'a> {
     pub(crate) fn new(text: &'a [u8]) -> Self {
-        Self { text, depth: Cell::new(0), furthest: Cell::new(0), expected: RefCell::new(Vec::new()) }
+        Self {
+            text,
+            depth: Cell::new(0),
+            furthest: Cell::new(0),
+            expected: RefCell::new(Vec::new()),
+            first: RefCell::default(),
+        }
     }
 
-    /// The token the parse could not get past, and the kinds that would have fitted there, each once.
+    /// The token the parse could not get past at first, and the kinds that would have fitted there, each once.
     pub(crate) fn furthest(&self) -> (usize, Vec<Kind>) {
-        (self.furthest.get(), self.expected.borrow().clone())
+        self.first.borrow().clone().unwrap_or_else(|| (self.furthest.get(), self.expected.borrow().clone()))
+    }
+
+    /// Whether the parse went on after a syntax error.
+    pub(crate) fn went_on(&self) -> bool {
+        self.first.borrow().is_some()
     }
 }
 
@@ -69,6 +81,11 @@ pub(crate) fn misfit<'a, T>() -> Step<'a, T> {
     Err(nom::Err::Error(Fail::Syntax))
 }
 
+/// Whether a token did not fit, rather than that there is a fault.
+pub(crate) fn is_misfit(error: &nom::Err<Fail>) -> bool {
+    matches!(error, nom::Err::Error(Fail::Syntax) | nom::Err::Failure(Fail::Syntax))
+}
+
 /// A fault to report at once.
 pub(crate) fn fault<'a, T>(error: ParseError) -> Step<'a, T> {
     Err(nom::Err::Failure(Fail::Hard(Box::new(error))))
@@ -98,6 +115,18 @@ impl<'a> Tokens<'a> {
         Self { at: (self.at + 1).min(self.end), ..self }
     }
 
+    /// Goes on after a syntax error: from the first token for which `follows` holds, that which did not fit included.
+    /// The error is kept; only a fault of what is still read goes before it.
+    pub(crate) fn resume(self, follows: fn(Kind) -> bool) -> Self {
+        let at = self.context.furthest();
+        let mut rest = Self { at: self.context.furthest.get().max(self.at), ..self };
+        self.context.first.borrow_mut().get_or_insert(at);
+        while rest.kind() != Kind::End && !follows(rest.kind()) {
+            rest = rest.rest();
+        }
+        rest
+    }
+
     /// Notes that `kind` would have fitted here.
     pub(crate) fn expected(self, kind: Kind) {
         let furthest = self.context.furthest.get();
@@ -109,6 +138,12 @@ impl<'a> Tokens<'a> {
         if self.at >= furthest && !expected.contains(&kind) {
             expected.push(kind);
         }
+    }
+
+    /// The next token's place.
+    pub(crate) fn span(self) -> Span {
+        let token = self.peek();
+        Span { start: token.start, end: token.end }
     }
 
     /// From the next token's start to the end of the last token before `end`.
@@ -203,9 +238,9 @@ pub(crate) fn bytes(input: Tokens<'_>) -> Step<'_, &[u8]> {
     }
 }
 
-/// A string as text; bytes that are not UTF-8 become U+FFFD.
-pub(crate) fn string(input: Tokens<'_>) -> Step<'_, String> {
-    bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()).parse(input)
+/// As [`bytes`], kept.
+pub(crate) fn string(input: Tokens<'_>) -> Step<'_, Vec<u8>> {
+    bytes.map(<[u8]>::to_vec).parse(input)
 }
 
 /// Runs `inner` one level deeper, unless that is too deep.
@@ -215,23 +250,23 @@ pub(crate) fn nested<'a, T>(
     move |input: Tokens<'a>| {
         let depth = &input.context.depth;
         if depth.get() >= MAX_DEPTH {
-            return fault(too_deep(input, MAX_DEPTH));
+            return fault(too_deep(input));
         }
         depth.set(depth.get() + 1);
-        let result = inner.parse(input);
+        let result = with_stack(|| inner.parse(input));
         depth.set(depth.get() - 1);
         result
     }
 }
 
-/// The error of a query that nests deeper than `limit`, at the next token.
-pub(crate) fn too_deep(input: Tokens<'_>, limit: usize) -> ParseError {
+/// The error of a query that nests too deep, at the next token.
+pub(crate) fn too_deep(input: Tokens<'_>) -> ParseError {
     let token = input.peek();
     ParseError {
         line: token.line,
         col: token.col,
         ..ParseError::at_span(
-            format!("query nests too deep; limit {limit} levels"),
+            format!("query nests too deep; limit {MAX_DEPTH} levels"),
             Span { start: token.start, end: token.end },
         )
     }

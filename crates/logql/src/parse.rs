@@ -77,9 +77,9 @@ fn read(text: &[u8]) -> Result<Node, ParseError> {
     let (tokens, lexical) = lex::tokens(text);
     let context = Context::new(text);
     match grammar::query(Tokens::new(&tokens, &context)) {
-        Ok((_, node)) => lexical.map_or(Ok(node), |error| Err(lexical_error(error))),
+        Ok((_, node)) if !context.went_on() => lexical.map_or(Ok(node), |error| Err(lexical_error(error))),
         Err(nom::Err::Failure(Fail::Hard(error)) | nom::Err::Error(Fail::Hard(error))) => Err(*error),
-        Err(_) => {
+        _ => {
             let (at, expected) = context.furthest();
             if let Some(error) = lexical.filter(|error| error.token <= at) {
                 return Err(lexical_error(error));

@@ -9,6 +9,13 @@ pub(crate) fn check_regex(pattern: &[u8]) -> Result<(), String> {
     GoRegex::from_bytes(pattern).map(|_| ()).map_err(|error| error.to_string())
 }
 
+/// As [`check_regex`], for the value of a matcher: alternatives without a meaning of their own are compared as bytes and need
+/// not be UTF-8.
+pub(crate) fn check_selector(pattern: &[u8]) -> Result<(), String> {
+    let is_literal = !pattern.iter().any(|byte| br"\.+*?()[]{}^$".contains(byte));
+    if is_literal && std::str::from_utf8(pattern).is_err() { Ok(()) } else { check_regex(pattern) }
+}
+
 /// As [`check_regex`], compiled the way a line filter is.
 pub(crate) fn check_line_filter(pattern: &[u8]) -> Result<(), String> {
     GoRegex::line_filter(pattern).map(|_| ()).map_err(|error| error.to_string())

@@ -4,8 +4,10 @@
 //! log query for an instant), so they are a step of their own.
 
 use crate::ast::{
-    Expr, Extraction, LabelFilter, LabelFormat, LineFilter, LineFilterOp, LineOperand, MetricExpr, Stage, StageKind,
+    Expr, Extraction, LabelFilter, LabelFormat, LineFilter, LineFilterOp, LineOperand, MetricExpr, Spanned, Stage,
+    StageKind, VariantsExpr,
 };
+use crate::deep::with_stack;
 use crate::error::{ParseError, stage_error};
 use crate::{expression, ip, pattern, regex};
 
@@ -24,10 +26,7 @@ pub fn check_stages(query: &Expr, template: &TemplateCheck<'_>) -> Result<(), Pa
     match query {
         Expr::Log(log) => check_pipeline(&log.stages, template),
         Expr::Metric(metric) => check_metric(metric, template),
-        Expr::Variants(variants) => {
-            check_pipeline(&variants.of.log.stages, template)?;
-            variants.variants.iter().try_for_each(|metric| check_metric(metric, template))
-        }
+        Expr::Variants(variants) => check_variants(variants, template),
     }
 }
 
@@ -35,16 +34,22 @@ pub fn check_stages(query: &Expr, template: &TemplateCheck<'_>) -> Result<(), Pa
 pub type TemplateCheck<'a> = dyn Fn(&StageKind) -> Result<(), String> + 'a;
 
 fn check_metric(metric: &MetricExpr, template: &TemplateCheck<'_>) -> Result<(), ParseError> {
-    match metric {
+    with_stack(|| match metric {
         MetricExpr::Range(range) => check_pipeline(&range.range.log.stages, template),
         MetricExpr::Vector(vector) => check_metric(&vector.inner, template),
         MetricExpr::LabelReplace(replace) => check_metric(&replace.inner, template),
+        MetricExpr::Variants(variants) => check_variants(variants, template),
         MetricExpr::Binary(binary) => {
             check_metric(&binary.left, template)?;
             check_metric(&binary.right, template)
         }
         MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => Ok(()),
-    }
+    })
+}
+
+fn check_variants(variants: &VariantsExpr, template: &TemplateCheck<'_>) -> Result<(), ParseError> {
+    check_pipeline(&variants.of.log.stages, template)?;
+    variants.variants.iter().try_for_each(|metric| check_metric(metric, template))
 }
 
 /// As [`check_stages`], of one pipeline.
@@ -97,9 +102,9 @@ fn check_line_filters(stages: &[&Stage]) -> Result<(), ParseError> {
     Ok(())
 }
 
-fn check_operand(filter: &LineFilter, operand: &LineOperand) -> Result<(), String> {
+fn check_operand(filter: &LineFilter, operand: &Spanned<LineOperand>) -> Result<(), String> {
     let is_plain = matches!(filter.op, LineFilterOp::Contains | LineFilterOp::NotContains);
-    match (operand, filter.op) {
+    match (&operand.node, filter.op) {
         (LineOperand::Ip(_), _) if !is_plain => Err("ip: invalid operation".to_owned()),
         (LineOperand::Ip(pattern), _) => check_ip(pattern),
         (LineOperand::Text(text), LineFilterOp::Regex | LineFilterOp::NotRegex) => regex::check_line_filter(text),
@@ -110,11 +115,11 @@ fn check_operand(filter: &LineFilter, operand: &LineOperand) -> Result<(), Strin
     }
 }
 
-fn check_ip(pattern: &str) -> Result<(), String> {
-    if ip::is_pattern(pattern) {
+fn check_ip(pattern: &[u8]) -> Result<(), String> {
+    if std::str::from_utf8(pattern).is_ok_and(ip::is_pattern) {
         return Ok(());
     }
-    Err(format!("ip: invalid pattern: {}", loptr_model::go_quote(pattern)))
+    Err(format!("ip: invalid pattern: {}", loptr_model::go_quote_bytes(pattern)))
 }
 
 fn check_stage(stage: &Stage, template: &TemplateCheck<'_>) -> Result<(), ParseError> {
@@ -131,12 +136,13 @@ fn check_stage(stage: &Stage, template: &TemplateCheck<'_>) -> Result<(), ParseE
 
 fn check_fields(fields: &[Extraction], check: impl Fn(&str) -> Result<(), String>) -> Result<(), String> {
     for Extraction { expression, .. } in fields {
-        check(expression).map_err(|error| format!("cannot parse expression [{expression}]: {error}"))?;
+        let expression = String::from_utf8_lossy(expression);
+        check(&expression).map_err(|error| format!("cannot parse expression [{expression}]: {error}"))?;
     }
     Ok(())
 }
 
-fn check_formats(formats: &[LabelFormat]) -> Result<(), String> {
+fn check_formats(formats: &[Spanned<LabelFormat>]) -> Result<(), String> {
     let name = |format: &LabelFormat| match format {
         LabelFormat::Rename { to, .. } | LabelFormat::Template { to, .. } => to.clone(),
     };

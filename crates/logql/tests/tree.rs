@@ -90,7 +90,8 @@ fn or_chains_keep_every_operand() {
     let text = |text: &str| LineOperand::Text(text.as_bytes().to_vec());
     let query = log(r#"{a="b"} |= "x" or ip("1.1.1.1") or "y""#);
     let StageKind::LineFilter(filter) = &query.stages[0].kind else { panic!() };
-    assert_eq!(filter.operands, [text("x"), LineOperand::Ip("1.1.1.1".into()), text("y")]);
+    let operands: Vec<LineOperand> = filter.operands.iter().map(|operand| operand.node.clone()).collect();
+    assert_eq!(operands, [text("x"), LineOperand::Ip(b"1.1.1.1".to_vec()), text("y")]);
     assert_eq!(query.to_string(), r#"{a="b"} |= "x" or ip("1.1.1.1") or "y""#);
 
     let query = log(r#"{a="b"} != "x" or ip("1.1.1.1") or "y""#);
@@ -99,10 +100,14 @@ fn or_chains_keep_every_operand() {
 }
 
 #[test]
-fn bytes_that_are_not_utf8_stay_in_line_filters() {
-    let query = log(r#"{a="b"} |= "a\xffb""#);
+fn bytes_that_are_not_utf8_stay() {
+    let text = r#"{a!="\xff", b="c"} |= "a\xffb" | json x="[\"\xff\"]" | d=~"e\xff|f" | line_format "\xff{{.d}}" | drop g="\xff""#;
+    let query = log(text);
+    assert_eq!(query.matchers[0].value_bytes(), b"\xff");
     let StageKind::LineFilter(filter) = &query.stages[0].kind else { panic!() };
-    assert_eq!(filter.operands, [LineOperand::Text(b"a\xffb".to_vec())]);
+    assert_eq!(filter.operands[0].node, LineOperand::Text(b"a\xffb".to_vec()));
+    assert_eq!(query.to_string(), text);
+    assert_eq!(error(r#"{a=~"b\xff.*"}"#), "parse error : error parsing regexp: invalid UTF-8: `\u{fffd}.*`");
 }
 
 #[test]
@@ -112,7 +117,7 @@ fn nodes_know_their_places() {
     assert_eq!(at(text, sum.span), text.trim());
     let MetricExpr::Vector(vector) = &sum.left else { panic!() };
     assert_eq!(at(text, vector.span), text.trim().trim_end_matches(" + 1"));
-    let MetricExpr::Range(rate) = vector.inner.as_ref() else { panic!() };
+    let MetricExpr::Range(rate) = &*vector.inner else { panic!() };
     assert!(at(text, rate.span).starts_with("rate(") && at(text, rate.span).ends_with("5m)"));
     assert!(at(text, rate.range.span).ends_with("[1m] offset 5m"));
     assert_eq!(at(text, rate.range.log.span), r#"{a="b"} |= "c" or "d" | json | e=1"#);
@@ -126,6 +131,41 @@ fn nodes_know_their_places() {
     let text = r#"sum_over_time({a="b"} | unwrap bytes(x) | y="z" [1m])"#;
     let MetricExpr::Range(range) = metric(text) else { panic!() };
     assert_eq!(at(text, range.range.unwrap.expect("an unwrap").span), r#"| unwrap bytes(x) | y="z""#);
+}
+
+#[test]
+fn small_nodes_know_their_places() {
+    let text = r#"{a="b", c!~"d"} |= "e" or ip("1.1.1.1") | json f, g="h" | label_format i=j,k="{{.l}}" | drop m,n="o" | (p=1 or q=2),r=3"#;
+    let log = log(text);
+    let all = |spans: Vec<Span>| -> Vec<&str> { spans.into_iter().map(|span| at(text, span)).collect() };
+    assert_eq!(all(log.matcher_spans), [r#"a="b""#, r#"c!~"d""#]);
+    let kinds: Vec<StageKind> = log.stages.into_iter().map(|stage| stage.kind).collect();
+    let [
+        StageKind::LineFilter(filter),
+        StageKind::Json(fields),
+        StageKind::LabelFormat(formats),
+        StageKind::Drop(items),
+        StageKind::LabelFilter(LabelFilter::And(left, right)),
+    ] = kinds.as_slice()
+    else {
+        panic!("{kinds:?}")
+    };
+    assert_eq!(all(filter.operands.iter().map(|o| o.span).collect()), [r#""e""#, r#"ip("1.1.1.1")"#]);
+    assert_eq!(all(fields.iter().map(|f| f.span).collect()), ["f", r#"g="h""#]);
+    assert_eq!(all(formats.iter().map(|f| f.span).collect()), ["i=j", r#"k="{{.l}}""#]);
+    assert_eq!(all(items.iter().map(|i| i.span).collect()), ["m", r#"n="o""#]);
+    let LabelFilter::Or(p, q) = &left.node else { panic!() };
+    assert_eq!(all(vec![left.span, right.span, p.span, q.span]), ["(p=1 or q=2)", "r=3", "p=1", "q=2"]);
+
+    let text = r#"(max by (a, b) (rate({a="b"}[1m])) + 1) * on (a) group_left (c) vector(1)"#;
+    let MetricExpr::Binary(product) = metric(text) else { panic!() };
+    let matching = product.matching.as_ref().expect("matching");
+    assert_eq!(at(text, product.span), text);
+    assert_eq!(at(text, matching.span), "on (a) group_left (c)");
+    assert_eq!(at(text, matching.group.as_ref().expect("a group").span), "group_left (c)");
+    let MetricExpr::Binary(sum) = &product.left else { panic!() };
+    let MetricExpr::Vector(max) = &sum.left else { panic!() };
+    assert_eq!(at(text, max.grouping.as_ref().expect("a grouping").span), "by (a, b)");
 }
 
 #[test]
@@ -161,7 +201,7 @@ fn the_error_met_first_is_reported() {
 #[test]
 fn errors_say_what_would_fit() {
     let cases = [
-        (r#"{a="b""#, "unexpected $end, expecting , or }"),
+        (r#"{a="b""#, "unexpected $end, expecting } or ,"),
         (r#"{a}"#, "unexpected }, expecting = or =~ or !~ or !="),
         (r#"{a="b"} |="#, "unexpected $end, expecting STRING or ip"),
         (r#"{a="b"} | drop"#, "unexpected $end, expecting IDENTIFIER"),
@@ -199,5 +239,5 @@ fn pretty_spreads_what_is_long() {
         "  sum by (a, b)(\n    rate(\n      {{a=\"b\"}}\n        |= \"{long}\"\n        | json\n| decolorize\n        \
          | ( c=\"d\" or e==5m0s ) [5m] offset 1h30m\n    )\n  )\n>\n  1"
     );
-    assert_eq!(pretty(&parse(&text).unwrap()), expected);
+    assert_eq!(pretty(&parse(&text).unwrap()).unwrap(), expected);
 }

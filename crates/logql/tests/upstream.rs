@@ -23,7 +23,7 @@ fn fixed(error: &str) -> &str {
 }
 
 fn answer(query: &str) -> Result<String, String> {
-    parse(query).map(|query| pretty(&query)).map_err(|error| error.to_string())
+    parse(query).and_then(|query| pretty(&query)).map_err(|error| error.to_string())
 }
 
 fn same(ours: &Result<String, String>, record: &Value) -> bool {

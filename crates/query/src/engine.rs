@@ -9,6 +9,7 @@
 //! The three are asked in this order: whatever moves to the bucket meanwhile is seen at least once, and the merger of
 //! each piece drops what it sees twice. Fetching runs ahead of the CPU by a bounded number of pieces.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,10 +19,10 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use loptr_eval::source::{Direction, Merger, Scratch, Source, SourceError, Tombstones};
 use loptr_eval::{
     Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, RangeFold, RangePlan, SampleVisitor,
-    SeriesSteps, Steps, VariantsFold, VariantsPlan, VariantsVisitor, evaluate, leaves,
+    SeriesSteps, Steps, VariantsFold, VariantsPlan, VariantsVisitor, evaluate, leaves, variants_of,
 };
 use loptr_logql::ast::{LogExpr, MetricExpr, RangeAggregation, RangeOp, VariantsExpr};
-use loptr_model::{ChunkRef, Matcher, Millis, Nanos, TenantId, TimeRange};
+use loptr_model::{ChunkRef, Labels, Matcher, Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{Budget, Ports, Priority, ProcessBudget, Reservation};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, IndexOperation, IndexStore, IndexedStream};
@@ -355,9 +356,19 @@ impl QueryEngine {
             planned.extend(streams);
         }
         drop(reads);
-        let max_series = if limits.max_series == 0 { usize::MAX } else { limits.max_series };
+        let max_series = limits.series();
+        let mut warnings = Vec::new();
+        for variants in variants_of(&query) {
+            let (plan, folded, streams) = self.fold_variants(readers, &running, limits, variants, steps).await?;
+            let finish = move || plan.finish_series(folded, max_series);
+            let (series, told) = self.ports.cpu.run(Priority::Query, finish).await??;
+            results.push(series);
+            planned.extend(streams);
+            warnings.extend(told);
+        }
         let value = self.ports.cpu.run(Priority::Query, move || evaluate(&query, steps, results, max_series)).await??;
-        let figures = self.figures(&running, &planned);
+        let mut figures = self.figures(&running, &planned);
+        figures.warnings.extend(warnings);
         Ok((Answer::Value(value), figures))
     }
 
@@ -369,10 +380,41 @@ impl QueryEngine {
         query: VariantsExpr,
         steps: Steps,
     ) -> Result<(Answer, QueryFigures), QueryError> {
-        limits.check_variants(&query, steps)?;
         let running = self.begin(limits);
         let _listed = self.list(readers, query.to_string(), &running);
         let _cancel = CancelOnDrop(running.budget.clone());
+        let max_series = limits.series();
+        let (mut planned, mut told) = (Vec::new(), BTreeSet::new());
+        // Upstream answers each part by itself: where a part ends its variants fall silent together.
+        let mut all: BTreeMap<Labels, Vec<(u32, f64)>> = BTreeMap::new();
+        for (first, part) in limits.parts_of(&query, steps) {
+            let (plan, folded, streams) = self.fold_variants(readers, &running, limits, &query, part).await?;
+            let finish = move || plan.finish_series(folded, max_series);
+            let (series, warnings) = self.ports.cpu.run(Priority::Query, finish).await??;
+            for one in series {
+                all.entry(one.labels)
+                    .or_default()
+                    .extend(one.points.iter().map(|&(step, value)| (first + step, value)));
+            }
+            planned.extend(streams);
+            told.extend(warnings);
+        }
+        let series = all.into_iter().map(|(labels, points)| SeriesSteps { labels, points }).collect();
+        let value = VariantsPlan::new(&query, steps, self.ports.clock.now())?.value(series)?;
+        let mut figures = self.figures(&running, &planned);
+        figures.warnings.extend(told);
+        Ok((Answer::Value(value), figures))
+    }
+
+    async fn fold_variants(
+        &self,
+        readers: &Readers,
+        running: &Running,
+        limits: &QueryLimits,
+        query: &VariantsExpr,
+        steps: Steps,
+    ) -> Result<(Arc<VariantsPlan>, VariantsFold, Vec<Arc<PlannedStream>>), QueryError> {
+        limits.check_variants(query, steps)?;
         let read = Read {
             matchers: &query.of.log.matchers,
             range: TimeRange { start: steps.start, end: steps.end },
@@ -380,10 +422,10 @@ impl QueryEngine {
             offset_ns: query.of.offset_ns,
         };
         self.check_query_bytes(readers, limits, std::slice::from_ref(&read)).await?;
-        let plan = Arc::new(VariantsPlan::new(&query, steps, self.ports.clock.now())?);
+        let plan = Arc::new(VariantsPlan::new(query, steps, self.ports.clock.now())?);
         let (mut folded, mut streams) = (plan.fold(), Vec::new());
         if let Some(range) = limits.look_back(plan.time_range(), self.ports.clock.now()) {
-            streams = self.streams(readers, &running, &query.of.log.matchers, range).instrument(plan_span()).await?;
+            streams = self.streams(readers, running, &query.of.log.matchers, range).instrument(plan_span()).await?;
             self.check_part_bytes(readers, limits, &read, &streams, false).await?;
             let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
             let job = |piece: Piece| {
@@ -402,16 +444,11 @@ impl QueryEngine {
                 }
             };
             folded = self
-                .run_pieces(&running, pieces, job)
+                .run_pieces(running, pieces, job)
                 .try_fold(folded, |all: VariantsFold, part| std::future::ready(Ok(all.merge(part))))
                 .await?;
         }
-        let max_series = if limits.max_series == 0 { usize::MAX } else { limits.max_series };
-        let finish = move || plan.finish(folded, max_series);
-        let (value, warnings) = self.ports.cpu.run(Priority::Query, finish).await??;
-        let mut figures = self.figures(&running, &streams);
-        figures.warnings.extend(warnings);
-        Ok((Answer::Value(value), figures))
+        Ok((plan, folded, streams))
     }
 
     /// What a range vector reads; nothing when all of it lies too far back.

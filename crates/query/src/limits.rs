@@ -209,6 +209,11 @@ impl QueryLimits {
         }
     }
 
+    /// How many series an answer may have.
+    pub(crate) fn series(&self) -> usize {
+        if self.max_series == 0 { usize::MAX } else { self.max_series }
+    }
+
     pub(crate) fn check_variants(&self, query: &VariantsExpr, steps: Steps) -> Result<(), QueryError> {
         self.check_enabled()?;
         self.check_matchers(query.of.log.matchers.len())?;
@@ -223,6 +228,17 @@ impl QueryLimits {
             self.check_window(leaf.aggregation.range.range_ns)?;
         }
         self.check_length_of_part(RangeOp::Absent, query.of.range_ns, steps)
+    }
+
+    /// The parts that upstream's frontend makes of `variants` over a range, each with the number of its first step: cut
+    /// at multiples of `split`, or of the longest window, but never inside a step.
+    pub(crate) fn parts_of(&self, query: &VariantsExpr, steps: Steps) -> Vec<(u32, Steps)> {
+        let windows = query.variants.iter().flat_map(leaves).map(|leaf| leaf.aggregation.range.range_ns);
+        let longest = windows.chain([query.of.range_ns]).max().unwrap_or(0);
+        match nanos(self.split) {
+            split @ 1.. if !steps.is_instant() => parts(steps, split.max(longest)),
+            _ => vec![(0, steps)],
+        }
     }
 
     fn check_window(&self, range_ns: i64) -> Result<(), QueryError> {
@@ -307,6 +323,25 @@ impl QueryLimits {
     }
 }
 
+/// `steps` between multiples of `interval`, each part with the number of its first step.
+fn parts(steps: Steps, interval: i64) -> Vec<(u32, Steps)> {
+    let (end, step) = (steps.end.0, steps.step_ns);
+    let (mut out, mut start, mut first) = (Vec::new(), steps.start.0, 0u32);
+    if step <= 0 || step >= interval {
+        return vec![(0, steps)];
+    }
+    while start < end {
+        let next_cut = start.div_euclid(interval).saturating_add(1).saturating_mul(interval);
+        let count = next_cut.saturating_sub(start).saturating_sub(1) / step;
+        let next = start.saturating_add(count.saturating_add(1).saturating_mul(step));
+        let last = if next >= end { end } else { next - step };
+        out.push((first, Steps::range(Nanos(start), Nanos(last), step)));
+        first = first.saturating_add(u32::try_from(count + 1).unwrap_or(u32::MAX));
+        start = next;
+    }
+    if out.is_empty() { vec![(0, steps)] } else { out }
+}
+
 /// The longest stretch of `[start, end]` between multiples of `split`; 0 cuts nothing.
 fn longest_part(start: i64, end: i64, split: i64) -> i64 {
     let whole = end.saturating_sub(start);
@@ -372,6 +407,19 @@ fn prometheus_duration(ns: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_are_cut_at_multiples() {
+        let cut = |start, end, step, interval| -> Vec<(u32, i64, i64)> {
+            let parts = parts(Steps::range(Nanos(start), Nanos(end), step), interval);
+            parts.into_iter().map(|(first, part)| (first, part.start.0, part.end.0)).collect()
+        };
+        assert_eq!(cut(0, 250, 10, 100), [(0, 0, 90), (10, 100, 190), (20, 200, 250)]);
+        assert_eq!(cut(90, 210, 30, 100), [(0, 90, 90), (1, 120, 210)]);
+        assert_eq!(cut(70, 100, 30, 100), [(0, 70, 100)]);
+        assert_eq!(cut(0, 250, 100, 100), [(0, 0, 250)]);
+        assert_eq!(cut(50, 50, 10, 100), [(0, 50, 50)]);
+    }
 
     #[test]
     fn parts_lie_between_multiples() {

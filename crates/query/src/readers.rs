@@ -77,7 +77,7 @@ impl Readers {
                         compiled.map_err(|error| QueryError::BadRequest(format!("parse error : {error}")))?;
                     ids.retain(|id| compiled.matches(id.as_str()));
                 }
-                ORIGINAL => left.push(Matcher { name: TENANT_LABEL.to_owned(), ..matcher.clone() }),
+                ORIGINAL => left.push(matcher.renamed(TENANT_LABEL)),
                 _ => left.push(matcher.clone()),
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use loptr_eval::{Steps, leaves};
 use loptr_logql::ast::{MetricExpr, RangeOp, VectorOp};
+use loptr_logql::with_stack;
 use loptr_model::{Matcher, Nanos, TimeRange};
 use loptr_storage::IndexOperation;
 
@@ -48,7 +49,7 @@ pub(crate) fn reads_of(query: &MetricExpr, steps: Steps) -> Vec<Read<'_>> {
 /// Whether upstream would cut the query into shards. It decides the words of a refusal, and whether shards or whole
 /// stretches of time are held against the limit.
 pub(crate) fn is_shardable(query: &MetricExpr) -> bool {
-    match query {
+    with_stack(|| match query {
         MetricExpr::Range(range) => matches!(
             range.op,
             RangeOp::Count
@@ -74,8 +75,8 @@ pub(crate) fn is_shardable(query: &MetricExpr) -> bool {
         }
         MetricExpr::Binary(binary) => is_shardable(&binary.left) || is_shardable(&binary.right),
         MetricExpr::LabelReplace(replace) => is_shardable(&replace.inner),
-        MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => false,
-    }
+        MetricExpr::Variants(_) | MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => false,
+    })
 }
 
 const ADVICE: &str = "consider adding more specific stream selectors or reduce the time range of the query";

@@ -32,6 +32,7 @@ impl LabelMatcher {
     /// Compiles `matcher`; fails if its regular expression cannot be.
     pub fn compile(matcher: &Matcher) -> Result<Self, RegexError> {
         let (test, prefix) = match matcher.op {
+            _ if let Some(values) = matcher.raw_values() => (Test::OneOf(texts(&values)), String::new()),
             MatchOp::Eq | MatchOp::Ne => (Test::OneOf([matcher.value.clone()].into()), matcher.value.clone()),
             MatchOp::Re | MatchOp::Nre => {
                 let regex = GoRegex::selector(&matcher.value)?;
@@ -111,6 +112,15 @@ impl LabelMatcher {
     }
 }
 
+/// Those that are text, sorted: no label has another.
+fn texts(values: &[&[u8]]) -> std::sync::Arc<[String]> {
+    let mut texts: Vec<String> =
+        values.iter().filter_map(|value| std::str::from_utf8(value).ok()).map(str::to_owned).collect();
+    texts.sort_unstable();
+    texts.dedup();
+    texts.into()
+}
+
 /// As written in a query.
 impl fmt::Display for LabelMatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -135,6 +145,17 @@ mod tests {
         assert!(!compile(MatchOp::Nre, "a.*z").matches("az"));
         assert_eq!(regex.to_string(), r#"app=~"a.*z""#);
         assert_eq!((regex.name(), regex.op()), ("app", MatchOp::Re));
+    }
+
+    #[test]
+    fn values_that_are_no_text() {
+        let compile =
+            |op, value: &[u8]| LabelMatcher::compile(&Matcher::from_bytes("app", op, value)).expect("literals");
+        assert!(!compile(MatchOp::Eq, b"\xff").matches("\u{fffd}") && compile(MatchOp::Ne, b"\xff").matches("x"));
+        let one_of = compile(MatchOp::Re, b"b\xff|b|a");
+        assert!(one_of.matches("a") && one_of.matches("b") && !one_of.matches("b\u{fffd}"));
+        assert_eq!(one_of.to_string(), r#"app=~"b\xff|b|a""#);
+        assert!(compile(MatchOp::Nre, b"\xff|").matches("a") && !compile(MatchOp::Nre, b"\xff|").matches(""));
     }
 
     #[test]

@@ -113,7 +113,26 @@ pub struct Template {
 impl Template {
     /// Parses `text`. Upstream calls the template of a line `line` and the ones of labels `label`; error texts name it.
     pub fn parse(name: &str, text: &str) -> Result<Template, String> {
-        let definitions = parse::parse(name, text)?;
+        Self::parsed(name, text, &[])
+    }
+
+    /// As [`Template::parse`], for text that need not be UTF-8: outside actions and in raw strings its bytes stay as they are,
+    /// elsewhere each one that is no text is U+FFFD.
+    pub fn parse_bytes(name: &str, text: &[u8]) -> Result<Template, String> {
+        let (mut near, mut odd) = (String::with_capacity(text.len()), Vec::new());
+        for part in text.utf8_chunks() {
+            near.push_str(part.valid());
+            for &byte in part.invalid() {
+                odd.push((near.len(), byte));
+                near.push(char::REPLACEMENT_CHARACTER);
+            }
+        }
+        Self::parsed(name, &near, &odd)
+    }
+
+    /// `odd` are the bytes that U+FFFD stands for, and where it stands.
+    fn parsed(name: &str, text: &str, odd: &[(usize, u8)]) -> Result<Template, String> {
+        let definitions = parse::parse(name, text, odd)?;
         let root = definitions.iter().position(|definition| definition.name == name);
         let root = root.ok_or_else(|| format!("template: {name}: no main template"))?;
         Ok(Template { name: name.to_owned(), text: text.to_owned(), definitions, root })

@@ -27,9 +27,9 @@ pub(crate) struct Definition {
 }
 
 /// Parses `text` as the template `name`.
-pub(crate) fn parse(name: &str, text: &str) -> Result<Vec<Definition>> {
+pub(crate) fn parse(name: &str, text: &str, odd: &[(usize, u8)]) -> Result<Vec<Definition>> {
     let mut parser =
-        Parser { name, lexer: Lexer::new(text), tree: Tree::default(), definitions: Vec::new(), blocks: 0 };
+        Parser { name, odd, lexer: Lexer::new(text), tree: Tree::default(), definitions: Vec::new(), blocks: 0 };
     let list = parser.top()?;
     parser.add(name.to_owned(), list)?;
     Ok(parser.definitions)
@@ -56,6 +56,7 @@ impl Default for Tree<'_> {
 
 struct Parser<'t> {
     name: &'t str,
+    odd: &'t [(usize, u8)],
     lexer: Lexer<'t>,
     tree: Tree<'t>,
     definitions: Vec<Definition>,
@@ -239,10 +240,24 @@ impl<'t> Parser<'t> {
         self.error("unexpected EOF")
     }
 
+    /// The bytes of a text or a raw string.
+    fn bytes(&self, token: &Token<'_>) -> Vec<u8> {
+        let text = token.text.as_bytes();
+        let first = self.odd.partition_point(|&(at, _)| at < token.pos);
+        let (mut out, mut from) = (Vec::with_capacity(text.len()), 0);
+        for &(at, byte) in self.odd.iter().skip(first).take_while(|&&(at, _)| at < token.pos + text.len()) {
+            out.extend_from_slice(&text[from..at - token.pos]);
+            out.push(byte);
+            from = at - token.pos + char::REPLACEMENT_CHARACTER.len_utf8();
+        }
+        out.extend_from_slice(&text[from..]);
+        out
+    }
+
     fn text_or_action(&mut self) -> Result<Item> {
         let token = self.next_non_space();
         match token.kind {
-            Kind::Text => Ok(Item::Node(Node::Text(token.text.as_bytes().into()))),
+            Kind::Text => Ok(Item::Node(Node::Text(self.bytes(&token).into()))),
             Kind::LeftDelim => {
                 self.tree.action_line = token.line;
                 let item = self.action()?;
@@ -537,7 +552,13 @@ impl<'t> Parser<'t> {
                 // The pipe's position, not the parenthesis', is what errors show.
                 return Ok(Some(Operand { pos: pipe.pos, term: Term::Paren(Box::new(pipe)) }));
             }
-            Kind::String | Kind::RawString => match unquote(&token.text) {
+            Kind::RawString => {
+                let raw = self.bytes(&token);
+                let inner = raw.get(1..raw.len().saturating_sub(1)).unwrap_or_default();
+                let text: Vec<u8> = inner.iter().copied().filter(|&byte| byte != b'\r').collect();
+                Term::String(Literal { quoted: (*token.text).into(), text: text.into() })
+            }
+            Kind::String => match unquote(&token.text) {
                 Some(text) => Term::String(Literal { quoted: (*token.text).into(), text: text.into() }),
                 None => return self.error("invalid syntax"),
             },

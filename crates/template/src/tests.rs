@@ -31,6 +31,21 @@ fn entry() -> Entry {
     Entry(BTreeMap::from([("a", "1"), ("b", "two"), ("e", "é"), ("g", "abcdef"), ("j", r#"{"x":[1,2.5],"n":null}"#)]))
 }
 
+#[test]
+fn bytes_that_are_not_utf8_stay_outside_actions() {
+    let render = |text: &[u8]| {
+        let mut out = Vec::new();
+        Template::parse_bytes("line", text).expect("valid").render(&entry(), &mut out).map(|()| out)
+    };
+    assert_eq!(
+        render(b"\xffx\xfe {{- .a -}} \xfd{{.b}}\xc3\xa9\xc3").as_deref(),
+        Ok(&b"\xffx\xfe1\xfdtwo\xc3\xa9\xc3"[..])
+    );
+    assert_eq!(render(b"{{`a\xffb`}}{{\"a\xffb\"}}").as_deref(), Ok(&b"a\xffba\xef\xbf\xbdb"[..]));
+    let fault = Template::parse_bytes("line", b"{{.a\xff}}").expect_err("no name");
+    assert_eq!(fault, "template: line:1: bad character U+FFFD '\u{fffd}'");
+}
+
 fn render(text: &str) -> Result<String, String> {
     let mut out = b"kept ".to_vec();
     let result = Template::parse("line", text)?.render(&entry(), &mut out);

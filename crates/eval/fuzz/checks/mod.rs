@@ -9,7 +9,7 @@ use loptr_corpus::Bounds;
 use loptr_eval::source::{Direction, Merger, Scratch, Source, Tombstones, VecSource};
 use loptr_eval::{
     Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, ResultLabels, SampleVisitor, Steps, evaluate,
-    leaves,
+    leaves, variants_of,
 };
 use loptr_logql::ast::{Expr, LogExpr, MetricExpr};
 use loptr_model::{Entry, Labels, Nanos, OwnedEntry, TimeRange};
@@ -117,6 +117,9 @@ fn metric(expr: &MetricExpr, lines: &[&[u8]], search: bool) -> Option<QueryValue
     let steps = Steps::range(time(0), time(MAX_LINES), 2 * Nanos::PER_SEC);
     let (source, labels) = (source(lines), stream());
     let (tombstones, budget) = (Tombstones::default(), Budget::unlimited());
+    if !variants_of(expr).is_empty() {
+        return None;
+    }
     let mut results = Vec::new();
     for leaf in leaves(expr) {
         let plan = leaf.plan(steps, NOW).ok()?;

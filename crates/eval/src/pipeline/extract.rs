@@ -61,7 +61,7 @@ impl SampleExtractor {
         groups.sort_unstable();
         groups.dedup();
         let mut reads = Vec::new();
-        let mut post_filters: &[ast::LabelFilter] = &[];
+        let mut post_filters: &[ast::Spanned<ast::LabelFilter>] = &[];
         if let Some(unwrap) = &range.unwrap {
             if groups.is_empty() || without {
                 without = true;

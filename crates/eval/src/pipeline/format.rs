@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use loptr_logql::ast::{LabelFormat as Item, NamedOrMatcher, StageKind};
+use loptr_logql::ast::{LabelFormat as Item, NamedOrMatcher, Spanned, StageKind};
 use loptr_model::Nanos;
 use loptr_template::{Fields, Template};
 
@@ -59,7 +59,7 @@ pub(crate) struct LineFormat {
 pub(crate) fn check_templates(stage: &StageKind) -> Result<(), String> {
     match stage {
         StageKind::LineFormat(text) => line_template(text).map(|_| ()),
-        StageKind::LabelFormat(items) => items.iter().try_for_each(|item| match item {
+        StageKind::LabelFormat(items) => items.iter().try_for_each(|item| match &item.node {
             Item::Template { to, template } => label_template(to, template).map(|_| ()),
             Item::Rename { .. } => Ok(()),
         }),
@@ -67,17 +67,17 @@ pub(crate) fn check_templates(stage: &StageKind) -> Result<(), String> {
     }
 }
 
-fn line_template(text: &str) -> Result<Template, String> {
-    Template::parse("line", text).map_err(|fault| format!("invalid line template: {fault}"))
+fn line_template(text: &[u8]) -> Result<Template, String> {
+    Template::parse_bytes("line", text).map_err(|fault| format!("invalid line template: {fault}"))
 }
 
-fn label_template(label: &str, text: &str) -> Result<Template, String> {
-    Template::parse("label", text).map_err(|fault| format!("invalid template for label '{label}': {fault}"))
+fn label_template(label: &str, text: &[u8]) -> Result<Template, String> {
+    Template::parse_bytes("label", text).map_err(|fault| format!("invalid template for label '{label}': {fault}"))
 }
 
 impl LineFormat {
     pub(crate) fn compile(
-        text: &str,
+        text: &[u8],
         now: Nanos,
         reads: &mut Vec<String>,
         mut name: impl FnMut(&str) -> NameId,
@@ -123,14 +123,14 @@ pub(crate) struct LabelFormat {
 
 impl LabelFormat {
     pub(crate) fn compile(
-        items: &[Item],
+        items: &[Spanned<Item>],
         now: Nanos,
         reads: &mut Vec<String>,
         mut name: impl FnMut(&str) -> NameId,
     ) -> Result<Self, String> {
         let mut compiled = Vec::with_capacity(items.len());
         for item in items {
-            compiled.push(match item {
+            compiled.push(match &item.node {
                 Item::Rename { to, from } => {
                     reads.push(from.clone());
                     Format::Rename { to: name(to), from: name(from) }
@@ -247,14 +247,15 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    pub(crate) fn compile(items: &[NamedOrMatcher], mut name: impl FnMut(&str) -> NameId) -> Result<Self, String> {
+    pub(crate) fn compile(
+        items: &[Spanned<NamedOrMatcher>],
+        mut name: impl FnMut(&str) -> NameId,
+    ) -> Result<Self, String> {
         let mut compiled = Vec::with_capacity(items.len());
         for item in items {
-            compiled.push(match item {
+            compiled.push(match &item.node {
                 NamedOrMatcher::Name(label) => (name(label), None),
-                NamedOrMatcher::Matcher(matcher) => {
-                    (name(&matcher.name), Some(TextTest::selector(matcher.op, &matcher.value)?))
-                }
+                NamedOrMatcher::Matcher(matcher) => (name(&matcher.name), Some(TextTest::selector(matcher)?)),
             });
         }
         let (error, details, preserve) = (name(ERROR), name(ERROR_DETAILS), name(PRESERVE_ERROR));
@@ -322,15 +323,15 @@ mod tests {
         labels.labels(id).all.to_string()
     }
 
-    fn rename(to: &str, from: &str) -> Item {
-        Item::Rename { to: to.into(), from: from.into() }
+    fn rename(to: &str, from: &str) -> Spanned<Item> {
+        Item::Rename { to: to.into(), from: from.into() }.into()
     }
 
-    fn template(to: &str, text: &str) -> Item {
-        Item::Template { to: to.into(), template: text.into() }
+    fn template(to: &str, text: &str) -> Spanned<Item> {
+        Item::Template { to: to.into(), template: text.into() }.into()
     }
 
-    fn format(items: &[Item]) -> String {
+    fn format(items: &[Spanned<Item>]) -> String {
         let mut labels = labels();
         let mut stage =
             LabelFormat::compile(items, Nanos(0), &mut Vec::new(), |name| labels.name(name)).expect("valid");
@@ -351,8 +352,8 @@ mod tests {
 
     #[test]
     fn drop_and_keep_choose() {
-        let matcher = |name: &str, value: &str| NamedOrMatcher::Matcher(Matcher::new(name, MatchOp::Re, value));
-        let items = [NamedOrMatcher::Name("m".into()), matcher("s", "2|3"), matcher("t", "2.*")];
+        let matcher = |name: &str, value: &str| NamedOrMatcher::Matcher(Matcher::new(name, MatchOp::Re, value)).into();
+        let items = [NamedOrMatcher::Name("m".into()).into(), matcher("s", "2|3"), matcher("t", "2.*")];
         let mut dropped = labels();
         Selection::compile(&items, |name| dropped.name(name)).expect("valid").drop(&mut dropped);
         assert_eq!(set(&mut dropped), r#"{s="1"}"#);
@@ -360,7 +361,7 @@ mod tests {
         kept.set_error("boom", "why");
         Selection::compile(&items, |name| kept.name(name)).expect("valid").keep(&mut kept);
         assert_eq!(set(&mut kept), r#"{__error__="boom", __error_details__="why", m="3", t="2"}"#);
-        let error = [NamedOrMatcher::Name(ERROR.into())];
+        let error = [NamedOrMatcher::Name(ERROR.into()).into()];
         Selection::compile(&error, |name| kept.name(name)).expect("valid").drop(&mut kept);
         assert!(!kept.has_error());
     }

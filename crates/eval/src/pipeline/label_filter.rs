@@ -1,7 +1,8 @@
 //! Label filters: text, number, duration, bytes and ip comparisons joined by `and` and `or` (specification 4.7).
 
-use loptr_logql::ast::{self, CompareOp};
-use loptr_model::{MatchOp, Matcher};
+use loptr_logql::ast::{self, CompareOp, Deep};
+use loptr_logql::with_stack;
+use loptr_model::{MatchOp, Matcher, go_quote_bytes};
 
 use super::ip::IpPattern;
 use super::labels::{ERROR, LineLabels, NameId};
@@ -39,54 +40,72 @@ pub(crate) enum LabelFilter {
         negated: bool,
         pattern: Option<IpPattern>,
     },
-    And(Box<LabelFilter>, Box<LabelFilter>),
-    Or(Box<LabelFilter>, Box<LabelFilter>),
+    And(Deep<LabelFilter>, Deep<LabelFilter>),
+    Or(Deep<LabelFilter>, Deep<LabelFilter>),
 }
 
 /// A comparison of a label's text.
 #[derive(Clone, Debug)]
 pub(crate) enum TextTest {
-    Eq(Box<str>),
-    Ne(Box<str>),
+    Eq(Box<[u8]>),
+    Ne(Box<[u8]>),
     Re(Regex),
     Nre(Regex),
+    /// Alternatives that are no text, so that no expression can hold them.
+    OneOf(Box<[Box<[u8]>]>),
+    NoneOf(Box<[Box<[u8]>]>),
 }
 
 impl TextTest {
-    pub(crate) fn compile(op: MatchOp, value: &str) -> Result<Self, String> {
-        Ok(match op {
-            MatchOp::Eq => Self::Eq(value.into()),
-            MatchOp::Ne => Self::Ne(value.into()),
-            MatchOp::Re => Self::Re(Regex::anchored(value)?),
-            MatchOp::Nre => Self::Nre(Regex::anchored(value)?),
+    pub(crate) fn compile(matcher: &Matcher) -> Result<Self, String> {
+        let one_of = |values: Vec<&[u8]>| values.into_iter().map(Into::into).collect();
+        Ok(match (matcher.op, matcher.raw_values()) {
+            (MatchOp::Eq, _) => Self::Eq(matcher.value_bytes().into()),
+            (MatchOp::Ne, _) => Self::Ne(matcher.value_bytes().into()),
+            (MatchOp::Re, Some(values)) => Self::OneOf(one_of(values)),
+            (MatchOp::Nre, Some(values)) => Self::NoneOf(one_of(values)),
+            (MatchOp::Re, None) => Self::Re(Regex::anchored(&matcher.value)?),
+            (MatchOp::Nre, None) => Self::Nre(Regex::anchored(&matcher.value)?),
         })
     }
 
     /// As selectors compare: `.` matches a line end too.
-    pub(crate) fn selector(op: MatchOp, value: &str) -> Result<Self, String> {
-        Ok(match op {
-            MatchOp::Re => Self::Re(Regex::selector(value)?),
-            MatchOp::Nre => Self::Nre(Regex::selector(value)?),
-            _ => Self::compile(op, value)?,
+    pub(crate) fn selector(matcher: &Matcher) -> Result<Self, String> {
+        Ok(match matcher.op {
+            MatchOp::Re if matcher.raw_values().is_none() => Self::Re(Regex::selector(&matcher.value)?),
+            MatchOp::Nre if matcher.raw_values().is_none() => Self::Nre(Regex::selector(&matcher.value)?),
+            _ => Self::compile(matcher)?,
         })
     }
 
     pub(crate) fn accepts(&self, value: &[u8]) -> bool {
         match self {
-            Self::Eq(text) => value == text.as_bytes(),
-            Self::Ne(text) => value != text.as_bytes(),
+            Self::Eq(text) => value == &**text,
+            Self::Ne(text) => value != &**text,
             Self::Re(regex) => regex.is_match(value),
             Self::Nre(regex) => !regex.is_match(value),
+            Self::OneOf(values) => values.iter().any(|one| &**one == value),
+            Self::NoneOf(values) => values.iter().all(|one| &**one != value),
         }
     }
 }
 
 impl LabelFilter {
     /// Compiles the tree; `name` numbers label names.
-    pub(crate) fn compile(filter: &ast::LabelFilter, name: &mut impl FnMut(&str) -> NameId) -> Result<Self, String> {
+    pub(crate) fn compile(filter: &ast::LabelFilter, name: &mut dyn FnMut(&str) -> NameId) -> Result<Self, String> {
+        with_stack(|| Self::compile_here(filter, name))
+    }
+
+    fn compile_here(filter: &ast::LabelFilter, name: &mut dyn FnMut(&str) -> NameId) -> Result<Self, String> {
         Ok(match filter {
-            ast::LabelFilter::Matcher(Matcher { name: label, op, value }) => {
-                Self::Text { name: name(label), is_error: label == ERROR, test: TextTest::compile(*op, value)? }
+            ast::LabelFilter::Matcher(matcher) => Self::Text {
+                name: name(&matcher.name),
+                is_error: matcher.name == ERROR,
+                test: TextTest::compile(matcher)?,
+            },
+            // Sent on as `-0`, which upstream reads as a duration.
+            ast::LabelFilter::Number { name: label, op, value } if *value == 0.0 && value.is_sign_negative() => {
+                Self::Duration { name: name(label), op: *op, value: 0 }
             }
             ast::LabelFilter::Number { name: label, op, value } => {
                 Self::Number { name: name(label), op: *op, value: *value }
@@ -98,13 +117,13 @@ impl LabelFilter {
                 Self::Bytes { name: name(label), op: *op, value: *value_bytes }
             }
             ast::LabelFilter::Ip { name: label, negated, pattern } => {
-                Self::Ip { name: name(label), negated: *negated, pattern: IpPattern::parse(pattern).ok() }
+                Self::Ip { name: name(label), negated: *negated, pattern: ip(pattern).ok() }
             }
             ast::LabelFilter::And(a, b) => {
-                Self::And(Box::new(Self::compile(a, name)?), Box::new(Self::compile(b, name)?))
+                Self::And(Deep::new(Self::compile(a, name)?), Deep::new(Self::compile(b, name)?))
             }
             ast::LabelFilter::Or(a, b) => {
-                Self::Or(Box::new(Self::compile(a, name)?), Box::new(Self::compile(b, name)?))
+                Self::Or(Deep::new(Self::compile(a, name)?), Deep::new(Self::compile(b, name)?))
             }
         })
     }
@@ -122,11 +141,11 @@ impl LabelFilter {
                 labels.has_error()
                     || labels.get(*name).zip(pattern.as_ref()).is_some_and(|(value, pattern)| accepts(pattern, value))
             }
-            Self::And(a, b) => {
+            Self::And(a, b) => with_stack(|| {
                 let left = a.keeps(labels);
                 b.keeps(labels) && left
-            }
-            Self::Or(a, b) => a.keeps(labels) || b.keeps(labels),
+            }),
+            Self::Or(a, b) => with_stack(|| a.keeps(labels) || b.keeps(labels)),
         }
     }
 
@@ -139,11 +158,20 @@ impl LabelFilter {
             | ast::LabelFilter::Bytes { name, .. }
             | ast::LabelFilter::Ip { name, .. } => out.push(name.clone()),
             ast::LabelFilter::And(a, b) | ast::LabelFilter::Or(a, b) => {
-                Self::names(a, out);
-                Self::names(b, out);
+                with_stack(|| {
+                    Self::names(a, out);
+                    Self::names(b, out);
+                });
             }
         }
     }
+}
+
+/// What is no text is no address either.
+pub(super) fn ip(pattern: &[u8]) -> Result<IpPattern, String> {
+    std::str::from_utf8(pattern)
+        .map_err(|_| format!("ip: invalid pattern: {}", go_quote_bytes(pattern)))
+        .and_then(IpPattern::parse)
 }
 
 fn compare<T: PartialOrd>(
@@ -190,6 +218,10 @@ mod tests {
         ast::LabelFilter::Matcher(Matcher::new("v", op, value))
     }
 
+    fn leg(node: ast::LabelFilter) -> Deep<ast::Spanned<ast::LabelFilter>> {
+        Deep::new(node.into())
+    }
+
     #[test]
     fn text_is_anchored_and_absent_is_empty() {
         let kept = |op, value: &str, v: &str| run(&matcher(op, value), &[("v", v)]).0;
@@ -215,10 +247,10 @@ mod tests {
     #[test]
     fn both_legs_of_and_are_run() {
         let bad = ast::LabelFilter::Number { name: "v".into(), op: CompareOp::Gt, value: 1.0 };
-        let both = ast::LabelFilter::And(Box::new(matcher(MatchOp::Eq, "no")), Box::new(bad.clone()));
+        let both = ast::LabelFilter::And(leg(matcher(MatchOp::Eq, "no")), leg(bad.clone()));
         let (kept, details) = run(&both, &[("v", "x")]);
         assert!(!kept && !details.is_empty());
-        let either = ast::LabelFilter::Or(Box::new(matcher(MatchOp::Eq, "x")), Box::new(bad));
+        let either = ast::LabelFilter::Or(leg(matcher(MatchOp::Eq, "x")), leg(bad));
         assert_eq!(run(&either, &[("v", "x")]), (true, String::new()));
     }
 

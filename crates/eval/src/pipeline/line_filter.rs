@@ -7,6 +7,7 @@ use loptr_logql::ast;
 use memchr::memmem;
 
 use super::ip::IpPattern;
+use super::label_filter::ip;
 use super::line_pattern::LinePattern;
 use crate::regex::Regex;
 
@@ -46,7 +47,7 @@ impl Operand {
 impl LineFilter {
     /// Compiles the filter; the error is what follows `stage '…' : `.
     pub(crate) fn compile(filter: &ast::LineFilter) -> Result<Self, String> {
-        let compile = |operand: &ast::LineOperand| compile_operand(filter.op, operand);
+        let compile = |operand: &ast::Spanned<ast::LineOperand>| compile_operand(filter.op, operand);
         let operands = filter.operands.iter().map(compile).collect::<Result<_, _>>()?;
         Ok(Self { negative: filter.op.is_negative(), operands })
     }
@@ -65,7 +66,7 @@ impl LineFilter {
 fn compile_operand(op: ast::LineFilterOp, operand: &ast::LineOperand) -> Result<Operand, String> {
     use ast::LineFilterOp::{Contains, NotContains, NotPattern, NotRegex, Pattern, Regex as RegexOp};
     let text = match (operand, op) {
-        (ast::LineOperand::Ip(pattern), Contains | NotContains) => return IpPattern::parse(pattern).map(Operand::Ip),
+        (ast::LineOperand::Ip(pattern), Contains | NotContains) => return ip(pattern).map(Operand::Ip),
         (ast::LineOperand::Ip(_), _) => return Err("ip: invalid operation".into()),
         (ast::LineOperand::Text(text), _) => text,
     };
@@ -93,7 +94,7 @@ mod tests {
     }
 
     fn keeps(op: ast::LineFilterOp, operands: &[ast::LineOperand], line: &str) -> bool {
-        let filter = ast::LineFilter { op, operands: operands.to_vec() };
+        let filter = ast::LineFilter { op, operands: operands.iter().cloned().map(Into::into).collect() };
         LineFilter::compile(&filter).expect("valid filter").keeps(line.as_bytes())
     }
 
@@ -111,8 +112,9 @@ mod tests {
 
     #[test]
     fn faults_keep_upstreams_words() {
-        let fault = |op, operand| {
-            LineFilter::compile(&ast::LineFilter { op, operands: vec![text("a"), operand] }).expect_err("invalid")
+        let fault = |op, operand: ast::LineOperand| {
+            LineFilter::compile(&ast::LineFilter { op, operands: vec![text("a").into(), operand.into()] })
+                .expect_err("invalid")
         };
         assert_eq!(fault(Contains, ast::LineOperand::Ip("zz".into())), "ip: invalid pattern: \"zz\"");
         assert_eq!(fault(Regex, ast::LineOperand::Ip("1.1.1.1".into())), "ip: invalid operation");

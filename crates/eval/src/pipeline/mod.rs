@@ -21,6 +21,7 @@ mod stage;
 use std::sync::Arc;
 
 use loptr_logql::ast::{self, LogExpr, StageKind};
+use loptr_logql::with_stack;
 use loptr_model::{Entry, Fingerprint, Labels, MatchOp, Nanos};
 use loptr_regex::Needles;
 
@@ -75,7 +76,7 @@ struct Purpose<'a> {
     no_labels: bool,
     /// Further labels read: the unwrapped one and those of the filters after it.
     reads: Vec<String>,
-    post_filters: &'a [ast::LabelFilter],
+    post_filters: &'a [ast::Spanned<ast::LabelFilter>],
 }
 
 impl Pipeline {
@@ -180,7 +181,7 @@ type EarlyName = (Box<str>, usize);
 /// The label filters run as soon as a parser writes their label: single comparisons, the first per name wins.
 fn early_filters(
     stages: &[&ast::Stage],
-    post: &[ast::LabelFilter],
+    post: &[ast::Spanned<ast::LabelFilter>],
     names: &mut Names,
 ) -> Result<(Vec<EarlyName>, Vec<LabelFilter>), EvalError> {
     let (mut by_name, mut filters) = (Vec::new(), Vec::new());
@@ -188,7 +189,7 @@ fn early_filters(
         StageKind::LabelFilter(filter) => Some(filter),
         _ => None,
     });
-    for filter in in_stages.chain(if post.len() == 1 { post } else { &[] }) {
+    for filter in in_stages.chain(post.iter().take(if post.len() == 1 { 1 } else { 0 }).map(|filter| &filter.node)) {
         let mut reads = Vec::new();
         LabelFilter::names(filter, &mut reads);
         if matches!(filter, ast::LabelFilter::And(..) | ast::LabelFilter::Or(..)) {
@@ -219,8 +220,10 @@ fn required_metadata(stages: &[&ast::Stage]) -> Vec<(String, String)> {
 fn equalities(filter: &ast::LabelFilter, out: &mut Vec<(String, String)>) {
     match filter {
         ast::LabelFilter::And(a, b) => {
-            equalities(a, out);
-            equalities(b, out);
+            with_stack(|| {
+                equalities(a, out);
+                equalities(b, out);
+            });
         }
         ast::LabelFilter::Matcher(matcher)
             if matcher.op == MatchOp::Eq

@@ -52,4 +52,8 @@ impl Visitor for SampleVisitor<'_> {
     fn wants_order(&self) -> bool {
         false
     }
+
+    fn held_bytes(&self) -> usize {
+        self.extractor.held_bytes() + self.fold.held_bytes()
+    }
 }

@@ -51,6 +51,11 @@ pub trait Visitor {
         true
     }
 
+    /// Bytes held of all that was taken so far, such as label sets. They are charged between blocks, until the end of the merge.
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
     /// Heap bytes that `kept` holds beside its own size.
     fn heap_bytes(kept: &Self::Kept) -> usize {
         let _ = kept;
@@ -75,6 +80,14 @@ struct Place {
     min: Nanos,
     max: Nanos,
     repeats: bool,
+}
+
+/// What a merge is charged for.
+struct Held<'h> {
+    /// Blocks that overlap.
+    heads: Reservation,
+    /// What the visitor holds.
+    visitor: &'h mut Reservation,
 }
 
 struct Item<K> {
@@ -108,14 +121,16 @@ impl<'a> Merger<'a> {
         }
         // Entries at the time where neighbouring clusters touch, already handed over.
         let mut border = Border::default();
+        let mut held = self.budget.reserve(0)?;
         for cluster in clusters {
             self.budget.check()?;
             let flow = match cluster.as_slice() {
                 [one] if !one.repeats && (self.direction == Direction::Forward || !visitor.wants_order()) => {
                     self.read_through(*one, &mut finder, scratch, visitor, &mut border)?
                 }
-                _ => self.merge(&cluster, &mut finder, scratch, visitor, &mut border)?,
+                _ => self.merge(&cluster, &mut finder, scratch, visitor, &mut border, &mut held)?,
             };
+            held.grow_to(visitor.held_bytes() as u64)?;
             if flow.is_break() {
                 break;
             }
@@ -196,9 +211,10 @@ impl<'a> Merger<'a> {
         scratch: &mut Scratch,
         visitor: &mut V,
         border: &mut Border,
+        held: &mut Reservation,
     ) -> Result<ControlFlow<()>, SourceError> {
         let mut runs = runs(cluster, self.direction);
-        let mut held = self.budget.reserve(0)?;
+        let mut held = Held { heads: self.budget.reserve(0)?, visitor: held };
         // Heads are told apart by the order of arrival of their block.
         let mut heads: Vec<Run<V::Kept>> = runs
             .drain(..)
@@ -229,11 +245,12 @@ impl<'a> Merger<'a> {
         finder: &mut Option<&mut dyn Finder>,
         scratch: &mut Scratch,
         visitor: &mut V,
-        held: &mut Reservation,
+        held: &mut Held<'_>,
     ) -> Result<(), SourceError> {
         while heads[at].items.is_empty() && !heads[at].places.is_empty() {
             self.fill(&mut heads[at], finder, scratch, visitor)?;
-            grow(held, heads)?;
+            grow(&mut held.heads, heads)?;
+            held.visitor.grow_to(visitor.held_bytes() as u64)?;
         }
         Ok(())
     }

@@ -110,6 +110,43 @@ fn a_cluster_that_is_too_big_for_the_budget_stops() {
     assert!(matches!(result, Err(SourceError::Budget(_))));
 }
 
+/// Makes a label set of every line.
+struct Hoarder(usize);
+
+impl Visitor for Hoarder {
+    type Kept = ();
+
+    fn take(&mut self, entry: Entry<'_>) -> Option<()> {
+        self.0 += entry.line.len();
+        Some(())
+    }
+
+    fn emit(&mut self, _: Nanos, (): ()) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.0
+    }
+}
+
+#[test]
+fn what_a_visitor_holds_is_charged_between_blocks() {
+    let block = |from: i64| (from..from + 100).map(|at| entry(at, 0, false)).collect::<Vec<_>>();
+    let source = Distinct(VecSource::new(Labels::empty(), [block(0), block(1000), block(2000), block(3000)]));
+    let (refs, tombstones): (&[&dyn Source], _) = (&[&source], Tombstones::default());
+    let held = |limit_bytes| {
+        let budget = Budget::new(limit_bytes, None, loptr_ports::ProcessBudget::new(u64::MAX));
+        let merger = Merger::new(refs, TimeRange::ALL, Direction::Forward, &tombstones, &budget);
+        let mut hoarder = Hoarder(0);
+        let result = merger.run(None, &mut Scratch::default(), &mut hoarder);
+        assert_eq!(budget.used_bytes(), 0, "given back at the end");
+        (hoarder.0, matches!(result, Err(SourceError::Budget(_))))
+    };
+    assert_eq!(held(800), (800, false));
+    assert_eq!(held(500), (600, true));
+}
+
 #[test]
 fn tombstones_hide_entries() {
     let source = VecSource::of_lines(Labels::empty(), &[(1, "a"), (2, "b"), (3, "a")]);

@@ -10,15 +10,18 @@ use crate::regex::Regex;
 pub(super) fn label_replace(replace: &LabelReplace, series: Vec<SeriesSteps>) -> Result<Vec<SeriesSteps>, EvalError> {
     let regex = Regex::anchored(&replace.regex)
         .map_err(|fault| EvalError::Invalid(format!("invalid regex in label_replace: {fault}")))?;
+    // Labels are text; what is none comes near it.
+    let [dst, replacement, src] =
+        [&replace.dst, &replace.replacement, &replace.src].map(|text| String::from_utf8_lossy(text));
     let names = regex.group_names();
     let mut captures = regex.create_captures();
     let mut out = series;
     for one in &mut out {
-        let source = one.labels.get(&replace.src).unwrap_or_default().to_owned();
+        let source = one.labels.get(&src).unwrap_or_default().to_owned();
         if !regex.captures(source.as_bytes(), &mut captures) {
             continue;
         }
-        let value = expand(&replace.replacement, |name| {
+        let value = expand(&replacement, |name| {
             let at = match number(name) {
                 Some(at) => at,
                 None => names.iter().position(|known| known.as_deref() == Some(name))?,
@@ -26,9 +29,9 @@ pub(super) fn label_replace(replace: &LabelReplace, series: Vec<SeriesSteps>) ->
             let (start, end) = captures.get(at)?;
             source.get(start..end)
         });
-        one.labels = without_empty(one.labels.without(&replace.dst));
+        one.labels = without_empty(one.labels.without(&dst));
         if !value.is_empty() {
-            one.labels = one.labels.with(&replace.dst, &value);
+            one.labels = one.labels.with(&dst, &value);
         }
     }
     Ok(out)

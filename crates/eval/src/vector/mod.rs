@@ -12,7 +12,8 @@ mod rank;
 mod tests;
 mod value;
 
-use loptr_logql::ast::{Grouping, MetricExpr, RangeAggregation, RangeOp, VectorAggregation, VectorOp};
+use loptr_logql::ast::{Grouping, MetricExpr, RangeAggregation, RangeOp, VariantsExpr, VectorAggregation, VectorOp};
+use loptr_logql::with_stack;
 use loptr_model::{Labels, Nanos};
 
 pub(crate) use aggregate::aggregate;
@@ -51,7 +52,7 @@ pub fn leaves(expr: &MetricExpr) -> Vec<LeafPlan<'_>> {
 
 fn collect<'a>(expr: &'a MetricExpr, around: Place, pushdown: Option<Grouping>, out: &mut Vec<LeafPlan<'a>>) {
     let place = around.of(expr);
-    match expr {
+    with_stack(|| match expr {
         MetricExpr::Range(aggregation) => {
             let drops_empty = !around.is_part() && parts::merging_drops_empty(aggregation);
             out.push(LeafPlan { aggregation, pushdown, drops_empty });
@@ -67,8 +68,28 @@ fn collect<'a>(expr: &'a MetricExpr, around: Place, pushdown: Option<Grouping>, 
             collect(&binary.right, place.of_side(&binary.right), None, out);
         }
         MetricExpr::LabelReplace(replace) => collect(&replace.inner, place, None, out),
-        MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => {}
-    }
+        MetricExpr::Variants(_) | MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => {}
+    })
+}
+
+/// The `variants` that are sides of operators, left to right.
+pub fn variants_of(expr: &MetricExpr) -> Vec<&VariantsExpr> {
+    let mut out = Vec::new();
+    collect_variants(expr, &mut out);
+    out
+}
+
+fn collect_variants<'a>(expr: &'a MetricExpr, out: &mut Vec<&'a VariantsExpr>) {
+    with_stack(|| match expr {
+        MetricExpr::Variants(variants) => out.push(variants),
+        MetricExpr::Vector(vector) => collect_variants(&vector.inner, out),
+        MetricExpr::LabelReplace(replace) => collect_variants(&replace.inner, out),
+        MetricExpr::Binary(binary) => {
+            collect_variants(&binary.left, out);
+            collect_variants(&binary.right, out);
+        }
+        MetricExpr::Range(_) | MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => {}
+    })
 }
 
 /// The grouping that the sum of a mean is extracted by, if the mean is a quotient of a sum and a count that may differ in
@@ -86,7 +107,7 @@ pub fn pushdown(vector: &VectorAggregation) -> Option<Grouping> {
     let adds_up =
         matches!(range.op, RangeOp::Bytes | RangeOp::BytesRate | RangeOp::Sum | RangeOp::Rate | RangeOp::Count);
     (vector.op == VectorOp::Sum && adds_up && range.grouping.is_none())
-        .then(|| vector.grouping.clone().unwrap_or(Grouping { without: false, labels: Vec::new() }))
+        .then(|| vector.grouping.clone().unwrap_or_else(Grouping::none))
 }
 
 /// What an inner expression gave.
@@ -96,19 +117,21 @@ enum Node {
     Series(Vec<SeriesSteps>),
 }
 
-/// Evaluates `expr` over the results of its [`leaves`], in the same order. Fails if more than `max_series` come out, or
+/// Evaluates `expr` over the results of its [`leaves`] and, behind them, its [`variants_of`], in the same order. Fails if more than `max_series` come out, or
 /// out of a part that upstream computes on its own.
 pub fn evaluate(
     expr: &MetricExpr,
     steps: Steps,
-    leaves: Vec<Vec<SeriesSteps>>,
+    mut leaves: Vec<Vec<SeriesSteps>>,
     max_series: usize,
 ) -> Result<QueryValue, EvalError> {
     if steps.count() == 0 {
         return Err(EvalError::Internal("unexpected empty result".into()));
     }
     crate::range::check_steps(steps)?;
-    let mut evaluation = Evaluation { steps, max_series, leaves: leaves.into_iter() };
+    let variants = leaves.split_off(leaves.len().saturating_sub(variants_of(expr).len()));
+    let (leaves, variants) = (leaves.into_iter(), variants.into_iter());
+    let mut evaluation = Evaluation { steps, max_series, leaves, variants };
     let node = evaluation.node(expr, Place::of_query(expr))?;
     if evaluation.leaves.next().is_some() {
         return Err(EvalError::Internal("more results than range operations".into()));
@@ -120,10 +143,15 @@ struct Evaluation {
     steps: Steps,
     max_series: usize,
     leaves: std::vec::IntoIter<Vec<SeriesSteps>>,
+    variants: std::vec::IntoIter<Vec<SeriesSteps>>,
 }
 
 impl Evaluation {
     fn node(&mut self, expr: &MetricExpr, around: Place) -> Result<Node, EvalError> {
+        with_stack(|| self.node_here(expr, around))
+    }
+
+    fn node_here(&mut self, expr: &MetricExpr, around: Place) -> Result<Node, EvalError> {
         let place = around.of(expr);
         let node = match expr {
             MetricExpr::Range(_) => Node::Series(self.leaf()?),
@@ -135,6 +163,9 @@ impl Evaluation {
                 let right = self.side(&binary.right, place)?;
                 binary::binary(binary, left, right, self.steps)?
             }
+            // Only the whole of what a querier computes may be variants.
+            MetricExpr::Variants(_) if around.is_part() => return Err(EvalError::Internal(MISPLACED_VARIANTS.into())),
+            MetricExpr::Variants(_) => Node::Series(self.variants.next().unwrap_or_default()),
             MetricExpr::LabelReplace(replace) => match self.node(&replace.inner, place)? {
                 Node::Series(series) => Node::Series(label_replace::label_replace(replace, series)?),
                 Node::Scalar(_) => return Err(EvalError::Internal(LITERAL_IN_LABEL_REPLACE.into())),
@@ -145,6 +176,9 @@ impl Evaluation {
 
     fn side(&mut self, side: &MetricExpr, around: Place) -> Result<Node, EvalError> {
         let place = around.of_side(side);
+        if matches!(side, MetricExpr::Variants(_)) {
+            return self.node(side, around);
+        }
         let node = self.node(side, place)?;
         self.check_part(node, around, place)
     }
@@ -196,6 +230,10 @@ pub(crate) fn shape(series: Vec<SeriesSteps>, steps: Steps, sorted: bool) -> Res
 const LITERAL_IN_LABEL_REPLACE: &str =
     "unexpected expr type (*syntax.LiteralExpr) for Evaluator type (*logql.DefaultEvaluator) ";
 
+/// What upstream says of `variants` inside something that a querier computes.
+const MISPLACED_VARIANTS: &str =
+    "unexpected expr type (*syntax.MultiVariantExpr) for Evaluator type (*logql.DefaultEvaluator)";
+
 /// One series without labels, the same at every step.
 fn constant(value: f64, steps: Steps) -> SeriesSteps {
     SeriesSteps { labels: Labels::empty(), points: (0..steps.count()).map(|step| (step, value)).collect() }
@@ -203,12 +241,15 @@ fn constant(value: f64, steps: Steps) -> SeriesSteps {
 
 /// Whether `sort` or `sort_desc` occurs anywhere: then an instant answer keeps the order of evaluation.
 fn sorts(expr: &MetricExpr) -> bool {
-    match expr {
+    with_stack(|| match expr {
         MetricExpr::Vector(vector) => matches!(vector.op, VectorOp::Sort | VectorOp::SortDesc) || sorts(&vector.inner),
         MetricExpr::Binary(binary) => sorts(&binary.left) || sorts(&binary.right),
         MetricExpr::LabelReplace(replace) => sorts(&replace.inner),
-        MetricExpr::Range(_) | MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => false,
-    }
+        MetricExpr::Range(_)
+        | MetricExpr::Variants(_)
+        | MetricExpr::Literal { .. }
+        | MetricExpr::VectorLiteral { .. } => false,
+    })
 }
 
 /// `labels` as upstream's label builder leaves them: it drops the empty ones of its base.

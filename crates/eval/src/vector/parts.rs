@@ -13,6 +13,7 @@ use loptr_logql::ast::{
     BinaryExpr, BinaryOp, Grouping, LabelFormat, MetricExpr, RangeAggregation, RangeOp, StageKind, VectorAggregation,
     VectorOp,
 };
+use loptr_logql::with_stack;
 
 /// Where a node is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ fn is_part(expr: &MetricExpr, top: bool) -> bool {
 
 /// Whether the frontend cuts `expr`, anywhere.
 fn is_cut(expr: &MetricExpr, top: bool) -> bool {
-    match expr {
+    with_stack(|| match expr {
         MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => false,
         MetricExpr::Range(range) => is_cut_range(range, top),
         MetricExpr::Vector(vector) => {
@@ -93,8 +94,9 @@ fn is_cut(expr: &MetricExpr, top: bool) -> bool {
                 || is_cut(&vector.inner, false)
         }
         MetricExpr::LabelReplace(replace) => is_cut(&replace.inner, top),
+        MetricExpr::Variants(_) => false,
         MetricExpr::Binary(binary) => !is_constant(&binary.left) || !is_constant(&binary.right),
-    }
+    })
 }
 
 fn is_cut_range(range: &RangeAggregation, top: bool) -> bool {
@@ -107,13 +109,14 @@ fn is_constant(expr: &MetricExpr) -> bool {
 
 /// Whether upstream holds `expr` to be computable shard by shard.
 fn is_shardable(expr: &MetricExpr, top: bool) -> bool {
-    match expr {
+    with_stack(|| match expr {
         MetricExpr::Literal { .. } => true,
         MetricExpr::VectorLiteral { .. } | MetricExpr::LabelReplace(_) => false,
         MetricExpr::Range(range) => is_shardable_range(range, top),
         MetricExpr::Vector(vector) => is_shardable_vector(vector, top),
         MetricExpr::Binary(binary) => is_shardable_binary(binary, top),
-    }
+        MetricExpr::Variants(variants) => variants.variants.iter().all(|variant| is_shardable(variant, top)),
+    })
 }
 
 fn is_shardable_range(range: &RangeAggregation, top: bool) -> bool {
@@ -146,19 +149,22 @@ fn is_shardable_binary(binary: &BinaryExpr, top: bool) -> bool {
 /// Whether one series may come out of several streams.
 fn reduces_labels(expr: &MetricExpr) -> bool {
     let groups = |grouping: &Option<Grouping>| grouping.as_ref().is_some_and(|grouping| !grouping.labels.is_empty());
-    match expr {
+    with_stack(|| match expr {
         MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => false,
         MetricExpr::Range(range) => groups(&range.grouping) || stages_reduce_labels(range),
         MetricExpr::Vector(vector) => groups(&vector.grouping) || reduces_labels(&vector.inner),
         MetricExpr::LabelReplace(replace) => reduces_labels(&replace.inner),
+        MetricExpr::Variants(variants) => variants.variants.iter().any(reduces_labels),
         MetricExpr::Binary(binary) => reduces_labels(&binary.left) || reduces_labels(&binary.right),
-    }
+    })
 }
 
 fn stages_reduce_labels(range: &RangeAggregation) -> bool {
     range.range.log.stages.iter().any(|stage| match &stage.kind {
         StageKind::Drop(_) | StageKind::Keep(_) => true,
-        StageKind::LabelFormat(formats) => formats.iter().any(|format| matches!(format, LabelFormat::Rename { .. })),
+        StageKind::LabelFormat(formats) => {
+            formats.iter().any(|format| matches!(format.node, LabelFormat::Rename { .. }))
+        }
         _ => false,
     })
 }
@@ -193,7 +199,7 @@ pub fn part_texts(expr: &MetricExpr) -> Vec<String> {
 
 fn collect_parts(expr: &MetricExpr, around: Place, out: &mut Vec<String>) {
     let place = around.of(expr);
-    match expr {
+    with_stack(|| match expr {
         MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => {}
         _ if place.is_part() => out.push(format!("{expr:#}")),
         MetricExpr::Vector(vector) if place.divides(vector) => {
@@ -207,8 +213,8 @@ fn collect_parts(expr: &MetricExpr, around: Place, out: &mut Vec<String>) {
             collect_parts(&binary.left, place.of_side(&binary.left), out);
             collect_parts(&binary.right, place.of_side(&binary.right), out);
         }
-        MetricExpr::Range(_) => {}
-    }
+        MetricExpr::Range(_) | MetricExpr::Variants(_) => {}
+    })
 }
 
 /// How upstream's frontend meets the first `approx_topk` of an expression that does not lie inside a part.
@@ -228,7 +234,7 @@ pub fn approx_topk(expr: &MetricExpr) -> Option<ApproxTopk> {
 fn first_approx_topk(expr: &MetricExpr, around: Place) -> Option<ApproxTopk> {
     let Place::Frontend { top } = around.of(expr) else { return None };
     let place = Place::Frontend { top };
-    match expr {
+    with_stack(|| match expr {
         MetricExpr::Vector(vector) if vector.op == VectorOp::ApproxTopk => {
             Some(if is_shardable_vector(vector, top) { ApproxTopk::Cut } else { ApproxTopk::Whole })
         }
@@ -237,8 +243,11 @@ fn first_approx_topk(expr: &MetricExpr, around: Place) -> Option<ApproxTopk> {
         MetricExpr::Binary(binary) => {
             [&binary.left, &binary.right].into_iter().find_map(|side| first_approx_topk(side, place.of_side(side)))
         }
-        MetricExpr::Range(_) | MetricExpr::Literal { .. } | MetricExpr::VectorLiteral { .. } => None,
-    }
+        MetricExpr::Range(_)
+        | MetricExpr::Variants(_)
+        | MetricExpr::Literal { .. }
+        | MetricExpr::VectorLiteral { .. } => None,
+    })
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use loptr_eval::source::{Direction, Merger, Scratch, Source, Tombstones, VecSource};
 use loptr_eval::{
-    Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, SampleVisitor, Steps, VariantsPlan,
-    VariantsVisitor, evaluate, leaves,
+    Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, SampleVisitor, Steps, VariantsFold,
+    VariantsPlan, VariantsVisitor, evaluate, leaves, variants_of,
 };
 use loptr_logql::ast::{Expr, LogExpr, MetricExpr, VariantsExpr};
 use loptr_model::{Labels, Matcher, Nanos, OwnedEntry, TimeRange};
@@ -120,12 +120,21 @@ impl Reader<'_> {
             });
             results.push(all.finish().map_err(|error| error.to_string())?);
         }
+        for variants in variants_of(expr) {
+            let (plan, fold) = self.fold_variants(variants, steps)?;
+            results.push(plan.finish_series(fold, 500).map_err(|error| error.to_string())?.0);
+        }
         evaluate(expr, steps, results, 500).map_err(|error| error.to_string())
     }
 }
 
 impl Reader<'_> {
     fn variants(&self, expr: &VariantsExpr, steps: Steps) -> Result<QueryValue, String> {
+        let (plan, fold) = self.fold_variants(expr, steps)?;
+        plan.finish(fold, 500).map(|(value, _)| value).map_err(|error| error.to_string())
+    }
+
+    fn fold_variants(&self, expr: &VariantsExpr, steps: Steps) -> Result<(VariantsPlan, VariantsFold), String> {
         let plan = VariantsPlan::new(expr, steps, Nanos(0)).map_err(|error| error.to_string())?;
         let (tombstones, budget) = (Tombstones::default(), Budget::unlimited());
         let mut all = plan.fold();
@@ -142,7 +151,7 @@ impl Reader<'_> {
             let before = std::mem::replace(&mut all, plan.fold());
             all = before.merge(part);
         });
-        plan.finish(all, 500).map(|(value, _)| value).map_err(|error| error.to_string())
+        Ok((plan, all))
     }
 }
 

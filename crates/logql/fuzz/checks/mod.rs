@@ -12,7 +12,7 @@ pub(crate) const BOUNDS: Bounds = Bounds { time: Duration::from_secs(2), bytes: 
 pub(crate) fn parsing(text: &[u8]) {
     let Ok(query) = parse_bytes(text) else { return };
     let _ = check_stages(&query, &|_| Ok(()));
-    assert!(!pretty(&query).is_empty() && !format!("{query:#}").is_empty());
+    assert!(pretty(&query).is_ok_and(|text| !text.is_empty()) && !format!("{query:#}").is_empty());
     let printed = query.to_string();
     // Escapes and parentheses may make a text longer than a query may be.
     if printed.len() <= MAX_QUERY_BYTES {

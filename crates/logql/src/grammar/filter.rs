@@ -8,8 +8,8 @@ use nom::combinator::cut;
 use nom::sequence::preceded;
 
 use super::log::{ip, match_op, matcher};
-use crate::ast::{CompareOp, LabelFilter};
-use crate::input::{MAX_FILTER_DEPTH, Step, Tokens, fault, identifier, misfit, number, one_of, tok, too_deep};
+use crate::ast::{CompareOp, Deep, LabelFilter, Span, Spanned};
+use crate::input::{Step, Tokens, identifier, misfit, number, one_of, tok};
 use crate::lex::{Kind, Value};
 use crate::number;
 
@@ -31,48 +31,44 @@ impl Mark {
     }
 }
 
-/// Filters with the heights of their trees, and the marks between them. Nothing recurses: the text of a long chain,
-/// printed with a parenthesis for each link, must be readable again.
+/// Filters and the marks between them, with their places. Nothing recurses: the text of a long chain, printed with a parenthesis for each
+/// link, must be readable again.
 #[derive(Default)]
 struct Pending {
-    done: Vec<(LabelFilter, usize)>,
-    marks: Vec<Mark>,
-    /// A tree grew too high. It was not built any further: dropping it recurses.
-    is_too_deep: bool,
+    done: Vec<Spanned<LabelFilter>>,
+    marks: Vec<(Mark, Span)>,
 }
 
 impl Pending {
-    fn push(&mut self, mark: Mark) {
-        while self.marks.last().is_some_and(|top| top.closes_before(mark)) {
+    fn push(&mut self, mark: Mark, at: Span) {
+        while self.marks.last().is_some_and(|(top, _)| top.closes_before(mark)) {
             self.reduce();
         }
-        self.marks.push(mark);
+        self.marks.push((mark, at));
     }
 
     /// Joins the last two filters.
     fn reduce(&mut self) {
-        let Some(mark) = self.marks.pop() else { return };
+        let Some((mark, _)) = self.marks.pop() else { return };
         if let (Some(right), Some(left)) = (self.done.pop(), self.done.pop()) {
-            let height = left.1.max(right.1) + 1;
-            if height > MAX_FILTER_DEPTH {
-                self.is_too_deep = true;
-                self.done.push(left);
-                return;
-            }
-            let (left, right) = (Box::new(left.0), Box::new(right.0));
-            let filter = match mark {
+            let span = left.span.to(right.span);
+            let (left, right) = (Deep::new(left), Deep::new(right));
+            let node = match mark {
                 Mark::Or => LabelFilter::Or(left, right),
                 Mark::And | Mark::Loose | Mark::Open => LabelFilter::And(left, right),
             };
-            self.done.push((filter, height));
+            self.done.push(Spanned { node, span });
         }
     }
 
-    /// Joins all filters back to the last `(`, which goes too, or to the start.
-    fn close(&mut self) {
-        while let Some(mark) = self.marks.last() {
+    /// Joins all filters back to the last `(`, which goes too, or to the start. `end` is what closes.
+    fn close(&mut self, end: Span) {
+        while let Some(&(mark, open)) = self.marks.last() {
             if matches!(mark, Mark::Open) {
                 self.marks.pop();
+                if let Some(filter) = self.done.last_mut() {
+                    filter.span = open.to(end);
+                }
                 return;
             }
             self.reduce();
@@ -81,23 +77,23 @@ impl Pending {
 }
 
 /// A filter, as long as it can be read on.
-pub(super) fn label_filter(input: Tokens<'_>) -> Step<'_, LabelFilter> {
+pub(super) fn label_filter(input: Tokens<'_>) -> Step<'_, Spanned<LabelFilter>> {
     let mut pending = Pending::default();
     let mut rest = input;
     // How many `(` are open, so that the marks need no search.
     let mut open = 0usize;
     loop {
         while rest.kind() == Kind::OpenParen {
-            pending.marks.push(Mark::Open);
+            pending.marks.push((Mark::Open, rest.span()));
             open += 1;
             rest = rest.rest();
         }
         rest.expected(Kind::OpenParen);
-        let (next, filter) = cut(comparison).parse(rest)?;
-        pending.done.push((filter, 1));
+        let (next, node) = cut(comparison).parse(rest)?;
+        pending.done.push(Spanned { node, span: rest.span_to(next) });
         rest = next;
         while rest.kind() == Kind::CloseParen && open > 0 {
-            pending.close();
+            pending.close(rest.span());
             open -= 1;
             rest = rest.rest();
         }
@@ -108,18 +104,15 @@ pub(super) fn label_filter(input: Tokens<'_>) -> Step<'_, LabelFilter> {
             Kind::Identifier | Kind::OpenParen => (Mark::Loose, rest),
             _ => break,
         };
-        pending.push(mark);
+        pending.push(mark, rest.span());
         rest = next;
     }
     if open > 0 {
         rest.expected(Kind::CloseParen);
         return misfit();
     }
-    pending.close();
-    if pending.is_too_deep {
-        return fault(too_deep(input, MAX_FILTER_DEPTH));
-    }
-    pending.done.pop().map_or_else(misfit, |(filter, _)| Ok((rest, filter)))
+    pending.close(rest.span());
+    pending.done.pop().map_or_else(misfit, |filter| Ok((rest, filter)))
 }
 
 const COMPARISONS: &[Kind] = &[Kind::Eq, Kind::CmpEq, Kind::Gt, Kind::Gte, Kind::Lt, Kind::Lte];

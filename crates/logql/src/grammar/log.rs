@@ -8,17 +8,58 @@ use nom::sequence::{delimited, preceded};
 use nom::{IResult, Parser};
 
 use super::filter::label_filter;
+use super::metric::binary_op;
 use crate::ast::{
-    Extraction, LabelFormat, LineFilter, LineFilterOp, LineOperand, LogExpr, NamedOrMatcher, Stage, StageKind,
+    Extraction, LabelFormat, LineFilter, LineFilterOp, LineOperand, LogExpr, NamedOrMatcher, Span, Spanned, Stage,
+    StageKind,
 };
 use crate::check;
-use crate::input::{Fail, Step, Tokens, bytes, fault, identifier, misfit, one_of, string, tok};
+use crate::input::{Fail, Step, Tokens, bytes, fault, identifier, is_misfit, misfit, one_of, string, tok};
 use crate::lex::Kind;
 
-/// `{a="b", …}`
-pub(super) fn selector(input: Tokens<'_>) -> Step<'_, Vec<Matcher>> {
-    let list = separated_list0(tok(Kind::Comma), matcher);
-    delimited(tok(Kind::OpenBrace), list, cut(tok(Kind::CloseBrace))).parse(input)
+/// `{a="b", …}`. As upstream's, it goes on after a syntax error behind the first matcher, with a token for which
+/// `follows` holds: a fault further on is the one to report.
+pub(super) fn selector(input: Tokens<'_>, follows: fn(Kind) -> bool) -> Step<'_, (Vec<Matcher>, Vec<Span>)> {
+    let (mut rest, _) = tok(Kind::OpenBrace).parse(input)?;
+    let (mut matchers, mut spans) = (Vec::new(), Vec::new());
+    if rest.kind() != Kind::CloseBrace {
+        loop {
+            match spanned(matcher).parse(rest) {
+                Ok((next, matcher)) => {
+                    matchers.push(matcher.node);
+                    spans.push(matcher.span);
+                    rest = next;
+                }
+                Err(error) if matchers.is_empty() || !is_misfit(&error) => {
+                    rest.expected(Kind::CloseBrace);
+                    return Err(match error {
+                        nom::Err::Error(fail) => nom::Err::Failure(fail),
+                        other => other,
+                    });
+                }
+                Err(_) => return Ok((rest.resume(follows), (matchers, spans))),
+            }
+            match rest.kind() {
+                Kind::Comma => rest = rest.rest(),
+                Kind::CloseBrace => break,
+                _ => {
+                    [Kind::CloseBrace, Kind::Comma].iter().for_each(|&kind| rest.expected(kind));
+                    return Ok((rest.resume(follows), (matchers, spans)));
+                }
+            }
+        }
+    }
+    Ok((rest.rest(), (matchers, spans)))
+}
+
+/// `item` with its place.
+fn spanned<'a, T>(
+    mut item: impl Parser<Tokens<'a>, Output = T, Error = Fail>,
+) -> impl Parser<Tokens<'a>, Output = Spanned<T>, Error = Fail> {
+    move |input: Tokens<'a>| {
+        let (rest, node) = item.parse(input)?;
+        Ok((rest, Spanned { node, span: input.span_to(rest) }))
+    }
 }
 
 const MATCH_OPS: &[Kind] = &[Kind::Eq, Kind::Re, Kind::Nre, Kind::Neq];
@@ -46,9 +87,9 @@ pub(super) fn matcher(input: Tokens<'_>) -> Step<'_, Matcher> {
 
 /// A selector and its stages; what follows them is not looked at.
 pub(super) fn log(input: Tokens<'_>) -> Step<'_, LogExpr> {
-    let (rest, matchers) = selector(input)?;
+    let (rest, (matchers, matcher_spans)) = selector(input, |kind| starts_stage(kind) || binary_op(kind).is_some())?;
     let (rest, stages) = pipeline(rest)?;
-    Ok((rest, LogExpr { matchers, stages, span: input.span_to(rest) }))
+    Ok((rest, LogExpr { matchers, matcher_spans, stages, span: input.span_to(rest) }))
 }
 
 /// Stages, possibly none; stops before `| unwrap`.
@@ -56,6 +97,11 @@ pub(super) fn pipeline(input: Tokens<'_>) -> Step<'_, Vec<Stage>> {
     many0(alt((line_filter, piped_stage.map(|stage| vec![stage]))))
         .map(|stages: Vec<Vec<Stage>>| stages.into_iter().flatten().collect())
         .parse(input)
+}
+
+/// Whether a stage may begin so.
+pub(super) fn starts_stage(kind: Kind) -> bool {
+    kind == Kind::Pipe || line_filter_op(kind).is_some()
 }
 
 fn line_filter_op(kind: Kind) -> Option<LineFilterOp> {
@@ -76,10 +122,10 @@ fn line_filter(input: Tokens<'_>) -> Step<'_, Vec<Stage>> {
     use Kind::*;
     let kinds = [PipeExact, PipeMatch, PipePattern, Neq, Nre, Npa];
     let (first, op) = one_of(input, &kinds, line_filter_op)?;
-    let (mut rest, operand) = cut(line_operand).parse(first)?;
+    let (mut rest, operand) = cut(spanned(line_operand)).parse(first)?;
     let mut found = vec![(operand, input.span_to(rest))];
     while rest.kind() == Or {
-        let (next, operand) = cut(line_operand).parse(rest.rest())?;
+        let (next, operand) = cut(spanned(line_operand)).parse(rest.rest())?;
         found.push((operand, rest.rest().span_to(next)));
         rest = next;
     }
@@ -94,12 +140,12 @@ fn line_filter(input: Tokens<'_>) -> Step<'_, Vec<Stage>> {
 }
 
 fn line_operand(input: Tokens<'_>) -> Step<'_, LineOperand> {
-    let text = bytes.map(|bytes| LineOperand::Text(bytes.to_vec()));
+    let text = string.map(LineOperand::Text);
     alt((text, ip.map(LineOperand::Ip))).parse(input)
 }
 
 /// `ip("…")`
-pub(super) fn ip(input: Tokens<'_>) -> Step<'_, String> {
+pub(super) fn ip(input: Tokens<'_>) -> Step<'_, Vec<u8>> {
     let open = tok(Kind::OpenParen);
     preceded(tok(Kind::Ip), cut(delimited(open, string, tok(Kind::CloseParen)))).parse(input)
 }
@@ -108,7 +154,9 @@ pub(super) fn ip(input: Tokens<'_>) -> Step<'_, String> {
 fn piped_stage(input: Tokens<'_>) -> Step<'_, Stage> {
     let (rest, _) = tok(Kind::Pipe).parse(input)?;
     let (end, kind) = match rest.kind() {
-        Kind::Identifier | Kind::OpenParen => label_filter.map(StageKind::LabelFilter).parse(rest),
+        Kind::Identifier | Kind::OpenParen => {
+            label_filter.map(|filter| StageKind::LabelFilter(filter.node)).parse(rest)
+        }
         Kind::Json => after(rest, opt_list(extraction).map(StageKind::Json)),
         Kind::Logfmt => after(rest, logfmt),
         Kind::Regexp => after(rest, regexp),
@@ -116,9 +164,9 @@ fn piped_stage(input: Tokens<'_>) -> Step<'_, Stage> {
         Kind::Unpack => Ok((rest.rest(), StageKind::Unpack)),
         Kind::Decolorize => Ok((rest.rest(), StageKind::Decolorize)),
         Kind::LineFormat => after(rest, string.map(StageKind::LineFormat)),
-        Kind::LabelFormat => after(rest, list(label_format).map(StageKind::LabelFormat)),
-        Kind::Drop => after(rest, list(named).map(StageKind::Drop)),
-        Kind::Keep => after(rest, list(named).map(StageKind::Keep)),
+        Kind::LabelFormat => after(rest, label_formats.map(StageKind::LabelFormat)),
+        Kind::Drop => after(rest, list(spanned(named)).map(StageKind::Drop)),
+        Kind::Keep => after(rest, list(spanned(named)).map(StageKind::Keep)),
         _ => {
             use Kind::*;
             [Identifier, Json, Logfmt, Regexp, Pattern, Unpack, LineFormat, LabelFormat, Decolorize, Drop, Keep]
@@ -136,7 +184,9 @@ fn after<'a, T>(input: Tokens<'a>, inner: impl Parser<Tokens<'a>, Output = T, Er
 }
 
 /// One or more, with commas between.
-fn list<'a, T>(item: impl Fn(Tokens<'a>) -> Step<'a, T>) -> impl Parser<Tokens<'a>, Output = Vec<T>, Error = Fail> {
+fn list<'a, T>(
+    item: impl Parser<Tokens<'a>, Output = T, Error = Fail>,
+) -> impl Parser<Tokens<'a>, Output = Vec<T>, Error = Fail> {
     separated_list1(tok(Kind::Comma), item)
 }
 
@@ -149,8 +199,8 @@ fn opt_list<'a, T>(item: impl Fn(Tokens<'a>) -> Step<'a, T>) -> impl Parser<Toke
 fn extraction(input: Tokens<'_>) -> Step<'_, Extraction> {
     let (rest, name) = identifier(input)?;
     let (rest, expression) = opt(preceded(tok(Kind::Eq), cut(string))).parse(rest)?;
-    let expression = expression.unwrap_or_else(|| name.clone());
-    Ok((rest, Extraction { name, expression }))
+    let expression = expression.unwrap_or_else(|| name.clone().into_bytes());
+    Ok((rest, Extraction { name, expression, span: input.span_to(rest) }))
 }
 
 fn logfmt(input: Tokens<'_>) -> Step<'_, StageKind> {
@@ -173,12 +223,30 @@ fn regexp(input: Tokens<'_>) -> Step<'_, StageKind> {
 }
 
 fn pattern(input: Tokens<'_>) -> Step<'_, StageKind> {
-    let (rest, text) = string(input)?;
+    let (rest, text) = bytes(input)?;
     checked(rest, check::pattern_parser(text, input.span_to(rest)).map(StageKind::Pattern))
 }
 
 fn checked<'a, T>(rest: Tokens<'a>, result: Result<T, crate::ParseError>) -> IResult<Tokens<'a>, T, Fail> {
     result.map_or_else(fault, |value| Ok((rest, value)))
+}
+
+/// One or more, with commas between. As upstream, goes on after a syntax error behind a comma.
+fn label_formats(input: Tokens<'_>) -> Step<'_, Vec<Spanned<LabelFormat>>> {
+    let (mut rest, first) = spanned(label_format).parse(input)?;
+    let mut formats = vec![first];
+    while rest.kind() == Kind::Comma {
+        match spanned(label_format).parse(rest.rest()) {
+            Ok((next, format)) => {
+                formats.push(format);
+                rest = next;
+            }
+            Err(error) if is_misfit(&error) => return Ok((rest.resume(starts_stage), formats)),
+            Err(error) => return Err(error),
+        }
+    }
+    rest.expected(Kind::Comma);
+    Ok((rest, formats))
 }
 
 /// `to=from` or `to="template"`

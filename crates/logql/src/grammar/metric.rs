@@ -61,30 +61,105 @@ pub(crate) fn query(input: Tokens<'_>) -> Step<'_, Node> {
     terminated(expr, tok(Kind::End)).parse(input)
 }
 
-/// Operands with operators between them. Long chains need no stack: only parentheses recurse.
-fn expr(input: Tokens<'_>) -> Step<'_, Node> {
-    let (mut rest, first) = operand(input)?;
-    let (mut done, mut operators): (Vec<Node>, Vec<Operator>) = (vec![first], Vec::new());
-    while let Some(op) = binary_op(rest.kind()) {
-        while operators.last().is_some_and(|top| closes_before(top.op, op)) {
-            reduce(input, &mut done, &mut operators)?;
+/// What stands between operands that are not joined yet.
+enum Mark<'a> {
+    Operator(Operator),
+    /// `(`, at this token.
+    Open(Tokens<'a>),
+}
+
+/// Operands and the marks between them. Neither chains nor parentheses need stack.
+struct Pending<'a> {
+    start: Tokens<'a>,
+    /// With the places they take up, parentheses included.
+    done: Vec<(Node, Span)>,
+    marks: Vec<Mark<'a>>,
+    /// How many `(` are open.
+    open: usize,
+}
+
+impl<'a> Pending<'a> {
+    /// Joins what is complete when `op` follows.
+    fn join_before(&mut self, op: BinaryOp) -> Result<(), nom::Err<Fail>> {
+        while matches!(self.marks.last(), Some(Mark::Operator(top)) if closes_before(top.op, op)) {
+            self.join_last()?;
         }
+        Ok(())
+    }
+
+    /// Joins all operands back to the last `(`, or to the start.
+    fn join(&mut self) -> Result<(), nom::Err<Fail>> {
+        while matches!(self.marks.last(), Some(Mark::Operator(_))) {
+            self.join_last()?;
+        }
+        Ok(())
+    }
+
+    /// Joins the last two operands, unless the tree would be too high.
+    fn join_last(&mut self) -> Result<(), nom::Err<Fail>> {
+        if let (Some(Mark::Operator(operator)), Some((right, end)), Some((left, start))) =
+            (self.marks.pop(), self.done.pop(), self.done.pop())
+        {
+            let span = start.to(end);
+            let node = Node::from(check::binary(operator, left, right, span));
+            if node.height > MAX_DEPTH {
+                return fault(too_deep(self.start)).map(|(_, ())| ());
+            }
+            self.done.push((node, span));
+        }
+        Ok(())
+    }
+
+    /// `)` for the last `(`.
+    fn close(&mut self, input: Tokens<'a>) -> Result<(), nom::Err<Fail>> {
+        self.join()?;
+        if let Some(Mark::Open(at)) = self.marks.pop()
+            && let Some((node, span)) = self.done.last_mut()
+        {
+            if matches!(node.kind, NodeKind::Variants(_)) {
+                input.expected(Kind::Pow);
+                return Err(nom::Err::Failure(Fail::Syntax));
+            }
+            *span = at.span().to(input.span());
+            self.open -= 1;
+        }
+        Ok(())
+    }
+}
+
+/// Operands with operators between them, and parentheses around some. A log query in parentheses stays one, but then
+/// nothing may follow it.
+fn expr(input: Tokens<'_>) -> Step<'_, Node> {
+    let mut pending = Pending { start: input, done: Vec::new(), marks: Vec::new(), open: 0 };
+    let mut rest = input;
+    loop {
+        while rest.kind() == Kind::OpenParen {
+            pending.marks.push(Mark::Open(rest));
+            pending.open += 1;
+            rest = rest.rest();
+        }
+        let (next, node) = if pending.marks.is_empty() { operand(rest)? } else { cut(operand).parse(rest)? };
+        let span = node.span();
+        pending.done.push((node, span));
+        rest = next;
+        while rest.kind() == Kind::CloseParen && pending.open > 0 {
+            pending.close(rest)?;
+            rest = rest.rest();
+        }
+        let Some(op) = binary_op(rest.kind()) else { break };
+        pending.join_before(op)?;
         let (next, operator) = cut(|input| operator(input, op)).parse(rest.rest())?;
-        let (next, right) = cut(operand).parse(next)?;
-        operators.push(operator);
-        done.push(right);
+        pending.marks.push(Mark::Operator(operator));
         rest = next;
     }
     // One operator stands for all.
     rest.expected(Kind::Pow);
-    while !operators.is_empty() {
-        reduce(input, &mut done, &mut operators)?;
+    if pending.open > 0 {
+        rest.expected(Kind::CloseParen);
+        return Err(nom::Err::Failure(Fail::Syntax));
     }
-    match done.pop() {
-        Some(node) if node.height > MAX_DEPTH => fault(too_deep(input, MAX_DEPTH)),
-        Some(node) => Ok((rest, node)),
-        None => misfit(),
-    }
+    pending.join()?;
+    pending.done.pop().map_or_else(misfit, |(node, _)| Ok((rest, node)))
 }
 
 /// Whether the operation `left` is complete when `right` follows: all but `^` group from the left.
@@ -92,19 +167,7 @@ fn closes_before(left: BinaryOp, right: BinaryOp) -> bool {
     left.precedence() > right.precedence() || (left.precedence() == right.precedence() && left != BinaryOp::Pow)
 }
 
-/// Joins the last two operands, unless the tree would be too high: it is not even built, for dropping it recurses.
-fn reduce(start: Tokens<'_>, done: &mut Vec<Node>, operators: &mut Vec<Operator>) -> Result<(), nom::Err<Fail>> {
-    if let (Some(operator), Some(right), Some(left)) = (operators.pop(), done.pop(), done.pop()) {
-        if left.height.max(right.height) >= MAX_DEPTH {
-            return fault(too_deep(start, MAX_DEPTH)).map(|(_, ())| ());
-        }
-        let span = Span { start: left.span().start, end: right.span().end };
-        done.push(check::binary(operator, left, right, span).into());
-    }
-    Ok(())
-}
-
-fn binary_op(kind: Kind) -> Option<BinaryOp> {
+pub(super) fn binary_op(kind: Kind) -> Option<BinaryOp> {
     Some(match kind {
         Kind::Or => BinaryOp::Or,
         Kind::And => BinaryOp::And,
@@ -133,20 +196,21 @@ fn operator(input: Tokens<'_>, op: BinaryOp) -> Step<'_, Operator> {
         Kind::Ignoring => false,
         _ => return Ok((rest, Operator { op, return_bool, matching: None })),
     };
+    let start = rest;
     let (mut rest, labels) = cut(names).parse(rest.rest())?;
     let mut group = None;
     if matches!(rest.kind(), Kind::GroupLeft | Kind::GroupRight) {
-        let left = rest.kind() == Kind::GroupLeft;
+        let (left, start) = (rest.kind() == Kind::GroupLeft, rest);
         rest = rest.rest();
         let mut include = Vec::new();
         if rest.kind() == Kind::OpenParen {
             (rest, include) = cut(names).parse(rest)?;
         }
-        group = Some(GroupModifier { left, include });
+        group = Some(GroupModifier { left, include, span: start.span_to(rest) });
     }
     // `ignoring ()` says nothing.
     let is_plain = !on && labels.is_empty() && group.is_none();
-    let matching = (!is_plain).then_some(VectorMatching { on, labels, group });
+    let matching = (!is_plain).then_some(VectorMatching { on, labels, group, span: start.span_to(rest) });
     Ok((rest, Operator { op, return_bool, matching }))
 }
 
@@ -154,7 +218,6 @@ fn operand(input: Tokens<'_>) -> Step<'_, Node> {
     use Kind::*;
     match input.kind() {
         OpenBrace => log.map(|log| Node { kind: NodeKind::Log(log), fault: None, height: 1 }).parse(input),
-        OpenParen => nested(in_parentheses).parse(input),
         Number | Add | Sub => literal.map(Node::from).parse(input),
         Kind::Vector => vector_literal.map(Node::from).parse(input),
         LabelReplace => nested(label_replace).map(Node::from).parse(input),
@@ -168,15 +231,6 @@ fn operand(input: Tokens<'_>) -> Step<'_, Node> {
             }
         },
     }
-}
-
-/// `(…)`: a log query stays one, but then nothing may follow it.
-fn in_parentheses(input: Tokens<'_>) -> Step<'_, Node> {
-    let (rest, node) = preceded(tok(Kind::OpenParen), cut(expr)).parse(input)?;
-    if matches!(node.kind, NodeKind::Variants(_)) {
-        return misfit();
-    }
-    cut(tok(Kind::CloseParen)).map(|_| ()).parse(rest).map(|(rest, ())| (rest, node))
 }
 
 /// An expression that yields numbers: a log query does not, an operator would have to follow.
@@ -220,7 +274,8 @@ fn grouping(input: Tokens<'_>) -> Step<'_, Grouping> {
             return misfit();
         }
     };
-    cut(names).map(|labels| Grouping { without, labels }).parse(input.rest())
+    let (rest, labels) = cut(names).parse(input.rest())?;
+    Ok((rest, Grouping { without, labels, span: input.span_to(rest) }))
 }
 
 /// A leading `NUMBER ,`; a number that no comma follows is left alone.
@@ -257,7 +312,12 @@ fn range_aggregation(input: Tokens<'_>, op: RangeOp) -> Step<'_, Metric> {
     let (rest, _) = cut(tok(Kind::OpenParen)).parse(input.rest())?;
     // Here a number is always a parameter.
     let (rest, parameter) = opt(terminated(number, cut(tok(Kind::Comma)))).parse(rest)?;
-    let (rest, range) = cut(log_range).parse(rest)?;
+    let (mut rest, range) = cut(log_range).parse(rest)?;
+    if rest.kind() != Kind::CloseParen {
+        // As upstream, goes on behind the parenthesis.
+        rest.expected(Kind::CloseParen);
+        rest = rest.resume(|kind| kind == Kind::CloseParen);
+    }
     let (rest, _) = cut(tok(Kind::CloseParen)).parse(rest)?;
     let (rest, grouping) = opt(grouping).parse(rest)?;
     Ok((rest, check::range_aggregation(op, parameter, range, grouping, input.span_to(rest))))

@@ -9,9 +9,9 @@ use nom::multi::many0;
 use nom::sequence::{delimited, preceded};
 
 use super::filter::label_filter;
-use super::log::{pipeline, selector};
-use crate::ast::{LabelFilter, LogExpr, LogRange, Span, Stage, Unwrap, UnwrapConversion};
-use crate::input::{Step, Tokens, identifier, misfit, nested, one_of, tok};
+use super::log::{pipeline, selector, starts_stage};
+use crate::ast::{LabelFilter, LogExpr, LogRange, Span, Spanned, Stage, Unwrap, UnwrapConversion};
+use crate::input::{Step, Tokens, identifier, misfit, one_of, tok};
 use crate::lex::{Kind, Value};
 
 /// A selector, its stages and its unwrap, before or after the window.
@@ -20,16 +20,30 @@ struct Body {
     unwrap: Option<Unwrap>,
 }
 
+/// A range in any number of parentheses: they are counted, not nested.
 pub(super) fn log_range(input: Tokens<'_>) -> Step<'_, LogRange> {
-    match (input.kind(), input.second()) {
-        (Kind::OpenBrace, _) => {
+    let (mut rest, mut open) = (input, 0usize);
+    while rest.kind() == Kind::OpenParen && rest.second() != Kind::OpenBrace {
+        open += 1;
+        rest = rest.rest();
+    }
+    if open == 0 {
+        return bare_range(rest);
+    }
+    let (mut rest, range) = cut(bare_range).parse(rest)?;
+    for _ in 0..open {
+        (rest, _) = cut(tok(Kind::CloseParen)).parse(rest)?;
+    }
+    Ok((rest, range))
+}
+
+fn bare_range(input: Tokens<'_>) -> Step<'_, LogRange> {
+    match input.kind() {
+        Kind::OpenBrace => {
             let (rest, body) = body(input)?;
             windowed(input, rest, body)
         }
-        (Kind::OpenParen, Kind::OpenBrace) => nested(parenthesised).parse(input),
-        (Kind::OpenParen, _) => {
-            nested(delimited(tok(Kind::OpenParen), cut(log_range), cut(tok(Kind::CloseParen)))).parse(input)
-        }
+        Kind::OpenParen => parenthesised(input),
         _ => {
             input.expected(Kind::OpenBrace);
             input.expected(Kind::OpenParen);
@@ -58,11 +72,11 @@ fn parenthesised(input: Tokens<'_>) -> Step<'_, LogRange> {
 }
 
 fn body(input: Tokens<'_>) -> Step<'_, Body> {
-    let (rest, matchers) = selector(input)?;
+    let (rest, (matchers, matcher_spans)) = selector(input, |kind| starts_stage(kind) || kind == Kind::Range)?;
     let (rest, stages) = pipeline(rest)?;
     let span = input.span_to(rest);
     let (rest, unwrap) = opt(unwrap).parse(rest)?;
-    Ok((rest, Body { log: LogExpr { matchers, stages, span }, unwrap }))
+    Ok((rest, Body { log: LogExpr { matchers, matcher_spans, stages, span }, unwrap }))
 }
 
 /// The window after a body, and the stages after the window if none stood before it.
@@ -110,7 +124,7 @@ fn unwrap(input: Tokens<'_>) -> Step<'_, Unwrap> {
     let (rest, _) = preceded(tok(Kind::Pipe), tok(Kind::Unwrap)).parse(input)?;
     let (rest, (label, conversion)) = cut(unwrapped).parse(rest)?;
     let filter = preceded(tok(Kind::Pipe), cut(label_filter));
-    let (rest, filters): (_, Vec<LabelFilter>) = many0(filter).parse(rest)?;
+    let (rest, filters): (_, Vec<Spanned<LabelFilter>>) = many0(filter).parse(rest)?;
     Ok((rest, Unwrap { label, conversion, filters, span: input.span_to(rest) }))
 }
 

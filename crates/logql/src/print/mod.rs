@@ -66,7 +66,7 @@ fn write_name(f: &mut Formatter<'_>, name: &str, op: &str) -> fmt::Result {
 
 fn write_matcher(f: &mut Formatter<'_>, matcher: &Matcher) -> fmt::Result {
     write_matcher_name(f, &matcher.name, matcher.op.as_str())?;
-    f.write_str(&go_quote(&matcher.value))
+    f.write_str(&go_quote_bytes(matcher.value_bytes()))
 }
 
 /// As [`write_name`]. Upstream quotes a name that is none to Prometheus.
@@ -102,20 +102,20 @@ impl Display for StageKind {
                 write_fields(f, fields)
             }
             Self::Regexp(pattern) => write!(f, "| regexp {}", go_quote(pattern)),
-            Self::Pattern(pattern) => write!(f, "| pattern {}", go_quote(pattern)),
+            Self::Pattern(pattern) => write!(f, "| pattern {}", go_quote_bytes(pattern)),
             Self::Unpack => f.write_str("| unpack"),
             Self::LabelFilter(filter) => after(f, "| ", filter),
-            Self::LineFormat(template) => write!(f, "| line_format {}", go_quote(template)),
+            Self::LineFormat(template) => write!(f, "| line_format {}", go_quote_bytes(template)),
             Self::LabelFormat(formats) => {
                 f.write_str("| label_format ")?;
-                write_list(f, ",", formats, |f, format| match format {
+                write_list(f, ",", formats, |f, format| match &format.node {
                     LabelFormat::Rename { to, from } => {
                         write_name(f, to, "=")?;
                         write!(f, "{}{from}", if from == "~" && !f.alternate() { " " } else { "" })
                     }
                     LabelFormat::Template { to, template } => {
                         write_name(f, to, "=")?;
-                        f.write_str(&go_quote(template))
+                        f.write_str(&go_quote_bytes(template))
                     }
                 })
             }
@@ -135,7 +135,7 @@ impl Display for StageKind {
 fn write_fields(f: &mut Formatter<'_>, fields: &[Extraction]) -> fmt::Result {
     write_list(f, ",", fields, |f, field| {
         write_name(f, &field.name, "=")?;
-        f.write_str(&go_quote(&field.expression))
+        f.write_str(&go_quote_bytes(&field.expression))
     })
 }
 
@@ -153,9 +153,9 @@ impl Display for LineFilter {
         let op = self.op.as_str();
         let separator = if self.op.is_negative() { format!(" {op} ") } else { " or ".to_owned() };
         write!(f, "{op} ")?;
-        write_list(f, &separator, &self.operands, |f, operand| match operand {
+        write_list(f, &separator, &self.operands, |f, operand| match &operand.node {
             LineOperand::Text(text) => f.write_str(&go_quote_bytes(text)),
-            LineOperand::Ip(pattern) => write!(f, "ip({})", go_quote(pattern)),
+            LineOperand::Ip(pattern) => write!(f, "ip({})", go_quote_bytes(pattern)),
         })
     }
 }
@@ -165,6 +165,7 @@ impl Display for LabelFilter {
         match self {
             Self::Matcher(matcher) => {
                 if matcher.op == MatchOp::Re
+                    && matcher.raw_values().is_none()
                     && !matcher.value.contains(['`', '\0'])
                     && regex::stays_regex(&matcher.value)
                 {
@@ -196,10 +197,10 @@ impl Display for LabelFilter {
             }
             Self::Ip { name, negated, pattern } => {
                 write_name(f, name, if *negated { "!=" } else { "=" })?;
-                write!(f, "ip({})", go_quote(pattern))
+                write!(f, "ip({})", go_quote_bytes(pattern))
             }
-            Self::And(left, right) => write_both(f, ["( ", " , ", " )"], &**left, &**right),
-            Self::Or(left, right) => write_both(f, ["( ", " or ", " )"], &**left, &**right),
+            Self::And(left, right) => write_both(f, ["( ", " , ", " )"], left, right),
+            Self::Or(left, right) => write_both(f, ["( ", " or ", " )"], left, right),
         }
     }
 }
@@ -228,6 +229,7 @@ impl Display for MetricExpr {
                 }
             }
             Self::LabelReplace(e) => e.fmt(f),
+            Self::Variants(e) => e.fmt(f),
         }
     }
 }
@@ -313,7 +315,7 @@ impl BinaryExpr {
     /// The operator with its modifiers, so that it reads back. Upstream leaves a blank at the end if labels are matched
     /// one to one. `opens` tells whether a parenthesis follows.
     fn operator(&self, opens: bool) -> String {
-        let Some(VectorMatching { on, labels, group }) = &self.matching else { return self.bare_operator() };
+        let Some(VectorMatching { on, labels, group, .. }) = &self.matching else { return self.bare_operator() };
         if !on && labels.is_empty() && group.is_none() {
             return self.bare_operator();
         }
@@ -332,7 +334,7 @@ impl BinaryExpr {
     /// As upstream writes it, labels separated by `separator`. Without labels nothing is said of groups, and on several
     /// lines (`spread`) not even `on ()`.
     fn upstream_operator(&self, separator: &str, spread: bool) -> String {
-        let Some(VectorMatching { on, labels, group }) = &self.matching else { return self.bare_operator() };
+        let Some(VectorMatching { on, labels, group, .. }) = &self.matching else { return self.bare_operator() };
         if labels.is_empty() && (spread || !on) {
             return self.bare_operator();
         }
@@ -370,11 +372,18 @@ impl Display for BinaryExpr {
     }
 }
 
+impl LabelReplace {
+    /// The arguments behind the first.
+    fn texts(&self) -> [&[u8]; 4] {
+        [&self.dst, &self.replacement, &self.src, self.regex.as_bytes()]
+    }
+}
+
 impl Display for LabelReplace {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        after(f, "label_replace(", &*self.inner)?;
-        for argument in [&self.dst, &self.replacement, &self.src, &self.regex] {
-            write!(f, ",{}", go_quote(argument))?;
+        after(f, "label_replace(", &self.inner)?;
+        for argument in self.texts() {
+            write!(f, ",{}", go_quote_bytes(argument))?;
         }
         f.write_str(")")
     }

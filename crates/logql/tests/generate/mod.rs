@@ -23,6 +23,11 @@ fn text() -> impl Strategy<Value = String> {
     prop_oneof![3 => "[a-z `\"\\\\]{0,12}", 1 => any::<String>(), 1 => "[a-z]{40}"]
 }
 
+/// A string's bytes.
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![8 => text().prop_map(String::into_bytes), 1 => vec(any::<u8>(), 0..10)]
+}
+
 fn regex() -> impl Strategy<Value = String> {
     let some = [".+", "a.*b", "foo|bar", "(a|b)c", "x`y", "[a-z]+", "(?i)a", "a{2,3}", "\\d+\n", "\0.x", "é+", "^a$"];
     select(some.to_vec()).prop_map(str::to_owned)
@@ -30,7 +35,9 @@ fn regex() -> impl Strategy<Value = String> {
 
 fn matcher() -> impl Strategy<Value = Matcher> {
     prop_oneof![
-        (name(), select(&[MatchOp::Eq, MatchOp::Ne][..]), text()).prop_map(|(n, op, v)| Matcher::new(n, op, v)),
+        (name(), select(&[MatchOp::Eq, MatchOp::Ne][..]), bytes())
+            .prop_map(|(n, op, v)| Matcher::from_bytes(n, op, &v)),
+        (name(), select(&[MatchOp::Re, MatchOp::Nre][..])).prop_map(|(n, op)| Matcher::from_bytes(n, op, b"a\xff|b")),
         (name(), select(&[MatchOp::Re, MatchOp::Nre][..]), regex()).prop_map(|(n, op, v)| Matcher::new(n, op, v)),
     ]
 }
@@ -41,11 +48,12 @@ fn line_filter() -> impl Strategy<Value = StageKind> {
     let operand = prop_oneof![
         4 => vec(any::<u8>(), 0..10).prop_map(LineOperand::Text),
         4 => text().prop_map(|text| LineOperand::Text(text.into_bytes())),
-        1 => text().prop_map(LineOperand::Ip),
+        1 => bytes().prop_map(LineOperand::Ip),
     ];
     (op, vec(operand, 1..4)).prop_map(|(op, mut operands)| {
         // The parser takes a negative chain apart.
         operands.truncate(if op.is_negative() { 1 } else { 3 });
+        let operands = operands.into_iter().map(Spanned::from).collect();
         StageKind::LineFilter(LineFilter { op, operands })
     })
 }
@@ -74,12 +82,12 @@ fn label_filter() -> impl Strategy<Value = LabelFilter> {
         1 => (name(), compare_op(), nanos()).prop_map(|(name, op, value_ns)| LabelFilter::Duration { name, op, value_ns }),
         1 => (name(), compare_op(), size())
             .prop_map(|(name, op, value_bytes)| LabelFilter::Bytes { name, op, value_bytes }),
-        1 => (name(), any::<bool>(), text())
+        1 => (name(), any::<bool>(), bytes())
             .prop_map(|(name, negated, pattern)| LabelFilter::Ip { name, negated, pattern }),
     ];
     leaf.prop_recursive(4, 8, 2, |inner| {
         (inner.clone(), inner, any::<bool>()).prop_map(|(left, right, and)| {
-            let (left, right) = (Box::new(left), Box::new(right));
+            let (left, right) = (Deep::new(left.into()), Deep::new(right.into()));
             if and { LabelFilter::And(left, right) } else { LabelFilter::Or(left, right) }
         })
     })
@@ -95,18 +103,19 @@ fn nanos() -> impl Strategy<Value = i64> {
 }
 
 fn extraction() -> impl Strategy<Value = Extraction> {
-    (name(), text()).prop_map(|(name, expression)| Extraction { name, expression })
+    (name(), bytes()).prop_map(|(name, expression)| Extraction { name, expression, span: SPAN })
 }
 
-fn named() -> impl Strategy<Value = NamedOrMatcher> {
-    prop_oneof![name().prop_map(NamedOrMatcher::Name), matcher().prop_map(NamedOrMatcher::Matcher)]
+fn named() -> impl Strategy<Value = Spanned<NamedOrMatcher>> {
+    prop_oneof![name().prop_map(NamedOrMatcher::Name), matcher().prop_map(NamedOrMatcher::Matcher)].prop_map(Into::into)
 }
 
-fn label_format() -> impl Strategy<Value = LabelFormat> {
+fn label_format() -> impl Strategy<Value = Spanned<LabelFormat>> {
     prop_oneof![
         (name(), name()).prop_map(|(to, from)| LabelFormat::Rename { to, from }),
-        (name(), text()).prop_map(|(to, template)| LabelFormat::Template { to, template }),
+        (name(), bytes()).prop_map(|(to, template)| LabelFormat::Template { to, template }),
     ]
+    .prop_map(Into::into)
 }
 
 fn stage() -> impl Strategy<Value = Stage> {
@@ -116,11 +125,11 @@ fn stage() -> impl Strategy<Value = Stage> {
         1 => (any::<bool>(), any::<bool>(), vec(extraction(), 0..3))
             .prop_map(|(strict, keep_empty, fields)| StageKind::Logfmt { strict, keep_empty, fields }),
         1 => Just(StageKind::Regexp("(?P<a>.`\")(b)".into())),
-        1 => Just(StageKind::Pattern("<a> \"<_>".into())),
+        1 => Just(StageKind::Pattern(b"<a> \"<_>\xff".into())),
         1 => Just(StageKind::Unpack),
         1 => Just(StageKind::Decolorize),
         4 => label_filter().prop_map(StageKind::LabelFilter),
-        1 => text().prop_map(StageKind::LineFormat),
+        1 => bytes().prop_map(StageKind::LineFormat),
         1 => vec(label_format(), 1..3).prop_map(StageKind::LabelFormat),
         1 => vec(named(), 1..3).prop_map(StageKind::Drop),
         1 => vec(named(), 1..3).prop_map(StageKind::Keep),
@@ -137,23 +146,19 @@ fn log() -> impl Strategy<Value = LogExpr> {
             let is_kept = !(after_name && matches!(&stage.kind, StageKind::LineFilter(f) if f.op.is_negative()));
             if is_kept {
                 after_name = matches!(&stage.kind, StageKind::Drop(items) | StageKind::Keep(items)
-                    if matches!(items.last(), Some(NamedOrMatcher::Name(_))));
+                    if matches!(items.last().map(|item| &item.node), Some(NamedOrMatcher::Name(_))));
             }
             is_kept
         });
-        LogExpr { matchers, stages, span: SPAN }
+        LogExpr { matcher_spans: vec![SPAN; matchers.len()], matchers, stages, span: SPAN }
     })
 }
 
 fn unwrap() -> impl Strategy<Value = Unwrap> {
     use UnwrapConversion::*;
     let conversion = select(&[Number, Bytes, Duration, DurationSeconds][..]);
-    (name(), conversion, vec(label_filter(), 0..2)).prop_map(|(label, conversion, filters)| Unwrap {
-        label,
-        conversion,
-        filters,
-        span: SPAN,
-    })
+    (name(), conversion, vec(label_filter().prop_map(Into::into), 0..2))
+        .prop_map(|(label, conversion, filters)| Unwrap { label, conversion, filters, span: SPAN })
 }
 
 fn range(unwrap: impl Strategy<Value = Option<Unwrap>>) -> impl Strategy<Value = LogRange> {
@@ -169,7 +174,7 @@ fn range(unwrap: impl Strategy<Value = Option<Unwrap>>) -> impl Strategy<Value =
 }
 
 fn grouping() -> impl Strategy<Value = Grouping> {
-    (any::<bool>(), vec(name(), 0..3)).prop_map(|(without, labels)| Grouping { without, labels })
+    (any::<bool>(), vec(name(), 0..3)).prop_map(|(without, labels)| Grouping { without, labels, span: SPAN })
 }
 
 fn range_aggregation() -> impl Strategy<Value = MetricExpr> {
@@ -204,16 +209,17 @@ fn vector_aggregation(inner: impl Strategy<Value = MetricExpr>) -> impl Strategy
             _ => true,
         });
         let parameter = matches!(op, Topk | Bottomk | ApproxTopk).then_some(k);
-        MetricExpr::Vector(VectorAggregation { op, parameter, inner: Box::new(inner), grouping, span: SPAN })
+        MetricExpr::Vector(VectorAggregation { op, parameter, inner: Deep::new(inner), grouping, span: SPAN })
     })
 }
 
 fn binary(side: impl Strategy<Value = MetricExpr> + Clone) -> impl Strategy<Value = MetricExpr> {
     use BinaryOp::*;
     let op = select(&[Or, And, Unless, Add, Sub, Mul, Div, Mod, Pow, Eq, Ne, Gt, Ge, Lt, Le][..]);
-    let group = (any::<bool>(), vec(name(), 0..3)).prop_map(|(left, include)| GroupModifier { left, include });
+    let group =
+        (any::<bool>(), vec(name(), 0..3)).prop_map(|(left, include)| GroupModifier { left, include, span: SPAN });
     let matching = (any::<bool>(), vec(name(), 0..3), option::of(group))
-        .prop_map(|(on, labels, group)| VectorMatching { on, labels, group })
+        .prop_map(|(on, labels, group)| VectorMatching { on, labels, group, span: SPAN })
         .prop_filter("says something", |m| m.on || !m.labels.is_empty() || m.group.is_some());
     let sides = (side.clone(), side, literal(), 0..4);
     (op, any::<bool>(), option::of(matching), sides).prop_map(|(op, return_bool, matching, sides)| {
@@ -223,7 +229,7 @@ fn binary(side: impl Strategy<Value = MetricExpr> + Clone) -> impl Strategy<Valu
             1 if !op.is_set() => right = literal,
             _ => {}
         }
-        MetricExpr::Binary(Box::new(BinaryExpr { op, return_bool, matching, left, right, span: SPAN }))
+        MetricExpr::Binary(Deep::new(BinaryExpr { op, return_bool, matching, left, right, span: SPAN }))
     })
 }
 
@@ -236,9 +242,9 @@ fn metric() -> impl Strategy<Value = MetricExpr> {
     ];
     leaf.prop_recursive(5, 10, 2, |inner| {
         let replace =
-            (inner.clone(), text(), text(), text(), regex()).prop_map(|(inner, dst, replacement, src, regex)| {
+            (inner.clone(), bytes(), bytes(), bytes(), regex()).prop_map(|(inner, dst, replacement, src, regex)| {
                 MetricExpr::LabelReplace(LabelReplace {
-                    inner: Box::new(inner),
+                    inner: Deep::new(inner),
                     dst,
                     replacement,
                     src,

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use loptr_eval::Steps;
 use loptr_eval::source::Direction;
-use loptr_logql::ast::{Expr, LogExpr, MetricExpr, VariantsExpr};
+use loptr_logql::ast::{Expr, LogExpr, LogRange, MetricExpr, VariantsExpr};
 use loptr_model::{Matcher, Nanos, TimeRange};
 use loptr_query::{Answer, LogRequest, QueryFigures, QueryKind, range_steps};
 use loptr_wire::answer::proto::LogQuestion;
@@ -146,22 +146,20 @@ async fn explained(
 
 /// The selectors of a query over `[start, end]`, each with the time it reads.
 pub(super) fn selectors(query: &Expr, start: Nanos, end: Nanos) -> Vec<(&[Matcher], TimeRange)> {
+    fn within(range: &LogRange, (start, end): (Nanos, Nanos)) -> (&[Matcher], TimeRange) {
+        let from = start.saturating_sub(range.offset_ns).saturating_sub(range.range_ns);
+        (&range.log.matchers, TimeRange::new(from, end.saturating_sub(range.offset_ns).saturating_add(1)))
+    }
+    let of_range = |range| within(range, (start, end));
     match query {
         Expr::Log(query) => vec![(&query.matchers, log_range(start, end))],
-        Expr::Metric(query) => loptr_eval::leaves(query)
-            .iter()
-            .map(|leaf| {
-                let range = &leaf.aggregation.range;
-                let offset = range.offset_ns;
-                let from = start.saturating_sub(offset).saturating_sub(range.range_ns);
-                (range.log.matchers.as_slice(), TimeRange::new(from, end.saturating_sub(offset).saturating_add(1)))
-            })
-            .collect(),
-        Expr::Variants(query) => {
-            let from = start.saturating_sub(query.of.offset_ns).saturating_sub(query.of.range_ns);
-            let until = end.saturating_sub(query.of.offset_ns).saturating_add(1);
-            vec![(query.of.log.matchers.as_slice(), TimeRange::new(from, until))]
+        Expr::Metric(query) => {
+            let leaves = loptr_eval::leaves(query);
+            let variants = loptr_eval::variants_of(query);
+            let ranges = leaves.iter().map(|leaf| &leaf.aggregation.range).chain(variants.iter().map(|v| &v.of));
+            ranges.map(of_range).collect()
         }
+        Expr::Variants(query) => vec![of_range(&query.of)],
     }
 }
 
@@ -269,11 +267,9 @@ impl Samples {
             Self::Metric(query) => (None, std::slice::from_ref(query)),
             Self::Variants(query) => (Some(&query.of.log.matchers), query.variants.as_slice()),
         };
-        let leaves = metrics.iter().flat_map(loptr_eval::leaves);
-        for matchers in of.into_iter().chain(leaves.map(|leaf| &leaf.aggregation.range.log.matchers)) {
-            asked.limits.check_required(matchers)?;
-        }
-        Ok(())
+        let leaves = metrics.iter().flat_map(loptr_eval::leaves).map(|leaf| &leaf.aggregation.range.log.matchers);
+        let sides = metrics.iter().flat_map(loptr_eval::variants_of).map(|variants| &variants.of.log.matchers);
+        Ok(of.into_iter().chain(leaves).chain(sides).try_for_each(|matchers| asked.limits.check_required(matchers))?)
     }
 
     async fn answer(self, app: &App, asked: &Asked, steps: Steps) -> Result<(Answer, QueryFigures), HttpError> {
@@ -316,9 +312,9 @@ pub(crate) async fn format_query(State(app): State<Arc<App>>, request: Request) 
     let url = parts.uri.query().unwrap_or_default();
     let params = Params::from_form(url, form.as_deref()).map_err(HttpError::bad_query)?;
     let mut out = Vec::new();
-    let status = match loptr_logql::parse(params.get("query")) {
-        Ok(query) => {
-            write_formatted(&mut out, &loptr_logql::pretty(&query));
+    let status = match loptr_logql::parse(params.get("query")).and_then(|query| loptr_logql::pretty(&query)) {
+        Ok(text) => {
+            write_formatted(&mut out, &text);
             StatusCode::OK
         }
         Err(error) => {

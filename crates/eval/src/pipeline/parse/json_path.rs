@@ -29,8 +29,8 @@ pub(crate) struct JsonPaths {
 impl JsonPaths {
     pub(crate) fn compile(fields: &[Extraction], mut name: impl FnMut(&str) -> NameId) -> Result<Self, String> {
         let parse = |field: &Extraction| {
-            json_path(&field.expression)
-                .map_err(|fault| format!("cannot parse expression [{}]: {fault}", field.expression))
+            let expression = String::from_utf8_lossy(&field.expression);
+            json_path(&expression).map_err(|fault| format!("cannot parse expression [{expression}]: {fault}"))
         };
         let paths = fields.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
@@ -255,8 +255,14 @@ mod tests {
 
     fn run(fields: &[(&str, &str)], line: &str) -> String {
         let mut labels = testing::labels(&[("s", "1")], &Hints::none());
-        let fields: Vec<Extraction> =
-            fields.iter().map(|(n, e)| Extraction { name: (*n).into(), expression: (*e).into() }).collect();
+        let fields: Vec<Extraction> = fields
+            .iter()
+            .map(|(n, e)| Extraction {
+                name: (*n).into(),
+                expression: (*e).into(),
+                span: loptr_logql::ast::Span::default(),
+            })
+            .collect();
         let mut stage = JsonPaths::compile(&fields, |name| labels.name(name)).expect("valid paths");
         stage.run(line.as_bytes(), &mut labels);
         testing::parsed(&mut labels)

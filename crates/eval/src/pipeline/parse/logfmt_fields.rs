@@ -25,8 +25,9 @@ impl LogfmtFields {
     ) -> Result<Self, String> {
         let mut compiled: Vec<(NameId, NameId)> = Vec::new();
         for field in fields {
-            let key = logfmt_key(&field.expression)
-                .map_err(|fault| format!("cannot parse expression [{}]: {fault}", field.expression))?;
+            let expression = String::from_utf8_lossy(&field.expression);
+            let key =
+                logfmt_key(&expression).map_err(|fault| format!("cannot parse expression [{expression}]: {fault}"))?;
             let (label, key) = (name(&field.name), name(&key));
             // Of a label named twice the last source counts.
             compiled.retain(|(known, _)| *known != label);
@@ -87,8 +88,14 @@ mod tests {
 
     fn run(fields: &[(&str, &str)], line: &str) -> String {
         let mut labels = testing::labels(&[("s", "1")], &Hints::none());
-        let fields: Vec<Extraction> =
-            fields.iter().map(|(n, e)| Extraction { name: (*n).into(), expression: (*e).into() }).collect();
+        let fields: Vec<Extraction> = fields
+            .iter()
+            .map(|(n, e)| Extraction {
+                name: (*n).into(),
+                expression: (*e).into(),
+                span: loptr_logql::ast::Span::default(),
+            })
+            .collect();
         let mut stage = LogfmtFields::compile(&fields, false, |name| labels.name(name)).expect("valid keys");
         stage.run(line.as_bytes(), &mut labels);
         testing::parsed(&mut labels)

@@ -16,8 +16,8 @@ pub(crate) struct Pattern {
 }
 
 impl Pattern {
-    pub(crate) fn compile(text: &str, mut name: impl FnMut(&str) -> NameId) -> Result<Self, String> {
-        let parts = parse_capturing(text.as_bytes()).map_err(|fault| format!("invalid pattern parser: {fault}"))?;
+    pub(crate) fn compile(text: &[u8], mut name: impl FnMut(&str) -> NameId) -> Result<Self, String> {
+        let parts = parse_capturing(text).map_err(|fault| format!("invalid pattern parser: {fault}"))?;
         let mut pattern = Self { leading: Vec::new(), captures: Vec::new(), scratch: Vec::new() };
         for part in &parts {
             match part {
@@ -60,7 +60,7 @@ mod tests {
 
     fn run(pattern: &str, line: &str) -> String {
         let mut labels = testing::labels(&[], &Hints::none());
-        let mut stage = Pattern::compile(pattern, |name| labels.name(name)).expect("valid pattern");
+        let mut stage = Pattern::compile(pattern.as_bytes(), |name| labels.name(name)).expect("valid pattern");
         stage.run(line.as_bytes(), &mut labels, &[]).expect("no filter");
         testing::parsed(&mut labels)
     }
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn faults_keep_upstreams_words() {
-        let fault = |text: &str| Pattern::compile(text, |_| NameId(0)).expect_err(text);
+        let fault = |text: &str| Pattern::compile(text.as_bytes(), |_| NameId(0)).expect_err(text);
         assert_eq!(fault("x"), "invalid pattern parser: at least one capture is required");
         assert_eq!(fault("<a><b>"), "invalid pattern parser: found consecutive capture '<a><b>': invalid expression");
         assert_eq!(fault("<a> <a>"), "invalid pattern parser: duplicate capture name (a): invalid expression");
