@@ -8,6 +8,7 @@
 //! * [`shaped`]: a second set of lines for them;
 //! * [`replay`] and [`live`]: the two commands;
 //! * [`pushes`]: recorded pushes, each to a tenant of its own;
+//! * [`tails`]: recorded tails, over a small [`ws`] client;
 //! * [`script`]: tests written by hand, run in memory by `loptr-eval` and over HTTP here;
 //! * [`http`]: a small blocking client.
 //!
@@ -31,9 +32,12 @@ pub mod generate;
 pub mod http;
 pub mod language;
 pub mod live;
+mod proto;
 pub mod pushes;
 pub mod recorded;
 pub mod replay;
 pub mod script;
 pub mod shaped;
+pub mod tails;
 pub mod tally;
+pub mod ws;

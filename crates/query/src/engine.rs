@@ -179,7 +179,7 @@ pub(crate) struct Running {
     started: Nanos,
 }
 
-/// Cancels the budget when the caller goes away, so that jobs already queued or running stop at their next block.
+/// Cancels the budget when the caller goes away, so that jobs already queued or running stop at their next line.
 pub(crate) struct CancelOnDrop(pub(crate) Budget);
 
 impl Drop for CancelOnDrop {

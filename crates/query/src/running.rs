@@ -92,7 +92,7 @@ impl QueryEngine {
         told.collect()
     }
 
-    /// Stops a query: its jobs end at their next block. `false` if there is none of that number.
+    /// Stops a query: its jobs end at their next line. `false` if there is none of that number.
     pub fn cancel(&self, id: u64) -> bool {
         self.running.all.lock().get(&id).map(|entry| entry.budget.cancel()).is_some()
     }

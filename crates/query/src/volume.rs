@@ -193,14 +193,15 @@ impl Sums {
                     chunk.min < through && chunk.max > from
                         || chunk.min == chunk.max && chunk.min >= from && chunk.min < through
                 });
-                let mut bytes = 0;
-                let mut any = false;
-                for chunk in inside {
+                let parts = inside.map(|chunk| {
                     let part = part_inside(chunk.min, chunk.max, from, through);
-                    bytes += (chunk.bytes as f64 * part) as u64;
-                    any = true;
-                }
-                if any {
+                    (chunk.bytes as f64 * part) as u64
+                });
+                let bytes = parts.sum();
+                // As upstream: a stream that ends at the step's very start, or is silent in it, is told with nothing.
+                let begins = stream.chunks.iter().any(|chunk| chunk.min < through);
+                let ends = stream.chunks.iter().any(|chunk| chunk.max >= from);
+                if begins && ends {
                     self.count(at, &of_stream[&stream.labels], bytes, max_series)?;
                 }
             }

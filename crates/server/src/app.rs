@@ -17,6 +17,7 @@ use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream, Spool, StorageMetrics};
 use tokio_util::sync::CancellationToken;
 
+use crate::http::ring::Instance;
 use crate::http::{App, router};
 use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
@@ -269,8 +270,8 @@ impl Process {
         if let (Some(config), true) = (&config, runtime.is_on()) {
             runtime.load(&ports, config, &limits).await?;
         }
-        let (opening, host) = ((ports.clone(), settings.clone()), host.to_owned());
-        let open = move || open_folders(&opening.0, &opening.1, &host);
+        let (opening, name) = ((ports.clone(), settings.clone()), host.to_owned());
+        let open = move || open_folders(&opening.0, &opening.1, &name);
         let Folders { lock, bucket, index, storage, shutdown, uploader } =
             ports.spawner.run_blocking("open folders", open).await??;
         settings.ingest.uploader = uploader;
@@ -305,6 +306,7 @@ impl Process {
         }
         ingester.watch(watchers);
         let metrics = Metrics::new(&ingester, &takeover, &storage, requests);
+        let instance = Instance { name: host.to_owned(), address: address.to_string(), since: ports.clock.now() };
         let app = Arc::new(App {
             ports: ports.clone(),
             limits,
@@ -321,6 +323,7 @@ impl Process {
             stopping: AtomicBool::new(false),
             shutdown,
             refusals: Default::default(),
+            instance,
         });
         let reloading = match &app.config {
             Some(config) if app.runtime.is_on() => {

@@ -12,6 +12,7 @@ pub mod cgroup;
 mod flush_out;
 mod http;
 mod limits;
+pub mod log_level;
 pub mod logfmt;
 mod metrics;
 mod patterns;
@@ -25,5 +26,6 @@ mod waiting;
 
 pub use app::{Process, StartError};
 pub use flush_out::{FlushOutError, Progress, flush_out};
+pub use http::route_list;
 pub use runtime::RuntimeError;
 pub use settings::{HONOURED, LimitsError, Settings, SettingsError};

@@ -9,7 +9,7 @@ use loptr_config::{Command, Config, Host, Invocation, Mode, Outside, load, parse
 use loptr_ports::Ports;
 use loptr_server::logfmt::Format;
 use loptr_server::trace::Tracing;
-use loptr_server::{HONOURED, Process, Progress, Settings, build, cgroup, flush_out, real};
+use loptr_server::{HONOURED, Process, Progress, Settings, build, cgroup, flush_out, log_level, real};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
@@ -233,15 +233,9 @@ impl Signals {
 
 /// Logs go to standard error in logfmt, or JSON if asked; spans where the environment says.
 fn init_log(config: &Config) -> Option<Tracing> {
-    let level = match config.str("server.log_level") {
-        "debug" => tracing::Level::DEBUG,
-        "warn" => tracing::Level::WARN,
-        "error" => tracing::Level::ERROR,
-        _ => tracing::Level::INFO,
-    };
+    log_level::set(config.str("server.log_level"));
     let format = if config.str("server.log_format") == "json" { Format::Json } else { Format::Logfmt };
-    let wanted = filter_fn(move |meta| !meta.is_span() && *meta.level() <= level);
-    let wanted = wanted.with_max_level_hint(tracing::level_filters::LevelFilter::from_level(level));
+    let wanted = filter_fn(|meta| !meta.is_span() && log_level::wants(meta.level()));
     let lines = tracing_subscriber::fmt::layer().event_format(format).with_writer(std::io::stderr).with_filter(wanted);
     let env = |name: &str| std::env::var(name).ok();
     let (sender, failure) = match if config.bool("tracing.enabled") { Tracing::from_env(env) } else { Ok(None) } {

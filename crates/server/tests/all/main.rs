@@ -7,9 +7,12 @@
 //! | `command_line` | does it start, refuse and stop as operators know it? |
 //! | `faults` | a disk or store that fails in one way: is the push refused, does it heal, is anything lost? |
 //! | `full_disk` | disks that are really full or read-only: refused, survived, healed? |
+//! | `formats` | protobuf, Parquet, Arrow: on every route that has them, refused where not |
 //! | `http` | statuses and texts of pushes; tenants; shutdown |
 //! | `journey` | from push to query without a gap or a double while everything is being flushed |
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
+//! | `malformed` | every route: bad parameters, encodings, sizes, slow senders: a clear error, memory bounded |
+//! | `running` | a running query is listed, stopped, and ends when its client goes away |
 //! | `takeover` | does it take over folders of a killed upstream, also when it is killed meanwhile? |
 //! | `metrics` | every metric of upstream's that anybody uses, under its name, type and labels; which are absent |
 //! | `reads` | volumes, shards, detected labels and fields, the old routes |
@@ -38,15 +41,18 @@ mod buckets;
 mod command_line;
 mod doomed;
 mod faults;
+mod formats;
 mod full_disk;
 mod http;
 mod journey;
 mod killed;
 mod lies;
 mod limits;
+mod malformed;
 mod metrics;
 mod reads;
 mod restarts;
+mod running;
 mod scripts;
 mod shutdown;
 mod simulated;
