@@ -8,8 +8,9 @@
 //! * [`shaped`]: a second set of lines for them;
 //! * [`replay`] and [`live`]: the two commands;
 //! * [`pushes`]: recorded pushes, each to a tenant of its own;
+//! * [`patterns`]: generated files whose lines are to be found under the patterns upstream found;
 //! * [`script`]: tests written by hand, run in memory by `loptr-eval` and over HTTP here;
-//! * [`http`]: a small blocking client.
+//! * [`http`] and [`ws`]: small blocking clients.
 //!
 //! ```
 //! use loptr_conformance::{compare::{self, Rules}, http::Answer};
@@ -31,9 +32,11 @@ pub mod generate;
 pub mod http;
 pub mod language;
 pub mod live;
+pub mod patterns;
 pub mod pushes;
 pub mod recorded;
 pub mod replay;
 pub mod script;
 pub mod shaped;
 pub mod tally;
+pub mod ws;

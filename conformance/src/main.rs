@@ -17,7 +17,7 @@ use loptr_conformance::live::{self, Window};
 use loptr_conformance::script::{Script, over_http};
 use loptr_conformance::shaped::{self, SHAPED_END_SECS, SHAPED_START_SECS};
 use loptr_conformance::tally::Tally;
-use loptr_conformance::{pushes, recorded, replay};
+use loptr_conformance::{patterns, pushes, recorded, replay};
 
 const HELP: &str = "\
 loptr-conformance run --url URL      replay the recorded requests and compare
@@ -50,6 +50,9 @@ loptr-conformance tally --generate N --seed S
 loptr-conformance pushes --url URL   send the recorded pushes, each as a tenant of its own, and compare what is
                                      answered, stored and counted; the server runs with push.yaml
     --groups push,otlp               only these groups
+loptr-conformance patterns --url URL push ten generated files of 5,000 lines and compare under which patterns they are
+                                     found; the server runs with patterns.yaml
+    --record                         print what is found instead, one file a line
 loptr-conformance scripts --url URL --dir FOLDER
                                      run the scripts of a folder (`crates/eval/testdata`), each as a tenant of its own,
                                      against a server set up as `script::over_http` says (--flush)
@@ -95,7 +98,8 @@ const VALUED: [&str; 19] = [
     "least",
     "share",
 ];
-const SWITCHES: [&str; 8] = ["push", "tenants", "flush", "foundation", "live", "verbose", "no-differences", "help"];
+const SWITCHES: [&str; 9] =
+    ["push", "tenants", "flush", "foundation", "live", "verbose", "no-differences", "record", "help"];
 
 #[derive(Debug, Default)]
 struct Options(BTreeMap<String, String>);
@@ -237,6 +241,7 @@ fn command(out: &mut impl Write) -> Result<bool, String> {
             let counts = pushes::run(&mut client, &cases, &differences, &settings, out).map_err(written)?;
             Ok(counts.failed == 0)
         }
+        "patterns" => patterns::run(options.text("url").ok_or("--url is missing")?, options.has("record"), out),
         "scripts" => scripts(&options, out),
         "push-set" => prepare(&mut options.client("url")?, &options, true, out).map(|()| true),
         "compare" => compare(&options, out),
