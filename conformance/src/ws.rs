@@ -1,6 +1,7 @@
 //! A small blocking WebSocket client: as much of RFC 6455 as it takes to follow a tail.
 //!
-//! It reads text and close frames and answers pings. Frames longer than [`FRAME_MAX`] end it; it sends no text.
+//! It reads text and close frames, answers pings and can say goodbye. Frames longer than [`FRAME_MAX`] end it; it sends
+//! no text.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -115,6 +116,12 @@ impl Socket {
             }
             self.fill(left)?;
         }
+    }
+
+    /// Says goodbye with `code`; the answer is the next close frame.
+    pub fn close(&mut self, code: u16) -> io::Result<()> {
+        let [high, low] = code.to_be_bytes();
+        self.stream.write_all(&[0x88, 0x82, 0, 0, 0, 0, high, low])
     }
 
     /// A whole frame, if one is there.

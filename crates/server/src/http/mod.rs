@@ -6,6 +6,7 @@ mod detected;
 mod drilldown;
 mod encoding;
 pub(crate) mod error;
+mod held;
 mod index;
 mod labels;
 mod legacy;
@@ -144,6 +145,7 @@ fn query_routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/api/prom/label/{name}/values", get(labels::legacy_values).post(labels::legacy_values))
         .route("/api/prom/series", get(labels::series).post(labels::series))
         .route_layer(middleware::from_fn_with_state(app.clone(), encoding::encode))
+        .route_layer(middleware::from_fn_with_state(app.clone(), held::hold))
 }
 
 /// Times each request and survives a panic of its handler.

@@ -23,6 +23,11 @@ impl Socket {
         opened.expect("it answers").map(Self).map_err(|refused| (refused.status, refused.body))
     }
 
+    /// Says goodbye.
+    pub(crate) fn close(&mut self, code: u16) {
+        self.0.close(code).expect("it reads");
+    }
+
     /// The next text or close frame.
     pub(crate) fn next(&mut self, patience: Duration) -> Said {
         self.0.next(patience).expect("it reads")
