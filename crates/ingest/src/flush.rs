@@ -97,7 +97,12 @@ impl Ingester {
         }
         if ship && let Err(error) = self.ship_index().await {
             self.note_failure(&error);
-            tracing::error!(%error, "index was not shipped, trying again later");
+            // That it is down was told when it went down.
+            if matches!(error, IngestError::StoreDown { .. }) {
+                tracing::debug!(%error, "index was not shipped, trying again later");
+            } else {
+                tracing::error!(%error, "index was not shipped, trying again later");
+            }
         }
         let keep = i64::try_from(self.settings.keep_shipped.as_nanos()).unwrap_or(i64::MAX);
         self.pending.forget_shipped(Nanos(now.0 - keep));
@@ -210,6 +215,10 @@ impl Ingester {
         }
         let unshipped = self.pending.unshipped(|tenant, chunk| self.waits(tenant, chunk));
         let Some(ordinal_through) = unshipped.ordinal_through else { return Ok(()) };
+        // A store that is down, or hangs, must not keep chunks from the spool.
+        if !self.asks_store() {
+            return Err(IngestError::StoreDown { error: self.store.error().unwrap_or_else(|| "it is down".into()) });
+        }
         let mut tables: BTreeMap<TableId, Vec<usize>> = BTreeMap::new();
         for (at, (_, _, _, meta)) in unshipped.chunks.iter().enumerate() {
             for table in self.bucket.schema().tables_of(meta.min, meta.max) {
@@ -249,7 +258,7 @@ impl Ingester {
             unix_secs = unix_secs.max(self.last_upload_secs.load(Ordering::Relaxed) + 1);
             self.last_upload_secs.store(unix_secs, Ordering::Relaxed);
             let name = FileName::Common { unix_secs, uploader: self.settings.uploader.clone() };
-            if self.bucket.put_index(table, &name, object.clone()).await? {
+            if self.in_time(self.bucket.put_index(table, &name, object.clone())).await? {
                 return Ok(());
             }
         }

@@ -101,7 +101,6 @@ pub fn remove_log(disk: &dyn Disk, dir: &Path) -> std::io::Result<()> {
     for (path, is_dir) in first.into_iter().chain(last) {
         if is_dir { remove_log(disk, &path)? } else { disk.remove(&path)? }
     }
-    disk.sync_dir(dir)?;
     disk.remove_dir(dir)?;
     dir.parent().map_or(Ok(()), |parent| disk.sync_dir(parent))
 }

@@ -88,6 +88,12 @@ pub enum IngestError {
         /// The limit.
         after: Duration,
     },
+    /// The store failed and is not asked again yet.
+    #[error("the object store is down: {error}")]
+    StoreDown {
+        /// Its words.
+        error: Arc<str>,
+    },
     /// The store takes no chunk, nor does the spool.
     #[error("chunk can be stored nowhere: the object store fails: {store}; the spool: {spool}")]
     Spool {
@@ -150,6 +156,7 @@ pub struct Ingester {
     /// Whether the budget on disk was used up when last looked at.
     over_budget: AtomicBool,
     is_stopping: AtomicBool,
+    is_stopped: AtomicBool,
     pushes_in_flight: PushesInFlight,
     next_seq: Arc<AtomicU64>,
     last_upload_secs: AtomicI64,
@@ -197,6 +204,7 @@ impl Ingester {
             store: StoreHealth::default(),
             over_budget: AtomicBool::new(false),
             is_stopping: AtomicBool::new(false),
+            is_stopped: AtomicBool::new(false),
             pushes_in_flight: PushesInFlight::default(),
             next_seq: next_seq.clone(),
             last_upload_secs: AtomicI64::new(0),
@@ -326,6 +334,15 @@ impl Ingester {
         self.sweep(flush::Sweep::Everything, true).await;
     }
 
+    /// What it does, in upstream's words for the states of services.
+    pub fn state(&self) -> &'static str {
+        match (self.is_stopping.load(Ordering::Relaxed), self.is_stopped.load(Ordering::Relaxed)) {
+            (false, _) => "Running",
+            (true, false) => "Stopping",
+            (true, true) => "Terminated",
+        }
+    }
+
     /// Stops the tasks; a second call does nothing. Pushes are refused from now on. Everything goes to the bucket first
     /// if `flush`, or, where that is `None`, the settings say so; else the log keeps it.
     pub async fn stop(self: &Arc<Self>, flush: Option<bool>) {
@@ -350,6 +367,7 @@ impl Ingester {
         self.stop_log.cancel();
         let logging = self.log_task.lock().take();
         join(logging).await;
+        self.is_stopped.store(true, Ordering::SeqCst);
     }
 
     /// Flushes everything and says now and then how far it is.

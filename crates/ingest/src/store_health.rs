@@ -11,7 +11,7 @@ use bytes::Bytes;
 use loptr_chunk::{Chunk, Object};
 use loptr_model::{ChunkRef, Nanos, TenantId};
 use loptr_ports::{Priority, timeout};
-use loptr_storage::Spool;
+use loptr_storage::{Spool, StorageError};
 use loptr_wal::{Flushed, SeqRanges, flushed_record};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -53,6 +53,8 @@ pub struct StoreFigures {
     pub waiting: usize,
     /// Their bytes.
     pub waiting_bytes: u64,
+    /// Calls to the store that have not returned.
+    pub calls: usize,
 }
 
 impl StoreHealth {
@@ -105,6 +107,7 @@ impl Ingester {
             spooled: self.store.spooled.load(Ordering::Relaxed),
             waiting,
             waiting_bytes,
+            calls: self.bucket.calls(),
         }
     }
 
@@ -119,10 +122,8 @@ impl Ingester {
         chunk: &ChunkRef,
         object: Bytes,
     ) -> Result<(), IngestError> {
-        let clock = &self.ports.clock;
         let mut failure = None;
-        let are_waiting = self.bucket.spool().is_some_and(|spool| spool.held().0 > 0);
-        if self.store.is_to_be_asked(clock.monotonic(), self.flush_pause(), are_waiting) {
+        if self.asks_store() {
             match self.put_in_time(tenant, chunk, object.clone()).await {
                 Ok(()) => return Ok(()),
                 Err(error) => failure = Some(error),
@@ -147,16 +148,30 @@ impl Ingester {
 
     /// Puts an object into the bucket within the time of a flush, and notes how that went.
     async fn put_in_time(&self, tenant: &TenantId, chunk: &ChunkRef, object: Bytes) -> Result<(), IngestError> {
+        self.in_time(self.bucket.put_chunk(tenant, chunk, object)).await
+    }
+
+    /// Waits for a put as long as a flush may take, and notes how it went: a store that hangs is down like one that fails.
+    pub(crate) async fn in_time<T>(
+        &self,
+        put: impl Future<Output = Result<T, StorageError>>,
+    ) -> Result<T, IngestError> {
         let (clock, limit) = (&*self.ports.clock, self.settings.flush_timeout);
-        let put = match timeout(clock, limit, self.bucket.put_chunk(tenant, chunk, object)).await {
+        let put = match timeout(clock, limit, put).await {
             Ok(put) => put.map_err(IngestError::from),
             Err(_) => Err(IngestError::FlushTimeout { after: limit }),
         };
         match &put {
-            Ok(()) => self.store.stored(clock.monotonic()),
+            Ok(_) => self.store.stored(clock.monotonic()),
             Err(error) => self.store.failed(error, clock.monotonic(), self.flush_pause()),
         }
         put
+    }
+
+    /// Whether the store is worth asking: it is up, or it is time to ask a store that is down again.
+    pub(crate) fn asks_store(&self) -> bool {
+        let are_waiting = self.bucket.spool().is_some_and(|spool| spool.held().0 > 0);
+        self.store.is_to_be_asked(self.ports.clock.monotonic(), self.flush_pause(), are_waiting)
     }
 
     /// Bytes taken of the budget on disk, and the budget; none when there is none.

@@ -215,7 +215,8 @@ impl Listener for SimListener {
 
 /// A disk that keeps through [`SimDisk::crash`] only what was synced, plus whatever of the rest the draws decide: any
 /// prefix of the bytes appended to a file since its last sync (the last of them possibly torn), any prefix of the names
-/// changed in a folder since that folder's last sync.
+/// changed in a folder since that folder's last sync, or any of them ([`SimDisk::keep_names_in_any_order`]). A folder
+/// that was removed may come back until its parent is synced.
 #[derive(Default, Debug)]
 pub struct SimDisk(Arc<Mutex<DiskState>>);
 
@@ -225,6 +226,11 @@ struct DiskState {
     names: BTreeMap<PathBuf, u64>,
     durable: BTreeMap<PathBuf, u64>,
     dirs: BTreeMap<PathBuf, Vec<NameChange>>,
+    /// Folders whose own names are not durable.
+    frail_dirs: BTreeSet<PathBuf>,
+    /// Folders removed and not yet gone for good, with the changes in them.
+    removed_dirs: BTreeMap<PathBuf, Vec<NameChange>>,
+    any_order: bool,
     next_file: u64,
     /// Raised at each crash: files opened before it are dead.
     life: u64,
@@ -325,10 +331,27 @@ impl SimDisk {
         state.locks.clear();
         let state = &mut *state;
         let mut names = std::mem::take(&mut state.durable);
+        for (dir, changes) in std::mem::take(&mut state.removed_dirs) {
+            if random.below(2) == 0 {
+                state.dirs.insert(dir, changes);
+            } else {
+                names.retain(|path, _| path.parent() != Some(&dir));
+            }
+        }
         for changes in state.dirs.values_mut() {
+            if state.any_order && random.below(2) == 0 {
+                changes.drain(..).filter(|_| random.below(2) == 0).for_each(|change| change.apply(&mut names));
+                continue;
+            }
             let kept = random.below(changes.len() as u64 + 1) as usize;
             for change in changes.drain(..).take(kept) {
                 change.apply(&mut names);
+            }
+        }
+        for dir in std::mem::take(&mut state.frail_dirs) {
+            if random.below(2) == 0 {
+                names.retain(|path, _| !path.starts_with(&dir));
+                state.dirs.retain(|path, _| !path.starts_with(&dir));
             }
         }
         state.files.retain(|file, _| names.values().any(|kept| kept == file));
@@ -346,6 +369,24 @@ impl SimDisk {
         }
         state.durable = names.clone();
         state.names = names;
+    }
+
+    /// From now on a crash keeps any of the names changed in a folder, as POSIX allows, not only the first ones, as a
+    /// journal does.
+    pub fn keep_names_in_any_order(&self) {
+        self.0.lock().any_order = true;
+    }
+
+    /// Creates a folder and its parents as [`Disk::create_dir_all`] does, but whatever of it is new may be gone after a
+    /// crash, with everything in it.
+    pub fn create_frail_dirs(&self, path: &Path) {
+        let mut state = self.0.lock();
+        for dir in path.ancestors() {
+            if !state.dirs.contains_key(dir) {
+                state.dirs.insert(dir.to_owned(), Vec::new());
+                state.frail_dirs.insert(dir.to_owned());
+            }
+        }
     }
 
     /// How many syncs the disk has done.
@@ -555,13 +596,20 @@ impl Disk for SimDisk {
         {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
-        state.dirs.remove(path).map(drop).ok_or_else(|| not_found(path))
+        let changes = state.dirs.remove(path).ok_or_else(|| not_found(path))?;
+        if !state.frail_dirs.remove(path) {
+            state.removed_dirs.insert(path.to_owned(), changes);
+        }
+        Ok(())
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let mut state = self.0.lock();
         for dir in path.ancestors() {
-            state.dirs.entry(dir.to_owned()).or_default();
+            // One that was removed is what it was.
+            let changes = state.removed_dirs.remove(dir).unwrap_or_default();
+            state.dirs.entry(dir.to_owned()).or_insert(changes);
+            state.frail_dirs.remove(dir);
         }
         Ok(())
     }
@@ -585,6 +633,11 @@ impl Disk for SimDisk {
         let changes = std::mem::take(state.dirs.get_mut(dir).ok_or_else(|| not_found(dir))?);
         for change in changes {
             change.apply(&mut state.durable);
+        }
+        let gone: Vec<PathBuf> = state.removed_dirs.keys().filter(|path| path.parent() == Some(dir)).cloned().collect();
+        for path in gone {
+            state.removed_dirs.remove(&path);
+            state.durable.retain(|name, _| name.parent() != Some(&path));
         }
         Ok(())
     }
@@ -643,6 +696,61 @@ mod tests {
         });
         let gone = gone.count();
         assert!((1..100).contains(&gone), "lost in {gone} of 100 seeds");
+    }
+
+    /// Of `draws` crashes after `prepare`, how often `is_so`.
+    fn how_often(draws: u64, prepare: impl Fn(&SimDisk), is_so: impl Fn(&SimDisk) -> bool) -> usize {
+        let crashed = (0..draws).map(|seed| {
+            let (disk, random) = (SimDisk::default(), SimRandom::new(seed));
+            disk.create_dir_all(Path::new("/d")).expect("new folder");
+            prepare(&disk);
+            disk.crash(&random);
+            is_so(&disk)
+        });
+        crashed.filter(|so| *so).count()
+    }
+
+    #[test]
+    fn names_are_kept_in_order_or_in_any() {
+        let two = |disk: &SimDisk| {
+            for name in ["/d/a", "/d/b"] {
+                disk.create(Path::new(name)).expect("new file");
+            }
+        };
+        let only_b = |disk: &SimDisk| disk.stat(Path::new("/d/a")).is_err() && disk.stat(Path::new("/d/b")).is_ok();
+        assert_eq!(how_often(100, two, only_b), 0, "a journal keeps the first ones");
+        let any = |disk: &SimDisk| {
+            disk.keep_names_in_any_order();
+            two(disk);
+        };
+        assert!((1..100).contains(&how_often(100, any, only_b)));
+    }
+
+    #[test]
+    fn a_removed_folder_comes_back_and_a_frail_one_goes_with_what_is_in_it() {
+        let file = Path::new("/d/e/f");
+        let synced = |disk: &SimDisk| {
+            disk.create(file).expect("new file");
+            disk.sync_dir(Path::new("/d/e")).expect("syncs");
+        };
+        let removed = |disk: &SimDisk| {
+            disk.create_dir_all(Path::new("/d/e")).expect("new folder");
+            synced(disk);
+            disk.remove(file).expect("it is there");
+            disk.remove_dir(Path::new("/d/e")).expect("it is empty");
+        };
+        let is_there = |disk: &SimDisk| disk.stat(file).is_ok();
+        assert!((1..100).contains(&how_often(100, removed, is_there)));
+        let gone_for_good = |disk: &SimDisk| {
+            removed(disk);
+            disk.sync_dir(Path::new("/d")).expect("syncs");
+        };
+        assert_eq!(how_often(100, gone_for_good, is_there), 0);
+        let frail = |disk: &SimDisk| {
+            disk.create_frail_dirs(Path::new("/d/e"));
+            synced(disk);
+        };
+        assert!((1..100).contains(&how_often(100, frail, is_there)));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::runtime::{RuntimeConfig, RuntimeError};
 use crate::serve::serve;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
+use crate::waiting;
 
 /// Why the process could not start.
 #[derive(Debug, thiserror::Error)]
@@ -252,13 +253,17 @@ impl Process {
             ports.spawner.run_blocking("open folders", open).await??;
         settings.ingest.uploader = uploader;
         let takeover = TakeoverMetrics::default();
-        take_over(&ports, &settings.takeover, &settings.ingest, &bucket, &takeover).await?;
-        let ingester = Ingester::start(ports.clone(), settings.ingest.clone(), bucket.clone(), index.clone()).await?;
-        let recent = Arc::new(RecentIngester(ingester.clone()));
-        let engine = Arc::new(QueryEngine::new(ports.clone(), bucket, index.clone(), recent, settings.query.clone()));
         let listener = ports.network.listen(&settings.http_address).await;
         let listener =
             listener.map_err(|source| StartError::Listen { address: settings.http_address.clone(), source })?;
+        tokio::select! {
+            biased;
+            taken = take_over(&ports, &settings.takeover, &settings.ingest, &bucket, &takeover) => drop(taken?),
+            never = waiting::answer(&*listener, &takeover, &*ports.clock) => match never {},
+        }
+        let ingester = Ingester::start(ports.clone(), settings.ingest.clone(), bucket.clone(), index.clone()).await?;
+        let recent = Arc::new(RecentIngester(ingester.clone()));
+        let engine = Arc::new(QueryEngine::new(ports.clone(), bucket, index.clone(), recent, settings.query.clone()));
         let address = listener
             .local_addr()
             .map_err(|source| StartError::Listen { address: settings.http_address.clone(), source })?;

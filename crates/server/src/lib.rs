@@ -20,6 +20,7 @@ mod runtime;
 mod serve;
 pub mod settings;
 mod shutdown;
+mod waiting;
 
 pub use app::{Process, StartError};
 pub use flush_out::{FlushOutError, Progress, flush_out};

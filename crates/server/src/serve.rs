@@ -11,6 +11,9 @@ use loptr_ports::{Clock, Listener, Spawner, TaskHandle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+/// Pause after a connection that could not be accepted.
+pub(crate) const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+
 /// Bounds of the server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ServeSettings {
@@ -48,7 +51,7 @@ pub(crate) async fn serve(
             Err(error) => {
                 // Out of file descriptors, mostly: what is served now may free some.
                 tracing::warn!(%error, "connection not accepted");
-                clock.sleep(Duration::from_millis(50)).await;
+                clock.sleep(ACCEPT_AGAIN).await;
                 continue;
             }
         };

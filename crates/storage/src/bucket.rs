@@ -47,6 +47,11 @@ impl Bucket {
         Self { local: Some(store.clone()), spool, ..Self::new(Arc::new(store), schema, ChunkNames::Filesystem) }
     }
 
+    /// Calls to a store on disk that have not returned: those of one that hangs stay.
+    pub fn calls(&self) -> usize {
+        self.local.as_ref().map_or(0, DiskStore::calls)
+    }
+
     /// Where chunk objects wait while the store is down.
     pub fn spool(&self) -> Option<&Arc<Spool>> {
         self.spool.as_ref()

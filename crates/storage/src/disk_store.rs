@@ -3,6 +3,10 @@
 //! An object is written to a temporary file under `loptr~/tmp` (no legal tenant name), synced, renamed into place, and
 //! its folder synced, so that a power cut leaves the whole object or none. Upstream truncates and writes in place.
 //! Leftovers in the temporary folder are removed at start. Deletes prune folders they empty, as upstream does.
+//!
+//! A file system can hang, as one on the network does when its server is gone: a call then never returns and keeps its
+//! thread. `CALLS` bounds how many do, so that threads remain for the log; further calls wait until one returns or their
+//! caller has waited long enough.
 
 use std::io;
 use std::path::{Path as FilePath, PathBuf};
@@ -18,16 +22,20 @@ use object_store::{
     CopyMode, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Folder of our own objects and files in a bucket: `~` is in no tenant name.
 pub const OWN_PREFIX: &str = "loptr~";
 const STORE: &str = "filesystem";
+/// Calls on blocking threads at once, at most.
+const CALLS: usize = 128;
 
 /// Objects as files below one folder.
 #[derive(Clone)]
 pub struct DiskStore {
     shared: Arc<Shared>,
     spawner: Arc<dyn Spawner>,
+    places: Arc<Semaphore>,
 }
 
 struct Shared {
@@ -220,13 +228,15 @@ impl DiskStore {
             shared.disk.list(&shared.root).map_err(|_| io::Error::new(error.kind(), error.to_string()))?;
             tracing::warn!(%error, dir = %shared.root.display(), "folder of the object store cannot be written");
         }
-        Ok(Self { shared: Arc::new(shared), spawner })
+        Ok(Self { shared: Arc::new(shared), spawner, places: Arc::new(Semaphore::new(CALLS)) })
     }
 
     /// Reads whole objects with one hop to a blocking thread. An error names the position of the object.
     pub(crate) async fn read_all(&self, locations: Vec<Path>) -> std::result::Result<Vec<Bytes>, (usize, Error)> {
         let shared = self.shared.clone();
+        let place = self.place().await.map_err(|error| (0, error))?;
         let read = move || {
+            let _place = place;
             let files = locations.iter().enumerate().map(|(at, location)| {
                 let bytes = shared.disk.read(&shared.file(location));
                 bytes.map(Bytes::from).map_err(|error| (at, failed(error, location)))
@@ -239,9 +249,24 @@ impl DiskStore {
         }
     }
 
+    /// Calls that have not returned.
+    pub fn calls(&self) -> usize {
+        CALLS - self.places.available_permits()
+    }
+
+    async fn place(&self) -> Result<OwnedSemaphorePermit> {
+        let place = self.places.clone().acquire_owned().await;
+        place.map_err(|source| Error::Generic { store: STORE, source: Box::new(source) })
+    }
+
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Shared) -> Result<T> + Send + 'static) -> Result<T> {
         let shared = self.shared.clone();
-        match self.spawner.run_blocking("filesystem object store", move || work(&shared)).await {
+        let place = self.place().await?;
+        let work = move || {
+            let _place = place;
+            work(&shared)
+        };
+        match self.spawner.run_blocking("filesystem object store", work).await {
             Ok(result) => result,
             Err(source) => Err(Error::Generic { store: STORE, source: Box::new(source) }),
         }

@@ -32,9 +32,9 @@ mod text;
 
 pub use legacy::{LegacyStreamsWriter, write_legacy_labels, write_legacy_tail_frame};
 pub use metadata::{
-    BuildInfo, DetectedField, DetectedLabel, IndexStats, Pattern, Shard, write_build_info, write_detected_fields,
-    write_detected_labels, write_detected_values, write_format_error, write_formatted, write_index_stats, write_labels,
-    write_patterns, write_series, write_shards,
+    BuildInfo, DetectedField, DetectedLabel, IndexStats, Pattern, Shard, add_warnings, write_build_info,
+    write_detected_fields, write_detected_labels, write_detected_values, write_format_error, write_formatted,
+    write_index_stats, write_labels, write_patterns, write_series, write_shards,
 };
 pub use samples::{Series, push_sample_time, write_matrix, write_scalar, write_vector, write_volume};
 pub use stats::{

@@ -128,6 +128,7 @@ pub async fn take_over(
         files = survey.files().count(),
         "files of Loki found in the data folder: taking them over, requests are served afterwards"
     );
+    metrics.bytes.set(survey.bytes());
     work.log(&survey, settings.ceiling_bytes).await?;
     work.index_heads(&survey).await?;
     work.ship(&survey).await?;

@@ -31,8 +31,11 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, H
 /// `GET /services`
 pub(crate) async fn services(State(app): State<Arc<App>>) -> impl IntoResponse {
     let state = if app.stopping.load(Ordering::Relaxed) { "Stopping" } else { "Running" };
+    // Queries go on after the write path was shut down by request.
+    let ingester = if state == "Running" { app.ingester.state() } else { state };
     let mut text = String::new();
     for module in ["distributor", "ingester", "querier", "query-frontend", "server", "store"] {
+        let state = if module == "ingester" { ingester } else { state };
         writeln!(text, "{module} => {state}").expect("writing to a String cannot fail");
     }
     ([(header::CONTENT_TYPE, TEXT)], text)

@@ -6,7 +6,9 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use loptr_query::VolumeRequest;
-use loptr_wire::answer::{IndexStats, QueryStats, Series, Shard, write_index_stats, write_shards, write_volume};
+use loptr_wire::answer::{
+    IndexStats, QueryStats, Series, Shard, add_warnings, write_index_stats, write_shards, write_volume,
+};
 use loptr_wire::params::{AggregateBy, IndexShardsParams, RangeParams, VolumeParams, VolumeSpan};
 
 use super::App;
@@ -81,6 +83,7 @@ async fn answer_volume(app: &App, request: Request, span: VolumeSpan) -> Result<
         query => loptr_logql::parse_matchers(query).map_err(HttpError::bad_query)?,
     };
     let started = app.ports.clock.monotonic();
+    let partial = app.engine.partial(&asked.readers, log_range(wanted.start, wanted.end)).await;
     let request = VolumeRequest {
         matchers,
         start: wanted.start,
@@ -103,6 +106,7 @@ async fn answer_volume(app: &App, request: Request, span: VolumeSpan) -> Result<
             .collect();
         let mut out = Vec::new();
         write_volume(&mut out, &series, &stats);
+        add_warnings(&mut out, partial.as_slice());
         out
     };
     on_cpu(app, write).await.map(json)

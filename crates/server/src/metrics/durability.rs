@@ -54,6 +54,12 @@ pub(super) fn write(out: &mut String, ingest: &IngestFigures) {
         ("loptr_wal_reserve_bytes", gauge, "Bytes reserved for a full disk", log.reserve_bytes as f64),
         ("loptr_object_store_up", gauge, "0 while puts of chunks fail, 1 else", f64::from(u8::from(!store.is_down))),
         ("loptr_object_store_failures_total", counter, "Puts of chunks that failed", store.failures as f64),
+        (
+            "loptr_object_store_calls",
+            gauge,
+            "Calls to the store that have not returned, at most 128",
+            store.calls as f64,
+        ),
         ("loptr_spool_chunks", gauge, "Chunks that wait on the local disk for the object store", store.waiting as f64),
         ("loptr_spool_bytes", gauge, "Their bytes", store.waiting_bytes as f64),
         ("loptr_spool_chunks_total", counter, "Chunks that had to wait since start", store.spooled as f64),

@@ -8,7 +8,8 @@ use std::time::Duration;
 use loptr_ports::Disk;
 use loptr_ports::sim::{DiskOp, Fault};
 
-use crate::simulated::{Accidents, Doomed, Failure, Lie, Run, send, turns};
+use crate::doomed::{Accidents, Doomed, Lie};
+use crate::simulated::{Failure, Run, send, turns};
 use crate::support::http::{JSON, Reply};
 
 /// Runs `life` with a process on a disk without accidents but those it makes, cuts the power, and looks at what is left.
@@ -29,6 +30,9 @@ fn survives(edit: impl FnOnce(&mut Run), life: impl AsyncFnOnce(&mut Run, &Doome
         panic!("{failure}");
     }
 }
+
+/// A query of the last hours' lines.
+const EVERYTHING: &str = "/loki/api/v1/query_range?query=%7Bjob%3D%22sim%22%7D&since=3h&limit=1000";
 
 async fn ask(run: &Run, method: &str, target: &str, body: &[u8]) -> Reply {
     send(&run.world, method, target, &[JSON], body).await.unwrap_or_else(|error| panic!("{method} {target}: {error}"))
@@ -86,7 +90,7 @@ fn a_failed_write_begins_a_new_segment_by_itself() {
             let sent = run.ledger.lock().sent.clone();
             push_in_vain(run, "Append of /loptr/wal/loptr/").await;
             let refused: Vec<String> = run.ledger.lock().sent.difference(&sent).cloned().collect();
-            let all = ask(run, "GET", "/loki/api/v1/query?query=%7Bjob%3D%22sim%22%7D&limit=1000", b"").await.text();
+            let all = ask(run, "GET", EVERYTHING, b"").await.expect(200).text();
             assert!(refused.iter().all(|line| !all.contains(line.as_str())), "{refused:?} in {all}");
             assert!(
                 ready(run).await.expect(503).text().starts_with("pushes are refused: the write-ahead log cannot be")
@@ -325,4 +329,146 @@ fn two_processes_on_one_folder_are_refused() {
         Ok(())
     });
     lived.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+/// A disk that fails reads: while the log is replayed, while a query reads the bucket, while a chunk that waits is
+/// uploaded. Answers say so or fail; nothing is passed over, and it goes on by itself.
+#[test]
+fn reads_that_fail_at_replay_are_tried_again_and_told() {
+    let mut run = Run::new(5, Lie::None);
+    let log = run.settings.ingest.log.as_mut().expect("it is on");
+    (log.reserve_bytes, log.max_bytes, log.disk_full_threshold) = (0, 0, 0.0);
+    let lived = run.on_a_runtime(Accidents::default(), async |run, _process, disk| {
+        push_well(run, 20).await;
+        disk.cut(("idle", PathBuf::new()));
+        Ok(())
+    });
+    lived.unwrap_or_else(|failure| panic!("{failure}"));
+    // The headers are read, the records are not.
+    let headers = segments(&run).len() as u64;
+    run.world.disk.fail(Fault::some(DiskOp::Read, ".wal", headers, u64::MAX - 1));
+    let lived = run.on_a_runtime(Accidents::default(), async |run, _process, disk| {
+        push_well(run, 3).await;
+        pass(run, 30).await;
+        let answer = ask(run, "GET", EVERYTHING, b"").await.expect(200).json();
+        let warning = answer["warnings"][0].as_str().unwrap_or_default().to_owned();
+        assert!(warning.starts_with("partial:") && warning.contains("cannot be read"), "{answer}");
+        run.check("while the log cannot be read", disk).await?;
+        for target in ["labels", "label/job/values", "series", "index/volume?query=%7Bjob%3D%22sim%22%7D"] {
+            let answer = ask(run, "GET", &format!("/loki/api/v1/{target}"), b"").await.expect(200).json();
+            assert!(
+                answer["warnings"][0].as_str().is_some_and(|text| text.starts_with("partial:")),
+                "{target}: {answer}"
+            );
+        }
+        let before = segments(run);
+        ask(run, "POST", "/flush", b"").await.expect(204);
+        pass(run, 30).await;
+        assert!(before.iter().all(|path| segments(run).contains(path)), "nothing of the log goes meanwhile");
+        run.world.disk.heal();
+        pass(run, 30).await;
+        run.check("once it can be read", disk).await?;
+        disk.cut(("idle", PathBuf::new()));
+        Ok(())
+    });
+    lived.and_then(|()| run.last_life()).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn reads_that_fail_in_a_query_fail_the_query_and_name_the_object() {
+    survives(
+        |run| run.settings.ingest.keep_shipped = Duration::ZERO,
+        async |run, disk| {
+            push_well(run, 10).await;
+            ask(run, "POST", "/flush", b"").await.expect(204);
+            pass(run, 60).await;
+            run.world.disk.fail(Fault::lasting(DiskOp::Read, "/loptr/chunks/fake/"));
+            let failed = ask(run, "GET", EVERYTHING, b"").await;
+            assert!(failed.status >= 500, "{failed:?}");
+            assert!(failed.text().contains("fake/") && failed.text().contains("fails"), "{failed:?}");
+            push_well(run, 3).await;
+            run.world.disk.heal();
+            run.check("once it can be read", disk).await
+        },
+    );
+}
+
+#[test]
+fn chunks_that_wait_and_cannot_be_read_go_on_waiting() {
+    survives(
+        |run| run.settings.ingest.log.as_mut().expect("it is on").max_bytes = 0,
+        async |run, disk| {
+            run.world.disk.fail(Fault::lasting(DiskOp::Create, "/loptr/chunks"));
+            push_well(run, 10).await;
+            ask(run, "POST", "/flush", b"").await.expect(204);
+            pass(run, 40).await;
+            let waiting = spooled(run);
+            assert!(waiting > 0);
+            run.world.disk.heal();
+            run.world.disk.fail(Fault::lasting(DiskOp::Read, "/spool/"));
+            pass(run, 120).await;
+            assert!(spooled(run) >= waiting, "{} of {waiting} chunks wait", spooled(run));
+            ready(run).await.expect(200);
+            push_well(run, 3).await;
+            run.world.disk.heal();
+            pass(run, 200).await;
+            assert_eq!(spooled(run), 0, "all of them are uploaded");
+            run.check("once they can be read", disk).await
+        },
+    );
+}
+
+/// After a failed write a new segment must be synced once before pushes are taken again.
+#[test]
+fn a_log_is_not_called_healed_before_the_disk_has_synced() {
+    survives(
+        |_| {},
+        async |run, _| {
+            push_well(run, 3).await;
+            run.world.disk.fail(Fault::some(DiskOp::Append, ".wal", 0, 1));
+            run.world.disk.fail(Fault::lasting(DiskOp::Sync, ".wal"));
+            push_in_vain(run, "cannot be written: write of segment").await;
+            pass(run, 120).await;
+            push_in_vain(run, "cannot be written: new segment").await;
+            run.world.disk.heal();
+            pass(run, 31).await;
+            push_well(run, 3).await;
+            Ok(())
+        },
+    );
+}
+
+/// `loptr.wal.sync: interval`: a power cut takes at most what was acknowledged within the interval.
+#[test]
+fn syncs_at_intervals_lose_no_more_than_the_interval() {
+    let (mut runs_that_lost, interval) = (0, Duration::from_secs(2));
+    for seed in 1..=40 {
+        let mut run = Run::new(seed, Lie::None);
+        let log = run.settings.ingest.log.as_mut().expect("it is on");
+        log.sync = loptr_ingest::SyncPolicy::Interval(interval);
+        (log.reserve_bytes, log.max_bytes, log.disk_full_threshold) = (0, 0, 0.0);
+        // A segment that is left is synced first: keep to one.
+        log.segment_bytes = 1 << 20;
+        let lived = run.on_a_runtime(Accidents::default(), async |run, _process, disk| {
+            let syncs = run.world.disk.syncs();
+            push_well(run, 10).await;
+            assert_eq!(run.world.disk.syncs(), syncs, "answers wait for no sync");
+            run.check("before the interval is over", disk).await?;
+            pass(run, interval.as_secs() + 1).await;
+            assert!(run.world.disk.syncs() > syncs);
+            let durable = run.ledger.lock().clone();
+            push_well(run, 10).await;
+            disk.cut(("idle", PathBuf::new()));
+            // What was acknowledged since is allowed to be lost, and to be there.
+            run.ledger.lock().acknowledged = durable.acknowledged;
+            Ok(())
+        });
+        lived.unwrap_or_else(|failure| panic!("seed {seed}: {failure}"));
+        run.last_life().unwrap_or_else(|failure| panic!("seed {seed}: {failure}"));
+        // The same, had all of it been promised.
+        let sent = run.ledger.lock().sent.clone();
+        run.ledger.lock().acknowledged = sent;
+        runs_that_lost += u32::from(run.last_life().is_err());
+    }
+    assert!(runs_that_lost > 0, "then each answer would have waited for its sync");
 }

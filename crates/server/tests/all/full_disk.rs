@@ -2,6 +2,7 @@
 //! that they were skipped. `LOPTR_FULL_DISK_SECS` makes the store stay full for longer.
 
 use std::fs;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -139,6 +140,8 @@ impl Pusher {
     }
 }
 
+/// `O_NONBLOCK`: a reader does not wait for a writer.
+const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
 const FAST: &str = "ingester: {flush_check_period: 1s, flush_op_backoff: {min_period: 1s, max_period: 2s}, wal: {disk_full_threshold: 0}}\n";
 
 fn home() -> Home {
@@ -236,10 +239,14 @@ fn a_store_that_cannot_be_written_is_waited_for() {
     let mut pusher = Pusher::new();
     pusher.push_for(&loptr, Duration::from_millis(300));
     disk.remount("ro");
-    pusher.push_for(&loptr, Duration::from_millis(300));
-    loptr.api().flush();
-    std::thread::sleep(Duration::from_secs(2));
-    pusher.push_for(&loptr, Duration::from_millis(300));
+    let read_only_for = Duration::from_secs(env_or("LOPTR_FULL_DISK_SECS", 3));
+    let until = Instant::now() + read_only_for;
+    while Instant::now() < until {
+        pusher.push_for(&loptr, Duration::from_millis(300));
+        loptr.api().flush();
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    pusher.tell(&format!("{} chunks wait after {read_only_for:?}", loptr.api().metric("loptr_spool_chunks")));
     assert_eq!(pusher.refused, 0, "{}", pusher.last_refusal);
     loptr.kill();
     let loptr = start(&home);
@@ -251,4 +258,47 @@ fn a_store_that_cannot_be_written_is_waited_for() {
         std::thread::sleep(Duration::from_millis(100));
     }
     check(&loptr, &pusher.ledger, "after the store came back");
+}
+
+/// A store whose calls never return, as on a network file system without its server: names under which objects are
+/// written are pipes nobody reads, and opening one waits for ever.
+#[test]
+fn a_store_that_hangs_is_waited_for() {
+    let home = Home::new(&format!("{LIMITS}{}", FAST.replace("ingester: {", "ingester: {flush_op_timeout: 1s, ")));
+    let loptr = start(&home);
+    let mut pusher = Pusher::new();
+    pusher.push_for(&loptr, Duration::from_millis(200));
+    let pipes: Vec<PathBuf> =
+        (0..300).map(|number| home.dir().join(format!("chunks/loptr~/tmp/{number:016x}"))).collect();
+    assert!(Command::new("mkfifo").args(&pipes).status().expect("mkfifo runs").success());
+    loptr.api().flush();
+    let hangs_for = Duration::from_secs(env_or("LOPTR_FULL_DISK_SECS", 6));
+    let until = Instant::now() + hangs_for;
+    while Instant::now() < until {
+        pusher.push_for(&loptr, Duration::from_millis(300));
+        loptr.api().flush();
+        std::thread::sleep(Duration::from_millis(if hangs_for > Duration::from_secs(30) { 2000 } else { 100 }));
+    }
+    let [waiting, calls, up] = ["loptr_spool_chunks", "loptr_object_store_calls", "loptr_object_store_up"]
+        .map(|name| loptr.api().metric(name));
+    pusher.tell(&format!("{waiting} chunks wait after {hangs_for:?}, {calls} calls hang"));
+    assert!(waiting > 0.0 && calls > 0.0 && up == 0.0, "{waiting} chunks, {calls} calls, up: {up}");
+    assert_eq!(pusher.refused, 0, "{}", pusher.last_refusal);
+    loptr.api().get("/ready", &[]).expect(200);
+    check(&loptr, &pusher.ledger, "while the store hangs");
+    // Whoever waits for a reader gets one and then none: what it writes fails.
+    for pipe in &pipes {
+        let reader = fs::OpenOptions::new().read(true).custom_flags(NONBLOCK).open(pipe);
+        fs::remove_file(pipe).expect("it is there");
+        drop(reader);
+    }
+    let begun = Instant::now();
+    while loptr.api().metric("loptr_spool_chunks") > 0.0 {
+        assert!(begun.elapsed() < Duration::from_secs(40), "{} chunks wait", loptr.api().metric("loptr_spool_chunks"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    eprintln!("{waiting} chunks uploaded {:?} after the store answers", begun.elapsed());
+    check(&loptr, &pusher.ledger, "after the store came back");
+    assert!(loptr.stop().0.success());
+    check(&start(&home), &pusher.ledger, "at the end");
 }

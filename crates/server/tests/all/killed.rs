@@ -3,9 +3,9 @@
 //! A kill loses what the process held in memory and nothing the kernel has; power cuts are `simulated`'s.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::support::http::{Api, JSON, push_body};
@@ -24,8 +24,9 @@ pub(crate) const LIMITS: &str = "limits_config:
 ";
 const WRITERS: u64 = 4;
 
+/// Rounds of each test; 200 take three minutes.
 fn rounds() -> u64 {
-    env_or("LOPTR_KILL_ROUNDS", 3)
+    env_or("LOPTR_KILL_ROUNDS", 20)
 }
 
 /// The draws of a test, and the seed told so that they can be repeated.
@@ -35,24 +36,30 @@ fn draws(test: &str) -> Draws {
     Draws::new(seed)
 }
 
+const A_DAY: i64 = 86_400_000_000_000;
+
+/// The lines of time `from` and later that the process has for `selector`.
+fn lines_since(api: &Api, selector: &str, from: i64) -> Vec<String> {
+    let end = now() + 3_600_000_000_000;
+    let query = LogQuery { query: selector, start: from, end, direction: Direction::Forward, limit: 10_000_000 };
+    ask(api, query).into_iter().flat_map(|(_, lines)| lines).map(|line| line.line).collect()
+}
+
 /// All lines the process has, asked at once.
 fn all_lines(api: &Api) -> Vec<String> {
-    let query = LogQuery {
-        query: "{job=\"killed\"}",
-        start: now() - 86_400_000_000_000,
-        end: now() + 3_600_000_000_000,
-        direction: Direction::Forward,
-        limit: 10_000_000,
-    };
-    ask(api, query).into_iter().flat_map(|(_, lines)| lines).map(|line| line.line).collect()
+    lines_since(api, "{job=\"killed\"}", now() - A_DAY)
+}
+
+#[track_caller]
+fn agree(ledger: &Ledger, lines: &[String], when: &str) {
+    if let Err(wrong) = ledger.check(lines.iter().map(String::as_str)) {
+        panic!("{when}: {wrong}");
+    }
 }
 
 #[track_caller]
 pub(crate) fn check(loptr: &Loptr, ledger: &Ledger, when: &str) {
-    let lines = all_lines(loptr.api());
-    if let Err(wrong) = ledger.check(lines.iter().map(String::as_str)) {
-        panic!("{when}: {wrong}");
-    }
+    agree(ledger, &all_lines(loptr.api()), when);
 }
 
 /// Asks for a flush and waits until memory is empty.
@@ -66,18 +73,18 @@ fn flush_all(loptr: &Loptr) {
     }
 }
 
-/// What one writer did in one life.
-#[derive(Default)]
-struct Written {
-    ledger: Ledger,
-    /// The push that had no answer, and its lines.
-    unanswered: Option<(Vec<u8>, Vec<String>)>,
-}
+/// A push that had no answer, and its lines.
+type Unanswered = (Vec<u8>, Vec<String>);
 
-/// Pushes until the connection breaks: some lines to a stream of its own, some to one that all writers share.
-fn write_until_dead(api: &Api, writer: u64, round: u64, mut draws: Draws, ready: &AtomicBool) -> Written {
-    let mut written = Written::default();
-    let ledger = &mut written.ledger;
+/// Pushes until the connection breaks: some lines to a stream of its own, some to one that all writers share. Returns the
+/// push that had no answer.
+fn write_until_dead(
+    api: &Api,
+    writer: u64,
+    round: u64,
+    mut draws: Draws,
+    ledger: &Mutex<Ledger>,
+) -> Option<Unanswered> {
     for push in 0.. {
         let mut streams = Vec::new();
         let mut sent = Vec::new();
@@ -95,21 +102,17 @@ fn write_until_dead(api: &Api, writer: u64, round: u64, mut draws: Draws, ready:
             let values = values.collect();
             streams.push((json!({"job": "killed", "stream": stream}), values));
         }
-        ledger.sent.extend(sent.iter().cloned());
+        ledger.lock().sent.extend(sent.iter().cloned());
         let body = push_body(&streams);
         match api.send("POST", "/loki/api/v1/push", &[JSON], &body) {
             Ok(reply) => {
                 reply.expect(204);
-                ledger.acknowledged.extend(sent);
-                ready.store(true, Ordering::Relaxed);
+                ledger.lock().acknowledged.extend(sent);
             }
-            Err(_) => {
-                written.unanswered = Some((body, sent));
-                break;
-            }
+            Err(_) => return Some((body, sent)),
         }
     }
-    written
+    None
 }
 
 /// Flushes without a pause until the connection breaks.
@@ -121,63 +124,114 @@ fn flush_until_dead(api: &Api) -> u64 {
     flushes
 }
 
+/// What one round wrote, and when it began: none of its lines is older.
+pub(crate) struct Round {
+    begun: i64,
+    pub(crate) ledger: Ledger,
+    unanswered: Vec<Unanswered>,
+    /// Flushes that were answered.
+    flushes: u64,
+}
+
+impl Round {
+    /// Writers push, in every other round while flushes go on, as long as `during` takes; then the process is killed.
+    pub(crate) fn of(
+        loptr: Loptr,
+        round: u64,
+        draws: &mut Draws,
+        during: impl FnOnce(&Mutex<Ledger>, &mut Draws),
+    ) -> Self {
+        let begun = now();
+        let (api, ledger) = (loptr.api().clone(), Mutex::<Ledger>::default());
+        let (unanswered, flushes) = std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|writer| {
+                    let (api, draws, ledger) = (&api, Draws::new(draws.next()), &ledger);
+                    scope.spawn(move || write_until_dead(api, writer, round, draws, ledger))
+                })
+                .collect();
+            let flusher = (round % 2 == 1).then(|| scope.spawn(|| flush_until_dead(&api)));
+            while ledger.lock().acknowledged.is_empty() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            during(&ledger, draws);
+            loptr.kill();
+            let unanswered = writers.into_iter().filter_map(|writer| writer.join().expect("no answer but 204 comes"));
+            (unanswered.collect(), flusher.map_or(0, |flusher| flusher.join().expect("it does not panic")))
+        });
+        Self { begun, ledger: ledger.into_inner(), unanswered, flushes }
+    }
+}
+
+/// All rounds. Each is looked at while it is one of the last two; all of them once more at the end.
+#[derive(Default)]
+struct Rounds(Vec<Round>);
+
+impl Rounds {
+    /// The lines of the last two rounds: the last one's and what was sent again of the one before.
+    #[track_caller]
+    fn check_last(&self, loptr: &Loptr, when: &str) {
+        let last = &self.0[self.0.len().saturating_sub(2)..];
+        let Some(first) = last.first() else { return };
+        let mut ledger = Ledger::default();
+        last.iter().for_each(|round| ledger.merge(round.ledger.clone()));
+        agree(&ledger, &lines_since(loptr.api(), "{job=\"killed\"}", first.begun), when);
+    }
+
+    /// Every line, stream by stream: together they would make too long an answer.
+    #[track_caller]
+    fn check_all(&self, loptr: &Loptr, when: &str) {
+        let (mut ledger, mut lines) = (Ledger::default(), Vec::new());
+        self.0.iter().for_each(|round| ledger.merge(round.ledger.clone()));
+        for stream in (0..WRITERS).map(|writer| format!("own-{writer}")).chain(["shared".to_owned()]) {
+            lines.extend(lines_since(loptr.api(), &format!("{{stream=\"{stream}\"}}"), now() - A_DAY));
+        }
+        agree(&ledger, &lines, when);
+        let (acknowledged, sent) = (ledger.acknowledged.len(), ledger.sent.len());
+        eprintln!(
+            "{when}, {} rounds: {acknowledged} lines acknowledged of {sent} sent, {} found, 0 missing, 0 doubled",
+            self.0.len(),
+            lines.len()
+        );
+    }
+}
+
 #[test]
 fn while_pushes_and_flushes_go_on() {
     let mut draws = draws("while_pushes_and_flushes_go_on");
     let home = Home::new(LIMITS);
-    let mut ledger = Ledger::default();
-    let mut unanswered: Vec<(Vec<u8>, Vec<String>)> = Vec::new();
+    let mut all = Rounds::default();
     for round in 0..rounds() {
         let loptr = home.start();
-        check(&loptr, &ledger, "after the kill");
+        all.check_last(&loptr, "after the kill");
         if draws.one_in(2) {
             flush_all(&loptr);
-            check(&loptr, &ledger, "flushed after the kill");
+            all.check_last(&loptr, "flushed after the kill");
         }
         // Clients send again what had no answer; what was stored nevertheless stays one entry.
-        for (body, lines) in unanswered.drain(..) {
-            let again = loptr.api().send("POST", "/loki/api/v1/push", &[JSON], &body);
-            again.expect("it runs").expect(204);
-            ledger.acknowledged.extend(lines);
-        }
-        check(&loptr, &ledger, "sent again after the kill");
-        let flushing = round % 2 == 1;
-        let life = Duration::from_millis(draws.between(50, 800));
-        let api = loptr.api().clone();
-        let ready = AtomicBool::new(false);
-        let (written, flushes) = std::thread::scope(|scope| {
-            let writers: Vec<_> = (0..WRITERS)
-                .map(|writer| {
-                    let (api, draws, ready) = (&api, Draws::new(draws.next()), &ready);
-                    scope.spawn(move || write_until_dead(api, writer, round, draws, ready))
-                })
-                .collect();
-            let flusher = flushing.then(|| scope.spawn(|| flush_until_dead(&api)));
-            while !ready.load(Ordering::Relaxed) {
-                std::thread::sleep(Duration::from_millis(1));
+        if let Some(last) = all.0.last_mut() {
+            for (body, lines) in last.unanswered.drain(..) {
+                let again = loptr.api().send("POST", "/loki/api/v1/push", &[JSON], &body);
+                again.expect("it runs").expect(204);
+                last.ledger.acknowledged.extend(lines);
             }
-            std::thread::sleep(life);
-            loptr.kill();
-            let written: Vec<Written> =
-                writers.into_iter().map(|writer| writer.join().expect("no answer but 204 comes")).collect();
-            (written, flusher.map_or(0, |flusher| flusher.join().expect("it does not panic")))
-        });
-        for part in written {
-            ledger.merge(part.ledger);
-            unanswered.extend(part.unanswered);
         }
-        let (sent, acknowledged) = (ledger.sent.len(), ledger.acknowledged.len());
+        all.check_last(&loptr, "sent again after the kill");
+        let life = Duration::from_millis(draws.between(50, 800));
+        let this = Round::of(loptr, round, &mut draws, |_, _| std::thread::sleep(life));
+        let (sent, acknowledged) = (this.ledger.sent.len(), this.ledger.acknowledged.len());
         eprintln!(
-            "round {round}: killed after {life:?}, {flushes} flushes, {acknowledged} of {sent} lines acknowledged"
+            "round {round}: killed after {life:?}, {} flushes, {acknowledged} of {sent} lines acknowledged",
+            this.flushes
         );
+        all.0.push(this);
     }
-    assert!(!ledger.acknowledged.is_empty());
     let loptr = home.start();
-    check(&loptr, &ledger, "after the last kill");
+    all.check_all(&loptr, "after the last kill");
     flush_all(&loptr);
-    check(&loptr, &ledger, "flushed after the last kill");
+    all.check_all(&loptr, "flushed after the last kill");
     assert!(loptr.stop().0.success());
-    check(&home.start(), &ledger, "after a stop in order");
+    all.check_all(&home.start(), "after a stop in order");
 }
 
 /// Pushes `streams` streams of a few lines each, in one request, and notes them.
@@ -202,7 +256,7 @@ fn right_after_a_flush_and_in_the_middle_of_one() {
     let home = Home::new(LIMITS);
     let mut ledger = Ledger::default();
     let mut loptr = home.start();
-    for round in 0..rounds() * 4 {
+    for round in 0..rounds() {
         let streams = draws.between(1, 60);
         push_streams(loptr.api(), &mut ledger, 2 * round, streams);
         if draws.one_in(2) {

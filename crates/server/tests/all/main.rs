@@ -12,10 +12,13 @@
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
 //! | `takeover` | does it take over folders of a killed upstream, also when it is killed meanwhile? |
 //! | `reads` | volumes, shards, detected labels and fields, the old routes |
+//! | `lies` | a build, or a disk, with any one sync left out: does it lose something, as it must? |
+//! | `restarts` | stops and kills during a long replay, copies of the folder at work, a log of a newer version |
 //! | `limits` | limits of single tenants, changed while running |
 //! | `shutdown` | stops by request and by signal; the marker; two processes on one folder |
 //! | `scripts` | do the scripts of the evaluator hold over HTTP? |
 //! | `simulated` | power cut at any write of a seeded run: the same |
+//! | `syscalls` | does a sync that is asked for reach the kernel before the answer goes out? |
 //! | `tails` | every entry once and in order over a WebSocket; refusals; the end |
 //! | `tenants` | nobody sees a byte of somebody else; several read at once |
 //! | `upgrade` | folders of earlier versions: is everything there? |
@@ -31,17 +34,21 @@
 
 mod buckets;
 mod command_line;
+mod doomed;
 mod faults;
 mod full_disk;
 mod http;
 mod journey;
 mod killed;
+mod lies;
 mod limits;
 mod reads;
+mod restarts;
 mod scripts;
 mod shutdown;
 mod simulated;
 mod support;
+mod syscalls;
 mod tails;
 mod takeover;
 mod tenants;

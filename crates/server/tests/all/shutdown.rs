@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::doomed::{Accidents, Lie};
 use crate::killed::LIMITS;
-use crate::simulated::{Accidents, Lie, Run, send};
+use crate::simulated::{Run, send};
 use crate::support::http::{Api, JSON, Reply, push_body};
 use crate::support::lines::{Direction, LogQuery, ask};
 use crate::support::now;
@@ -80,7 +81,10 @@ fn the_write_path_is_shut_down_by_request_and_queries_go_on() {
     let loptr = home.start();
     push(loptr.api(), "one").expect(204);
     call(loptr.api(), "GET", "/ingester/prepare_partition_downscale").expect(405);
+    assert!(call(loptr.api(), "GET", "/services").expect(200).text().contains("ingester => Running\n"));
     call(loptr.api(), "POST", "/ingester/shutdown?terminate=false").expect(204);
+    let services = call(loptr.api(), "GET", "/services").expect(200).text();
+    assert!(services.contains("ingester => Terminated\n") && services.contains("querier => Running\n"), "{services}");
     let again = call(loptr.api(), "POST", "/ingester/shutdown").expect(503);
     assert_eq!(again.text(), "Ingester is stopping or already stopped.");
     call(loptr.api(), "GET", "/ingester/prepare_partition_downscale").expect(503);

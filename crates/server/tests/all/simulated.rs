@@ -9,18 +9,20 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use loptr_config::{Command, Host, Outside, load, parse_args};
 use loptr_model::Nanos;
-use loptr_ports::sim::{SimDisk, SimRandom, World};
-use loptr_ports::{Disk, DiskFile, DiskLock, DiskUsage, Ports};
+use loptr_ports::Ports;
+use loptr_ports::sim::World;
 use loptr_server::{Process, Settings};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
+use crate::doomed::{Accidents, Doomed, Lie};
 use crate::support::env_or;
 use crate::support::http::{JSON, Reply, parse_reply, push_body, request_bytes};
 use crate::support::ledger::{Ledger, Wrong};
@@ -33,219 +35,6 @@ pub(crate) const NOW: Nanos = Nanos(1_795_127_400_000_000_000);
 const HOUR: i64 = 3_600_000_000_000;
 /// Real time a life may take.
 const LIFE: Duration = Duration::from_secs(50);
-
-/// What a disk does not do although it says so: sync some files or folders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lie {
-    None,
-    LogFiles,
-    LogFolder,
-    ObjectFiles,
-    ObjectFolders,
-    IndexFolders,
-}
-
-impl Lie {
-    fn about_file(self, path: &Path) -> bool {
-        let is_log = path.extension().is_some_and(|extension| extension == "wal");
-        (self == Self::LogFiles && is_log) || (self == Self::ObjectFiles && !is_log)
-    }
-
-    fn about_folder(self, path: &Path) -> bool {
-        let is_log = !path.starts_with("/loptr/chunks");
-        let is_index = !is_log && path.components().any(|part| part.as_os_str() == "index");
-        (self == Self::LogFolder && is_log)
-            || (self == Self::ObjectFolders && !is_log)
-            || (self == Self::IndexFolders && is_index)
-    }
-}
-
-/// A disk whose power is cut at a given change.
-#[derive(Clone)]
-pub(crate) struct Doomed(Arc<Inner>);
-
-struct Inner {
-    disk: Arc<SimDisk>,
-    random: Arc<SimRandom>,
-    lie: Lie,
-    state: Mutex<State>,
-}
-
-/// What goes wrong in one life.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Accidents {
-    /// Changes until the power is cut; none: it is not.
-    pub(crate) cut_after: Option<u64>,
-    /// One change in so many fails; none: all are done.
-    pub(crate) fails_one_in: Option<u64>,
-    /// Whether the object store's folder takes no changes.
-    pub(crate) store_is_down: bool,
-    /// Bytes the disk still takes.
-    pub(crate) free_bytes: Option<u64>,
-}
-
-struct State {
-    accidents: Accidents,
-    /// Whether a change has failed.
-    failed: bool,
-    dead: bool,
-    /// What was being done to which file at the cut.
-    cut_at: Option<(&'static str, PathBuf)>,
-}
-
-impl Doomed {
-    fn new(world: &World, lie: Lie, accidents: Accidents) -> Self {
-        world.disk.set_free_bytes(accidents.free_bytes);
-        let state = Mutex::new(State { accidents, failed: false, dead: false, cut_at: None });
-        Self(Arc::new(Inner { disk: world.disk.clone(), random: world.random.clone(), lie, state }))
-    }
-
-    fn is_dead(&self) -> bool {
-        self.0.state.lock().dead
-    }
-
-    /// Whether anything but success is to be expected.
-    fn is_troubled(&self) -> bool {
-        let state = self.0.state.lock();
-        state.dead || state.failed || state.accidents.free_bytes.is_some()
-    }
-
-    fn dead() -> io::Error {
-        io::Error::other("the power is cut")
-    }
-
-    /// Cuts the power now.
-    pub(crate) fn cut(&self, at: (&'static str, PathBuf)) {
-        let mut state = self.0.state.lock();
-        if !state.dead {
-            state.dead = true;
-            state.cut_at = Some(at);
-            self.0.disk.crash(&self.0.random);
-        }
-    }
-
-    fn reading<T>(&self, read: impl FnOnce(&SimDisk) -> io::Result<T>) -> io::Result<T> {
-        if self.is_dead() { Err(Self::dead()) } else { read(&self.0.disk) }
-    }
-
-    fn changing<T>(&self, what: &'static str, path: &Path, change: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let changed = self.try_changing(what, path, change);
-        if let Err(error) = &changed {
-            tracing::debug!(what, path = %path.display(), %error, "failed");
-        } else {
-            tracing::debug!(what, path = %path.display(), "done");
-        }
-        changed
-    }
-
-    fn try_changing<T>(
-        &self,
-        what: &'static str,
-        path: &Path,
-        change: impl FnOnce() -> io::Result<T>,
-    ) -> io::Result<T> {
-        let is_cut = {
-            let mut state = self.0.state.lock();
-            if state.dead {
-                return Err(Self::dead());
-            }
-            state.accidents.cut_after = state.accidents.cut_after.map(|left| left.saturating_sub(1));
-            let is_cut = state.accidents.cut_after == Some(0);
-            if !is_cut && state.accidents.store_is_down && path.starts_with("/loptr/chunks") {
-                state.failed = true;
-                return Err(io::ErrorKind::ReadOnlyFilesystem.into());
-            }
-            if !is_cut && state.accidents.fails_one_in.is_none_or(|n| self.0.random.below(n) > 0) {
-                drop(state);
-                return change();
-            }
-            state.failed = true;
-            is_cut
-        };
-        // The accident comes just before it, or just after.
-        if self.0.random.below(2) == 0 {
-            let _ = change();
-        }
-        if !is_cut {
-            return Err(io::Error::other("the disk fails now and then"));
-        }
-        self.cut((what, path.to_owned()));
-        Err(Self::dead())
-    }
-}
-
-struct DoomedFile {
-    disk: Doomed,
-    file: Box<dyn DiskFile>,
-    path: PathBuf,
-}
-
-impl DiskFile for DoomedFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.disk.changing("append", &self.path, || self.file.append(bytes))
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        let lies = self.disk.0.lie.about_file(&self.path);
-        self.disk.changing("sync", &self.path, || if lies { Ok(()) } else { self.file.sync() })
-    }
-}
-
-impl Disk for Doomed {
-    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file = self.changing("create", path, || self.0.disk.create(path))?;
-        Ok(Box::new(DoomedFile { disk: self.clone(), file, path: path.to_owned() }))
-    }
-
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.reading(|disk| disk.read(path))
-    }
-
-    fn read_range(&self, path: &Path, offset: u64, len: u64) -> io::Result<Vec<u8>> {
-        self.reading(|disk| disk.read_range(path, offset, len))
-    }
-
-    fn stat(&self, path: &Path) -> io::Result<(u64, i64)> {
-        self.reading(|disk| disk.stat(path))
-    }
-
-    fn truncate(&self, path: &Path, len: u64) -> io::Result<()> {
-        self.changing("truncate", path, || self.0.disk.truncate(path, len))
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.changing("rename", to, || self.0.disk.rename(from, to))
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.changing("remove", path, || self.0.disk.remove(path))
-    }
-
-    fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.changing("remove folder", path, || self.0.disk.remove_dir(path))
-    }
-
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        self.reading(|disk| disk.create_dir_all(path))
-    }
-
-    fn list(&self, dir: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
-        self.reading(|disk| disk.list(dir))
-    }
-
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let lies = self.0.lie.about_folder(dir);
-        self.changing("sync folder", dir, || if lies { Ok(()) } else { self.0.disk.sync_dir(dir) })
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
-        self.reading(|disk| disk.lock(path))
-    }
-
-    fn usage(&self, path: &Path) -> io::Result<DiskUsage> {
-        self.reading(|disk| disk.usage(path))
-    }
-}
 
 /// Settings of a small process: segments and chunks so short that all of them turn over.
 fn settings(draws: &mut Draws) -> Settings {
@@ -352,8 +141,12 @@ pub(crate) async fn turns(count: u64) {
 impl Run {
     pub(crate) fn new(seed: u64, lie: Lie) -> Self {
         let mut draws = Draws::new(!seed);
+        let world = World::new(seed, NOW);
+        if seed.is_multiple_of(2) {
+            world.disk.keep_names_in_any_order();
+        }
         Self {
-            world: World::new(seed, NOW),
+            world,
             settings: settings(&mut draws),
             lie,
             draws,
@@ -365,7 +158,7 @@ impl Run {
     }
 
     /// Several lives, then a last one without an accident.
-    fn run(&mut self) -> Result<(), Failure> {
+    pub(crate) fn run(&mut self) -> Result<(), Failure> {
         for _ in 0..self.draws.between(4, 12) {
             let accidents = Accidents {
                 cut_after: (!self.draws.one_in(5)).then(|| self.draws.between(1, 100)),
@@ -386,7 +179,7 @@ impl Run {
         life: impl AsyncFnOnce(&mut Self, Process, &Doomed) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         tracing::debug!(?accidents, "a life begins");
-        let disk = Doomed::new(&self.world, self.lie, accidents);
+        let disk = Doomed::new(&self.world, self.lie.clone(), accidents);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|error| Failure::Broken(format!("no runtime: {error}")))?;
         let lived = runtime.block_on(async {
@@ -406,8 +199,8 @@ impl Run {
             tokio::time::timeout(LIFE, lived).await.unwrap_or(Err(late))
         });
         drop(runtime);
-        if let Some((what, path)) = &disk.0.state.lock().cut_at {
-            *self.cuts.entry(format!("{what} {}", kind_of(path))).or_default() += 1;
+        if let Some((what, path)) = disk.cut_at() {
+            *self.cuts.entry(format!("{what} {}", kind_of(&path))).or_default() += 1;
         }
         lived
     }
@@ -592,23 +385,40 @@ fn kind_of(path: &Path) -> &'static str {
     kinds.iter().find(|(part, _)| path.contains(part)).map_or("nothing", |(_, kind)| kind)
 }
 
+/// Does `work` with each number below `count`, on every core; a panic in it is the caller's.
+pub(crate) fn share_out(count: u64, work: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(0);
+    let threads = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    if at >= count {
+                        break;
+                    }
+                    work(at);
+                }
+            });
+        }
+    });
+}
+
 /// Runs seeds `from..from + count`; returns what the power was cut at.
 fn run_seeds(from: u64, count: u64) -> BTreeMap<String, u64> {
-    let mut cuts: BTreeMap<String, u64> = BTreeMap::new();
-    if env_or("LOPTR_SIM_TRACE", 0) > 0 {
-        let trace = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(std::io::stderr);
-        trace.without_time().init();
-    }
-    for seed in from..from + count {
+    let cuts: Mutex<BTreeMap<String, u64>> = Mutex::default();
+    share_out(count, |at| {
+        let seed = from + at;
         let mut run = Run::new(seed, Lie::None);
         if let Err(failure) = run.run() {
             panic!("LOPTR_SIM_FROM={seed} LOPTR_SIM_SEEDS=1: {failure}");
         }
+        let mut all = cuts.lock();
         for (at, count) in run.cuts {
-            *cuts.entry(at).or_default() += count;
+            *all.entry(at).or_default() += count;
         }
-    }
-    cuts
+    });
+    cuts.into_inner()
 }
 
 #[test]
@@ -660,55 +470,6 @@ fn a_push_sent_again_is_not_taken_for_durable() {
     if let Err(failure) = lived {
         panic!("{failure}");
     }
-}
-
-/// The test above must fail on a disk that lies.
-fn finds_out(lie: Lie, is_seen: impl Fn(&Failure) -> bool) {
-    const SEEDS: u64 = 10;
-    let (mut seen, mut example) = (0, None);
-    for seed in 1..=SEEDS {
-        if let Err(failure) = Run::new(seed, lie).run()
-            && is_seen(&failure)
-        {
-            seen += 1;
-            example.get_or_insert(failure);
-        }
-    }
-    assert!(seen > 0, "{lie:?}: none of {SEEDS} seeds saw it");
-    let example = example.expect("one was seen");
-    eprintln!("{lie:?}: {seen} of {SEEDS} seeds saw it, as in: {example}");
-}
-
-fn loses_lines(failure: &Failure) -> bool {
-    matches!(failure, Failure::Wrong { wrong, .. } if !wrong.missing.is_empty())
-}
-
-#[test]
-fn a_log_that_is_not_synced_is_found_out() {
-    finds_out(Lie::LogFiles, loses_lines);
-}
-
-#[test]
-fn a_log_whose_names_are_not_synced_is_found_out() {
-    finds_out(Lie::LogFolder, loses_lines);
-}
-
-/// Here a query fails instead, naming the object.
-#[test]
-fn objects_that_are_not_synced_are_found_out() {
-    let damaged = |failure: &Failure| matches!(failure, Failure::Broken(why) if why.contains(" is damaged: "));
-    finds_out(Lie::ObjectFiles, damaged);
-}
-
-#[test]
-fn objects_whose_names_are_not_synced_are_found_out() {
-    let missing = |failure: &Failure| matches!(failure, Failure::Broken(why) if why.contains(" is missing "));
-    finds_out(Lie::ObjectFolders, |failure| missing(failure) || loses_lines(failure));
-}
-
-#[test]
-fn index_files_whose_names_are_not_synced_are_found_out() {
-    finds_out(Lie::IndexFolders, loses_lines);
 }
 
 /// Seeds that once lost something, and what it was.

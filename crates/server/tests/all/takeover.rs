@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::buckets::{Streams, check, stored};
-use crate::support::http::JSON;
+use crate::support::http::{Api, JSON};
 use crate::support::process::{Home, Loptr};
 use crate::support::random::Draws;
 use crate::support::{archive, env_or, now};
@@ -123,6 +123,47 @@ fn killed_at_any_moment_of_it() {
         assert_eq!(upstreams_files(&home), Vec::<PathBuf>::new(), "{folder}");
         assert!(loptr.stop().0.success());
     }
+}
+
+/// While it goes on, whoever asks is told how far it is; afterwards the same port serves. Here the bucket takes nothing
+/// until a file that stands in a folder's place is gone.
+#[test]
+fn the_port_answers_meanwhile() {
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+    let home = Home::edited("", &[("http_listen_port: 0", format!("http_listen_port: {port}").as_str())]);
+    archive::unpack("killed-wal", home.dir());
+    let in_the_way = home.dir().join("chunks/fake");
+    fs::create_dir_all(home.dir().join("chunks")).expect("a folder can be made");
+    fs::write(&in_the_way, "").expect("a file can be written");
+    let mut child = home.command().stderr(std::process::Stdio::null()).spawn().expect("it starts");
+    let api = Api { address: ([127, 0, 0, 1], port).into(), tenant: None };
+    let ask = |method: &str, path: &str| {
+        for _ in 0..500 {
+            if let Ok(reply) = api.send(method, path, &[], &[]) {
+                return reply;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("{method} {path}: no answer");
+    };
+    for (method, path) in [("GET", "/ready"), ("POST", "/loki/api/v1/push"), ("GET", "/loki/api/v1/labels")] {
+        let reply = ask(method, path).expect(503);
+        assert!(reply.text().contains("files of Loki are being taken over"), "{reply:?}");
+        assert_eq!(reply.header("retry-after"), Some("5"));
+    }
+    let found = ask("GET", "/metrics").expect(200).text();
+    let bytes = found.lines().find_map(|line| line.strip_prefix("loptr_takeover_bytes "));
+    assert!(bytes.is_some_and(|bytes| bytes != "0"), "{found}");
+    fs::remove_file(&in_the_way).expect("it is there");
+    let begun = std::time::Instant::now();
+    while ask("GET", "/ready").status != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(50), "still taking over");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    check(&api, &expected(&["all.json"]));
+    child.kill().expect("it is ours");
+    child.wait().expect("it is ours");
 }
 
 /// What cannot be read stops the start and is named; nothing is written or removed.

@@ -16,6 +16,16 @@ pub fn write_labels(out: &mut Vec<u8>, labels: &[impl AsRef<str>]) {
     out.extend_from_slice(b"}\n");
 }
 
+/// Adds what whoever reads `answer`, a JSON object that is written, must know besides.
+pub fn add_warnings(answer: &mut Vec<u8>, warnings: &[String]) {
+    let end = answer.iter().rposition(|byte| *byte == b'}').filter(|_| !warnings.is_empty());
+    let Some(end) = end else { return };
+    let rest = answer.split_off(end);
+    answer.extend_from_slice(b",\"warnings\":");
+    push_texts(answer, warnings);
+    answer.extend_from_slice(&rest);
+}
+
 /// Writes series as label sets.
 pub fn write_series<'a>(out: &mut Vec<u8>, series: impl IntoIterator<Item = &'a Labels>) {
     out.extend_from_slice(b"{\"status\":\"success\",\"data\":");

@@ -160,6 +160,20 @@ fn legacy_streams_are_written_as_upstream_does() {
 }
 
 #[test]
+fn warnings_are_added_to_answers_that_are_written() {
+    let added = |labels: &[&str], warnings: &[&str]| {
+        let mut out = Vec::new();
+        write_labels(&mut out, labels);
+        add_warnings(&mut out, &warnings.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        String::from_utf8(out).expect("text")
+    };
+    let whole = r#"{"status":"success","data":["a}"],"warnings":["partial: \"x\""]}"#;
+    assert_eq!(added(&["a}"], &["partial: \"x\""]).trim_end(), whole);
+    assert_eq!(added(&[], &["w"]).trim_end(), r#"{"status":"success","warnings":["w"]}"#);
+    assert_eq!(added(&[], &[]).trim_end(), r#"{"status":"success"}"#);
+}
+
+#[test]
 fn warnings_stand_where_clients_look() {
     let mut out = Vec::new();
     write_streams(&mut out, &[], &EncodingFlags::parse("a,b"), &QueryStats::default(), &["careful <1>".to_owned()]);

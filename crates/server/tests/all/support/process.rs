@@ -246,6 +246,10 @@ impl Loptr {
         &self.api
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        self.guarded.pid()
+    }
+
     /// Ends it without notice.
     pub(crate) fn kill(self) {
         drop(self);
