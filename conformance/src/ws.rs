@@ -69,8 +69,9 @@ impl Socket {
             return Ok(Ok(socket));
         }
         let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse().ok());
-        while socket.buffered.len() - end < length.unwrap_or(0) && socket.fill(HANDSHAKE)? {}
-        Ok(Err(Refused { status, body: String::from_utf8_lossy(&socket.buffered[end..]).into_owned() }))
+        while socket.buffered.len() - socket.read < length.unwrap_or(0) && socket.fill(HANDSHAKE)? {}
+        let body = String::from_utf8_lossy(&socket.buffered[socket.read..]).into_owned();
+        Ok(Err(Refused { status, body }))
     }
 
     /// Reads what is there, waiting at most `patience` for it; false if nothing came.
@@ -163,7 +164,12 @@ mod tests {
                 stream.read_exact(&mut byte).unwrap();
                 asked.push(byte[0]);
             }
-            stream.write_all(bytes).unwrap();
+            // The body apart from the head, and a whole farewell: a reset would lose what was sent.
+            let (head, rest) = bytes.split_at(bytes.windows(4).position(|part| part == b"\r\n\r\n").unwrap() + 4);
+            stream.write_all(head).unwrap();
+            stream.write_all(rest).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let _ = stream.read_to_end(&mut Vec::new());
         });
         host
     }
