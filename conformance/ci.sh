@@ -37,6 +37,10 @@ check live --push --live
 check flushed --flush
 start tenants
 check tenants --push --tenants
+start grafana
+check grafana --push --grafana --tenant grafana
+./target/debug/loptr-conformance tails --url "http://$address" > "$work/tails.txt" || { cat "$work/tails.txt"; exit 1; }
+sed -n '/^group/,$p' "$work/tails.txt"
 start push
 ./target/debug/loptr-conformance pushes --url "http://$address" > "$work/pushes.txt" || { cat "$work/pushes.txt"; exit 1; }
 sed -n '/^group/,$p' "$work/pushes.txt"

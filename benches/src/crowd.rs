@@ -12,7 +12,7 @@ use std::thread::{Builder, JoinHandle, sleep};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use loptr_conformance::http::{Client, Request};
-use loptr_conformance::ws::{Said, Socket};
+use loptr_conformance::ws::{Said, Socket, WsError};
 use serde_json::json;
 
 use crate::process::{Process, ProcessError};
@@ -37,8 +37,8 @@ pub(crate) enum CrowdError {
     Io { doing: &'static str, source: io::Error },
     #[error("a push was answered {status}: {text}")]
     Push { status: u16, text: String },
-    #[error("a tail was refused with {status}: {text}")]
-    Tail { status: u16, text: String },
+    #[error(transparent)]
+    Tail(#[from] WsError),
 }
 
 /// How large it is.
@@ -234,19 +234,16 @@ fn push(client: &mut Client, app: &str, numbers: std::ops::Range<u64>, filler: u
 
 /// Follows `app` until `stop` is set and nothing has come for a while.
 fn follow(host: &str, app: &str, stop: &AtomicBool) -> Result<Seen, CrowdError> {
-    let failed = |source| CrowdError::Io { doing: "tail", source };
-    let target = format!("/loki/api/v1/tail?query=%7Bapp%3D%22{app}%22%7D&limit=1");
-    let mut socket = Socket::open(host, &target, &[])
-        .map_err(failed)?
-        .map_err(|refused| CrowdError::Tail { status: refused.status, text: refused.body })?;
+    let params = [("query".to_owned(), format!("{{app=\"{app}\"}}")), ("limit".to_owned(), "1".to_owned())];
+    let mut socket = Socket::open(host, "/loki/api/v1/tail", &params, &[])?;
     let (mut seen, mut heard) = (Seen::default(), Instant::now());
     loop {
-        match socket.next(Duration::from_secs(1)).map_err(failed)? {
+        match socket.next(Duration::from_secs(1)) {
             Said::Text(frame) => {
                 seen.read(&frame);
                 heard = Instant::now();
             }
-            Said::Close(..) => return Ok(seen),
+            Said::Close(..) | Said::Gone => return Ok(seen),
             Said::Nothing if stop.load(Ordering::Relaxed) && heard.elapsed() > IDLE => return Ok(seen),
             Said::Nothing => {}
         }

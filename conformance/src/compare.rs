@@ -17,6 +17,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::http::Answer;
+use crate::proto;
 use crate::recorded::{Expected, ExpectedBody};
 
 /// How far two sample values may lie apart, as a part of the larger one.
@@ -62,6 +63,10 @@ pub fn compare(expected: &Expected, got: &Answer, rules: Rules) -> Compared {
     match &expected.body {
         ExpectedBody::Free => Ok(()),
         ExpectedBody::Text(text) => compare_text("body", text, &got.text()),
+        ExpectedBody::Protobuf(message) => match proto::as_json(&got.body) {
+            Some(found) => compare_exactly("message", message, &found),
+            None => differ("the body is no protobuf message".to_owned()),
+        },
         ExpectedBody::Json(json) => match serde_json::from_str(&got.text()) {
             Ok(value) => compare_json(json, &value, rules),
             Err(error) => differ(format!("the body is not JSON ({error}): {}", short(&got.text()))),
@@ -73,6 +78,9 @@ pub fn compare(expected: &Expected, got: &Answer, rules: Rules) -> Compared {
 pub fn expect_same_as(answer: &Answer) -> Expected {
     let json = serde_json::from_str(&answer.text()).ok();
     let body = match json {
+        _ if answer.content_type == "application/vnd.google.protobuf" => {
+            proto::as_json(&answer.body).map_or(ExpectedBody::Free, ExpectedBody::Protobuf)
+        }
         Some(json) if answer.content_type.starts_with("application/json") => ExpectedBody::Json(json),
         _ => ExpectedBody::Text(answer.text()),
     };
@@ -97,7 +105,7 @@ fn compare_text(place: &str, expected: &str, got: &str) -> Compared {
 }
 
 /// An error text without its free parts.
-fn settled(text: &str) -> String {
+pub(crate) fn settled(text: &str) -> String {
     if text.contains("syntax error: ") {
         let end = text.find(", expecting ").unwrap_or(text.len());
         return text.get(..end).unwrap_or(text).to_owned();

@@ -194,7 +194,7 @@ mod tests {
         for case in recorded::cases().unwrap().into_iter().chain(recorded::defect_cases().unwrap()) {
             let Some(better) = &case.better else { continue };
             let body = match &better.body {
-                ExpectedBody::Json(json) => json.to_string(),
+                ExpectedBody::Json(json) | ExpectedBody::Protobuf(json) => json.to_string(),
                 ExpectedBody::Text(text) => text.clone(),
                 ExpectedBody::Free => panic!("{} has no body", case.id),
             };

@@ -9,6 +9,7 @@
 //! * [`replay`] and [`live`]: the two commands;
 //! * [`pushes`]: recorded pushes, each to a tenant of its own;
 //! * [`patterns`]: generated files whose lines are to be found under the patterns upstream found;
+//! * [`tails`]: recorded tails;
 //! * [`script`]: tests written by hand, run in memory by `loptr-eval` and over HTTP here;
 //! * [`http`] and [`ws`]: small blocking clients.
 //!
@@ -33,10 +34,12 @@ pub mod http;
 pub mod language;
 pub mod live;
 pub mod patterns;
+mod proto;
 pub mod pushes;
 pub mod recorded;
 pub mod replay;
 pub mod script;
 pub mod shaped;
+pub mod tails;
 pub mod tally;
 pub mod ws;

@@ -17,7 +17,7 @@ use loptr_conformance::live::{self, Window};
 use loptr_conformance::script::{Script, over_http};
 use loptr_conformance::shaped::{self, SHAPED_END_SECS, SHAPED_START_SECS};
 use loptr_conformance::tally::Tally;
-use loptr_conformance::{patterns, pushes, recorded, replay};
+use loptr_conformance::{patterns, pushes, recorded, replay, tails};
 
 const HELP: &str = "\
 loptr-conformance run --url URL      replay the recorded requests and compare
@@ -26,6 +26,7 @@ loptr-conformance run --url URL      replay the recorded requests and compare
     --patience SECS                  at most so long (60)
     --groups A,B                     only these groups
     --tenants                        the set for a server with tenants: with --push its own bodies
+    --grafana                        what Grafana and Logs Drilldown ask, for a server run with grafana.yaml
     --cases FILE                     cases from a file of JSON lines instead of the packed ones
     --foundation                     set apart what the foundation's language does not hold
     --live                           entries of one time may come in any order
@@ -53,6 +54,8 @@ loptr-conformance pushes --url URL   send the recorded pushes, each as a tenant 
 loptr-conformance patterns --url URL push ten generated files of 5,000 lines and compare under which patterns they are
                                      found; the server runs with patterns.yaml
     --record                         print what is found instead, one file a line
+loptr-conformance tails --url URL    open the recorded tails, each as a tenant of its own; the server runs with grafana.yaml
+    --record                         print what it tells instead
 loptr-conformance scripts --url URL --dir FOLDER
                                      run the scripts of a folder (`crates/eval/testdata`), each as a tenant of its own,
                                      against a server set up as `script::over_http` says (--flush)
@@ -98,8 +101,8 @@ const VALUED: [&str; 19] = [
     "least",
     "share",
 ];
-const SWITCHES: [&str; 9] =
-    ["push", "tenants", "flush", "foundation", "live", "verbose", "no-differences", "record", "help"];
+const SWITCHES: [&str; 10] =
+    ["record", "push", "tenants", "grafana", "flush", "foundation", "live", "verbose", "no-differences", "help"];
 
 #[derive(Debug, Default)]
 struct Options(BTreeMap<String, String>);
@@ -170,6 +173,7 @@ impl Options {
         let readable = |cases: Result<_, recorded::RecordedError>| cases.map_err(|error| error.to_string());
         Ok(match self.file("cases")? {
             Some(lines) => vec![("all", readable(recorded::parse_cases(lines.as_bytes()))?)],
+            None if self.has("grafana") => vec![("all recorded", readable(recorded::grafana())?)],
             None => {
                 vec![
                     ("all recorded", readable(recorded::cases())?),
@@ -242,6 +246,10 @@ fn command(out: &mut impl Write) -> Result<bool, String> {
             Ok(counts.failed == 0)
         }
         "patterns" => patterns::run(options.text("url").ok_or("--url is missing")?, options.has("record"), out),
+        "tails" => {
+            let counts = tails::run(&mut options.client("url")?, options.has("record"), out).map_err(written)?;
+            Ok(counts.failed == 0)
+        }
         "scripts" => scripts(&options, out),
         "push-set" => prepare(&mut options.client("url")?, &options, true, out).map(|()| true),
         "compare" => compare(&options, out),

@@ -13,14 +13,21 @@
 //! `data/tenants.jsonl.zst` is a set of its own, for a server with tenants that may be read together: first lines
 //! `{"tenant", "push"}`, bodies to push as that tenant, then cases.
 //!
+//! `data/grafana.jsonl.zst`, made by `record/grafana.py`, has what Grafana's data source and Logs Drilldown ask about the
+//! recorded set, with volumes, patterns and protobuf answers, for a server with pattern detection. There an expectation may
+//! be `protobuf`, a message in base64.
+//!
 //! `data/defects.jsonl` has cases in the same form with one member more, `better`: the answer a server gives that
 //! does not share a listed defect of upstream. Where the id is that of a recorded case, only `better` is taken.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 
 use crate::http::{self, Request};
+use crate::proto;
 
 static DEFECTS: &[u8] = include_bytes!("../data/defects.jsonl");
+static GRAFANA: &[u8] = include_bytes!("../data/grafana.jsonl.zst");
 static TENANTS: &[u8] = include_bytes!("../data/tenants.jsonl.zst");
 static CASES: &[u8] = include_bytes!("../data/cases.jsonl.zst");
 static PUSH: [&[u8]; 5] = [
@@ -75,6 +82,8 @@ pub enum ExpectedBody {
     Json(Value),
     /// Plain text.
     Text(String),
+    /// A protobuf message, without its statistics.
+    Protobuf(Value),
     /// Anything: upstream itself varied from run to run.
     Free,
 }
@@ -137,6 +146,11 @@ pub fn defect_cases() -> Result<Vec<Case>, RecordedError> {
     Ok(defects)
 }
 
+/// The requests of Grafana and Logs Drilldown about the recorded set, in file order.
+pub fn grafana() -> Result<Vec<Case>, RecordedError> {
+    parse_cases(&unpack("the requests of Grafana", GRAFANA)?)
+}
+
 /// A body and the tenant who pushes it.
 pub type TenantBody = (String, Vec<u8>);
 
@@ -193,6 +207,10 @@ fn case(value: &Value) -> Option<Case> {
 
 fn expected(expect: &Value) -> Option<Expected> {
     let body = match (expect.get("compare"), expect.get("json"), expect.get("text")) {
+        _ if expect.get("protobuf").is_some() => {
+            let bytes = BASE64_STANDARD.decode(expect.get("protobuf")?.as_str()?).ok()?;
+            ExpectedBody::Protobuf(proto::as_json(&bytes)?)
+        }
         (None, Some(json), _) => ExpectedBody::Json(json.clone()),
         (None, None, Some(text)) => ExpectedBody::Text(text.as_str()?.to_owned()),
         _ => ExpectedBody::Free,
@@ -235,6 +253,16 @@ mod tests {
             let parsed: Value = serde_json::from_slice(&body).unwrap();
             assert!(parsed["streams"].as_array().is_some_and(|streams| !streams.is_empty()));
         }
+    }
+
+    #[test]
+    fn grafana_has_its_own_set() {
+        let cases = grafana().unwrap();
+        let count = |group: &str| cases.iter().filter(|case| case.group() == group).count();
+        let groups = ["grafana", "drilldown", "detected", "volume", "patterns", "formats"].map(count);
+        assert_eq!(groups, [110, 25, 75, 126, 66, 44]);
+        let messages = cases.iter().filter(|case| matches!(case.expected.body, ExpectedBody::Protobuf(_))).count();
+        assert!(messages > 25, "{messages}");
     }
 
     #[test]

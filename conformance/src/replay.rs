@@ -228,7 +228,7 @@ pub(crate) fn table(
 /// What an expectation's body looks like in text, for a reader.
 pub(crate) fn readable(expected: &Expected) -> String {
     match &expected.body {
-        ExpectedBody::Json(json) => compare::pretty(json),
+        ExpectedBody::Json(json) | ExpectedBody::Protobuf(json) => compare::pretty(json),
         ExpectedBody::Text(text) => text.clone(),
         ExpectedBody::Free => "(anything)".to_owned(),
     }

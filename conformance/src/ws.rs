@@ -1,35 +1,38 @@
-//! A small blocking WebSocket client: as much of RFC 6455 as it takes to follow a tail.
-//!
-//! It reads text and close frames, answers pings and can say goodbye. Frames longer than [`FRAME_MAX`] end it; it sends
-//! no text.
+//! A WebSocket client, as much of it as tails need: text and close frames in, pings answered.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-/// Bytes of a frame beyond which the client gives up.
-pub const FRAME_MAX: u64 = 64 << 20;
-/// How long an answer to the handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(60);
+use crate::http::encode_into;
+
+/// Bytes of a head or a frame beyond which the client gives up.
+const MAX: usize = 64 << 20;
+/// How long the handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// What a server says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum Said {
     /// A text frame.
     Text(String),
     /// A close frame: code and reason.
     Close(u16, String),
-    /// Nothing within the time, or never again.
+    /// The connection ended without one.
+    Gone,
+    /// Nothing within the time.
     Nothing,
 }
 
-/// An answer to the handshake other than 101.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// HTTP status.
-    pub status: u16,
-    /// The body.
-    pub body: String,
+/// Why a socket did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum WsError {
+    /// The connection failed.
+    #[error("open a WebSocket: {0}")]
+    Io(#[from] io::Error),
+    /// Another answer than the upgrade.
+    #[error("refused with {0}: {1}")]
+    Refused(u16, String),
 }
 
 /// An open WebSocket.
@@ -37,85 +40,90 @@ pub struct Refused {
 pub struct Socket {
     stream: TcpStream,
     buffered: Vec<u8>,
-    /// Bytes at the front of `buffered` that have been read.
-    read: usize,
-    ended: bool,
 }
 
 impl Socket {
-    /// Asks `host` (with port) for `target`, path and parameters as they stand.
-    pub fn open(host: &str, target: &str, headers: &[(&str, &str)]) -> io::Result<Result<Self, Refused>> {
+    /// Opens `path` at `host` (`name:port`).
+    pub fn open(
+        host: &str,
+        path: &str,
+        params: &[(String, String)],
+        headers: &[(String, String)],
+    ) -> Result<Self, WsError> {
         let mut stream = TcpStream::connect(host)?;
+        let mut query = String::new();
+        for (name, value) in params {
+            query.push(if query.is_empty() { '?' } else { '&' });
+            encode_into(&mut query, name);
+            query.push('=');
+            encode_into(&mut query, value);
+        }
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let head = format!(
-            "GET {target} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: Upgrade\r\nUpgrade: websocket\r\n\
+            "GET {path}{query} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
         stream.write_all(head.as_bytes())?;
-        let mut socket = Self { stream, buffered: Vec::new(), read: 0, ended: false };
-        let malformed = || io::Error::new(io::ErrorKind::InvalidData, "the handshake's answer is not HTTP");
+        let mut socket = Self { stream, buffered: Vec::new() };
         let end = loop {
             if let Some(at) = socket.buffered.windows(4).position(|part| part == b"\r\n\r\n") {
                 break at + 4;
             }
-            if !socket.fill(HANDSHAKE)? {
-                return Err(malformed());
+            if socket.fill(HANDSHAKE)? == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
         };
-        let head = String::from_utf8_lossy(&socket.buffered[..end]).to_lowercase();
-        socket.read = end;
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(malformed)?;
+        let head: Vec<u8> = socket.buffered.drain(..end).collect();
+        let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         if status == 101 {
-            return Ok(Ok(socket));
+            return Ok(socket);
         }
         let length = head.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse().ok());
-        while socket.buffered.len() - socket.read < length.unwrap_or(0) && socket.fill(HANDSHAKE)? {}
-        let body = String::from_utf8_lossy(&socket.buffered[socket.read..]).into_owned();
-        Ok(Err(Refused { status, body }))
+        while socket.buffered.len() < length.unwrap_or(0) && socket.fill(HANDSHAKE)? > 0 {}
+        Err(WsError::Refused(status, String::from_utf8_lossy(&socket.buffered).into_owned()))
     }
 
-    /// Reads what is there, waiting at most `patience` for it; false if nothing came.
-    fn fill(&mut self, patience: Duration) -> io::Result<bool> {
-        if self.read > 0 {
-            self.buffered.drain(..std::mem::take(&mut self.read));
+    /// Reads what there is; 0 at the end. An error when nothing comes within `patience`.
+    fn fill(&mut self, patience: Duration) -> io::Result<usize> {
+        if self.buffered.len() > MAX {
+            return Err(io::Error::other(format!("a frame or head of more than {MAX} bytes")));
         }
-        let mut part = [0; 16_384];
+        let mut part = [0; 65_536];
         self.stream.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
-        match self.stream.read(&mut part) {
-            Ok(0) => {
-                self.ended = true;
-                Ok(false)
-            }
-            Ok(read) => {
-                self.buffered.extend_from_slice(&part[..read]);
-                Ok(true)
-            }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => Ok(false),
-            Err(error) => Err(error),
-        }
+        let read = self.stream.read(&mut part)?;
+        self.buffered.extend_from_slice(&part[..read]);
+        Ok(read)
     }
 
     /// The next text or close frame; pings are answered.
-    pub fn next(&mut self, patience: Duration) -> io::Result<Said> {
+    pub fn next(&mut self, patience: Duration) -> Said {
         let until = Instant::now() + patience;
         loop {
-            while let Some((opcode, payload)) = self.frame()? {
+            while let Some((opcode, payload)) = self.frame() {
                 match opcode {
-                    1 => return Ok(Said::Text(String::from_utf8_lossy(&payload).into_owned())),
+                    1 => return Said::Text(String::from_utf8_lossy(&payload).into_owned()),
                     8 => {
                         let code = payload.first_chunk().map_or(0, |code| u16::from_be_bytes(*code));
                         let reason = payload.get(2..).unwrap_or_default();
-                        return Ok(Said::Close(code, String::from_utf8_lossy(reason).into_owned()));
+                        return Said::Close(code, String::from_utf8_lossy(reason).into_owned());
                     }
-                    9 => self.stream.write_all(&[0x8a, 0x80, 0, 0, 0, 0])?,
+                    // An answer that is not taken shows at the next read.
+                    9 => drop(self.stream.write_all(&[0x8a, 0x80, 0, 0, 0, 0])),
                     _ => {}
                 }
             }
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.ended {
-                return Ok(Said::Nothing);
+            if left.is_zero() {
+                return Said::Nothing;
             }
-            self.fill(left)?;
+            match self.fill(left) {
+                Ok(0) => return Said::Gone,
+                Err(error) if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                    return Said::Gone;
+                }
+                _ => {}
+            }
         }
     }
 
@@ -125,72 +133,16 @@ impl Socket {
         self.stream.write_all(&[0x88, 0x82, 0, 0, 0, 0, high, low])
     }
 
-    /// A whole frame, if one is there.
-    fn frame(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
-        let bytes = &self.buffered[self.read..];
-        let Some([first, second]) = bytes.first_chunk() else { return Ok(None) };
-        let (len, start) = match (second & 127, bytes.get(2..4), bytes.get(2..10)) {
-            (126, Some(len), _) => (len.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)), 4),
-            (127, _, Some(len)) => (len.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)), 10),
-            (126 | 127, ..) => return Ok(None),
-            (short, ..) => (u64::from(short), 2),
+    fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let [first, second] = *self.buffered.first_chunk()?;
+        let (len, start) = match second & 127 {
+            126 => (u64::from(u16::from_be_bytes(*self.buffered.get(2..)?.first_chunk()?)), 4),
+            127 => (u64::from_be_bytes(*self.buffered.get(2..)?.first_chunk()?), 10),
+            short => (u64::from(short), 2),
         };
-        if len > FRAME_MAX {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {len} bytes")));
-        }
-        let end = start + len as usize;
-        let Some(payload) = bytes.get(start..end) else { return Ok(None) };
-        let frame = (first & 15, payload.to_vec());
-        self.read += end;
-        Ok(Some(frame))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::TcpListener;
-
-    use super::*;
-
-    /// A server that answers the handshake with `bytes` and hangs up.
-    fn served(bytes: &'static [u8]) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let host = listener.local_addr().unwrap().to_string();
-        std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut asked = Vec::new();
-            while !asked.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte).unwrap();
-                asked.push(byte[0]);
-            }
-            // The body apart from the head, and a whole farewell: a reset would lose what was sent.
-            let (head, rest) = bytes.split_at(bytes.windows(4).position(|part| part == b"\r\n\r\n").unwrap() + 4);
-            stream.write_all(head).unwrap();
-            stream.write_all(rest).unwrap();
-            stream.shutdown(std::net::Shutdown::Write).unwrap();
-            let _ = stream.read_to_end(&mut Vec::new());
-        });
-        host
-    }
-
-    #[test]
-    fn frames_are_read_one_by_one() {
-        let host =
-            served(b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x02hi\x89\x00\x81\x7e\x00\x03abc\x88\x05\x03\xf3bye");
-        let mut socket = Socket::open(&host, "/", &[]).unwrap().unwrap();
-        let mut next = || socket.next(Duration::from_secs(5)).unwrap();
-        assert_eq!((next(), next()), (Said::Text("hi".into()), Said::Text("abc".into())));
-        assert_eq!((next(), next()), (Said::Close(1011, "bye".into()), Said::Nothing));
-    }
-
-    #[test]
-    fn a_refusal_is_told_and_a_frame_beyond_bounds_is_an_error() {
-        let host = served(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 4\r\n\r\nnope");
-        let refused = Refused { status: 400, body: "nope".to_owned() };
-        assert_eq!(Socket::open(&host, "/", &[]).unwrap().unwrap_err(), refused);
-        let host = served(b"HTTP/1.1 101 x\r\n\r\n\x81\x7f\xff\xff\xff\xff\xff\xff\xff\xff");
-        let mut socket = Socket::open(&host, "/", &[]).unwrap().unwrap();
-        assert!(socket.next(Duration::from_secs(5)).is_err());
+        let end = usize::try_from(len).ok()?.checked_add(start)?;
+        let payload = self.buffered.get(start..end)?.to_vec();
+        self.buffered.drain(..end);
+        Some((first & 15, payload))
     }
 }

@@ -166,7 +166,6 @@ const QUIET: &[&str] = &[
     "storage_config.bloom_shipper",
     "ballast_bytes",
     "http_prefix",
-    "tracing.enabled",
 ];
 
 /// Whether `path` is `above` or lies below it.

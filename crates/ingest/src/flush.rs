@@ -16,11 +16,12 @@ use loptr_index::tables::FileName;
 use loptr_index::{IndexBuilder, Version, gzip};
 use loptr_model::{ChunkRef, Nanos, TenantId};
 use loptr_ports::Priority;
-use loptr_storage::{StorageError, TableId};
+use loptr_storage::{IndexOperation, StorageError, TableId};
 use loptr_wal::{Flushed, flushed_record, shipped_record};
 use tokio_util::sync::CancellationToken;
 
 use crate::log::{LogError, LogState};
+use crate::metrics::{FlushedChunk, TenantLabel};
 use crate::stream::{ClosedChunk, Stream};
 use crate::tenant::Tenant;
 use crate::{IngestError, Ingester};
@@ -85,14 +86,21 @@ impl Ingester {
                 streams.push((tenant.clone(), stream));
             }
         }
-        let flushes = streams.clone().into_iter().map(|(tenant, stream)| {
+        let waiting = streams.iter().filter(|(_, stream)| stream.next_to_flush().is_some());
+        let waiting: Vec<_> = waiting.cloned().collect();
+        self.metrics.flush_queue.inc_by(i64::try_from(waiting.len()).unwrap_or(i64::MAX));
+        let flushes = waiting.into_iter().map(|(tenant, stream)| {
             let this = self.clone();
-            async move { this.flush_stream(&tenant, &stream).await }
+            async move {
+                this.flush_stream(&tenant, &stream).await;
+                this.metrics.flush_queue.dec();
+            }
         });
         stream::iter(flushes).buffer_unordered(self.settings.concurrent_flushes.max(1)).collect::<Vec<()>>().await;
         for (tenant, stream) in streams {
             if stream.first_segment().is_none() && tenant.retire(&stream) {
-                self.metrics.streams_removed.inc();
+                let label = TenantLabel { tenant: tenant.id.to_string() };
+                self.metrics.streams_removed.get_or_create(&label).inc();
             }
         }
         if ship && let Err(error) = self.ship_index().await {
@@ -108,6 +116,12 @@ impl Ingester {
         self.pending.forget_shipped(Nanos(now.0 - keep));
         self.drop_log().await;
         self.heal_log().await;
+        let tenants = self.tenants.read().clone();
+        let lives = |id: &str| {
+            let id = TenantId::parse(id).ok();
+            id.and_then(|id| tenants.get(&id)).is_some_and(|tenant| !tenant.is_empty())
+        };
+        self.metrics.retire(now, lives);
     }
 
     /// The segment in the middle between the oldest that memory needs and the one being written.
@@ -200,9 +214,22 @@ impl Ingester {
             segment = chunk.first_segment.get();
         }
         // Named by memory before it leaves memory: no query looks in between.
+        let began = self.ports.clock.monotonic();
         self.pending.insert(&flushed, segment);
+        self.index.asked(IndexOperation::IndexChunk, reference.through, began, false);
         stream.flushed(chunk);
-        self.metrics.chunk_flushed(chunk.reason, object_bytes, entries, chunk.chunk.utilization());
+        let (oldest, newest) = chunk.chunk.bounds().unwrap_or_default();
+        let told = FlushedChunk {
+            reason: chunk.reason,
+            bytes: object_bytes,
+            entries,
+            utilization: chunk.chunk.utilization(),
+            oldest,
+            newest,
+            tables: self.bucket.schema().tables_of(reference.from, reference.through).len(),
+            now: self.ports.clock.now(),
+        };
+        self.metrics.chunk_flushed(&tenant.id, &told);
         Ok(())
     }
 

@@ -49,7 +49,7 @@ use tokio_util::sync::CancellationToken;
 pub use flush_out::{LeftBehind, remove_log};
 pub use known::PushLimits;
 pub use log::{Log, LogError, LogFigures, LogSettings, LogState, SyncPolicy, give_up_reserve};
-pub use metrics::IngestMetrics;
+pub use metrics::{IngestMetrics, OfTenant, TenantFamily};
 pub use push::{LOKI, OTLP, PushFailure, PushFailureKind};
 pub use replay::{ReplayError, ReplayFigures};
 pub use rules::{IngestRules, StreamRule};
@@ -390,7 +390,7 @@ impl Ingester {
 
     /// Tenants with streams in memory, and how many.
     pub fn streams_by_tenant(&self) -> Vec<(TenantId, usize)> {
-        self.tenants().iter().map(|tenant| (tenant.id.clone(), tenant.all().len())).collect()
+        self.tenants().iter().map(|tenant| (tenant.id.clone(), tenant.len())).collect()
     }
 
     /// Figures for gauges.

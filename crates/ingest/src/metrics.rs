@@ -1,108 +1,65 @@
 //! What the write path counts, under upstream's names (registered by `server`, which knows the prefix).
 
-use loptr_model::TenantId;
+mod family;
+mod labels;
+
+use loptr_model::{Nanos, TenantId};
 use loptr_wire::push::PushStream;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::stream::CloseReason;
 
-/// One tenant.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct TenantLabel {
-    /// Tenant id.
-    pub tenant: String,
-}
+pub use family::{OfTenant, TenantFamily};
+pub(crate) use labels::{DiscardLabels, MutatedLabels, ReasonLabel, ReceivedLabels, ReceivedLinesLabels, TenantLabel};
 
-/// What was discarded and why.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct DiscardLabels {
-    /// Upstream's word.
-    pub reason: String,
-    /// Tenant id.
-    pub tenant: String,
-    /// Hours the line would have been kept; 0 without retention.
-    pub retention_hours: String,
-    /// Ingestion policy; empty when there is none.
-    pub policy: String,
-    /// Push format.
-    pub format: String,
-}
+/// How long a tenant that holds no streams keeps its series after it was last counted.
+const IDLE: i64 = 3600 * Nanos::PER_SEC;
 
-/// What was received.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReceivedLabels {
-    /// Tenant id.
-    pub tenant: String,
-    /// Hours the line will be kept; empty without retention.
-    pub retention_hours: String,
-    /// Whether the stream is one of the store's own.
-    pub is_internal_stream: String,
-    /// Ingestion policy; empty when there is none.
-    pub policy: String,
-    /// Push format.
-    pub format: String,
-}
+/// What upstream names the address of an ingester: here it is this process.
+const IN_PROCESS: &str = "in-process";
 
-/// The same of lines, which upstream does not tell apart by retention.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReceivedLinesLabels {
-    /// Tenant id.
-    pub tenant: String,
-    /// Whether the stream is one of the store's own.
-    pub is_internal_stream: String,
-    /// Ingestion policy; empty when there is none.
-    pub policy: String,
-    /// Push format.
-    pub format: String,
-}
-
-impl ReceivedLabels {
-    pub(crate) fn of_lines(&self) -> ReceivedLinesLabels {
-        ReceivedLinesLabels {
-            tenant: self.tenant.clone(),
-            is_internal_stream: self.is_internal_stream.clone(),
-            policy: self.policy.clone(),
-            format: self.format.clone(),
-        }
-    }
-}
-
-/// What was changed on its way in.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct MutatedLabels {
-    /// Upstream's word.
-    pub reason: &'static str,
-    /// Tenant id.
-    pub truncated: String,
-}
-
-/// Why a chunk was flushed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReasonLabel {
-    /// Upstream's word.
-    pub reason: &'static str,
+/// A chunk that was stored.
+pub(crate) struct FlushedChunk {
+    pub(crate) reason: CloseReason,
+    /// Of its object.
+    pub(crate) bytes: usize,
+    pub(crate) entries: u32,
+    pub(crate) utilization: f64,
+    pub(crate) oldest: Nanos,
+    pub(crate) newest: Nanos,
+    /// Index tables that will name it.
+    pub(crate) tables: usize,
+    pub(crate) now: Nanos,
 }
 
 /// Counters and histograms of the write path.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "each is named as its metric, whose help text says what it counts")]
 pub struct IngestMetrics {
-    pub bytes_received: Family<ReceivedLabels, Counter>,
-    pub lines_received: Family<ReceivedLinesLabels, Counter>,
-    pub metadata_bytes_received: Family<ReceivedLabels, Counter>,
-    pub discarded_samples: Family<DiscardLabels, Counter>,
-    pub discarded_bytes: Family<DiscardLabels, Counter>,
-    pub mutated_samples: Family<MutatedLabels, Counter>,
-    pub mutated_bytes: Family<MutatedLabels, Counter>,
+    pub bytes_received: TenantFamily<ReceivedLabels>,
+    pub lines_received: TenantFamily<ReceivedLinesLabels>,
+    pub metadata_bytes_received: TenantFamily<ReceivedLabels>,
+    pub discarded_samples: TenantFamily<DiscardLabels>,
+    pub discarded_bytes: TenantFamily<DiscardLabels>,
+    pub mutated_samples: TenantFamily<MutatedLabels>,
+    pub mutated_bytes: TenantFamily<MutatedLabels>,
     pub stream_sharding: Counter,
-    pub streams_created: Family<TenantLabel, Counter>,
-    pub streams_removed: Counter,
+    pub streams_created: TenantFamily<TenantLabel>,
+    pub streams_removed: TenantFamily<TenantLabel>,
     pub chunks_flushed: Family<ReasonLabel, Counter>,
-    pub chunk_stored_bytes: Counter,
+    pub chunk_stored_bytes: TenantFamily<TenantLabel>,
+    pub chunks_stored: TenantFamily<TenantLabel>,
+    pub chunk_age: Histogram,
+    pub chunk_hours: Histogram,
+    pub index_entries: Histogram,
+    pub deduped_chunks: Counter,
+    pub flush_queue: Gauge,
+    pub appends: Counter,
+    pub append_timeouts: Counter,
     pub chunk_size: Histogram,
     pub chunk_entries: Histogram,
     pub chunk_utilization: Histogram,
@@ -122,19 +79,27 @@ pub struct IngestMetrics {
 impl Default for IngestMetrics {
     fn default() -> Self {
         Self {
-            bytes_received: Family::default(),
-            lines_received: Family::default(),
-            metadata_bytes_received: Family::default(),
-            discarded_samples: Family::default(),
-            discarded_bytes: Family::default(),
-            mutated_samples: Family::default(),
-            mutated_bytes: Family::default(),
+            bytes_received: TenantFamily::default(),
+            lines_received: TenantFamily::default(),
+            metadata_bytes_received: TenantFamily::default(),
+            discarded_samples: TenantFamily::default(),
+            discarded_bytes: TenantFamily::default(),
+            mutated_samples: TenantFamily::default(),
+            mutated_bytes: TenantFamily::default(),
             stream_sharding: Counter::default(),
-            streams_created: Family::default(),
-            streams_removed: Counter::default(),
+            streams_created: TenantFamily::default(),
+            streams_removed: TenantFamily::default(),
             chunks_flushed: Family::default(),
-            chunk_stored_bytes: Counter::default(),
-            chunk_size: Histogram::new((0..10).map(|power| 10_000.0 * 2f64.powi(power))),
+            chunk_stored_bytes: TenantFamily::default(),
+            chunks_stored: TenantFamily::default(),
+            chunk_age: Histogram::new([60.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 36000.0, 43200.0, 57600.0]),
+            chunk_hours: Histogram::new((1..=8).map(f64::from)),
+            index_entries: Histogram::new((0..5).map(|power| 2f64.powi(power))),
+            deduped_chunks: Counter::default(),
+            flush_queue: Gauge::default(),
+            appends: Counter::default(),
+            append_timeouts: Counter::default(),
+            chunk_size: Histogram::new((0..10).map(|power| 20_000.0 * 2f64.powi(power))),
             chunk_entries: Histogram::new((0..9).map(|power| 200.0 * 2f64.powi(power))),
             chunk_utilization: Histogram::new((0..6).map(|fifth| f64::from(fifth) * 0.2)),
             flush_failures: Counter::default(),
@@ -207,7 +172,58 @@ impl IngestMetrics {
             self.streams_removed.clone(),
         );
         r.register("loki_ingester_chunks_flushed", "Total flushed chunks per reason", self.chunks_flushed.clone());
-        r.register("loki_ingester_chunk_stored_bytes", "Total bytes stored in chunks", self.chunk_stored_bytes.clone());
+        r.register(
+            "loki_ingester_chunk_stored_bytes",
+            "Total bytes stored in chunks per tenant",
+            self.chunk_stored_bytes.clone(),
+        );
+        r.register("loki_ingester_chunks_stored", "Total stored chunks per tenant", self.chunks_stored.clone());
+        r.register(
+            "loki_ingester_chunk_age_seconds",
+            "Distribution of chunk ages, when stored",
+            self.chunk_age.clone(),
+        );
+        r.register(
+            "loki_ingester_chunk_bounds_hours",
+            "Distribution of chunk end-start durations, when stored",
+            self.chunk_hours.clone(),
+        );
+        r.register(
+            "loki_chunk_store_index_entries_per_chunk",
+            "Number of entries written to the index per chunk",
+            self.index_entries.clone(),
+        );
+        r.register(
+            "loki_chunk_store_deduped_chunks",
+            "Count of chunks which were not stored because another replica has stored them",
+            self.deduped_chunks.clone(),
+        );
+        r.register(
+            "loki_ingester_flush_queue_length",
+            "The total number of streams waiting to be flushed",
+            self.flush_queue.clone(),
+        );
+        let here = r.sub_registry_with_label(("ingester".into(), IN_PROCESS.into()));
+        here.register(
+            "loki_distributor_ingester_appends",
+            "The total number of batch appends sent to ingesters",
+            self.appends.clone(),
+        );
+        here.register(
+            "loki_distributor_ingester_append_timeouts",
+            "The total number of failed batch appends sent to ingesters due to timeouts",
+            self.append_timeouts.clone(),
+        );
+        r.register(
+            "loki_ingester_bytes_received",
+            "Alias of loki_distributor_bytes_received_total for old dashboards",
+            self.bytes_received.clone(),
+        );
+        r.register(
+            "loptr_metrics_tenant_series_refused",
+            "Counts of tenants beyond the series kept per metric, not shown",
+            self.bytes_received.refused.clone(),
+        );
         r.register(
             "loki_ingester_chunk_size_bytes",
             "Distribution of stored chunk sizes, when stored",
@@ -268,7 +284,7 @@ impl IngestMetrics {
         ] {
             r.register(name, help, counter.clone());
         }
-        r.register(
+        r.sub_registry_with_label(("type".into(), "segment".into())).register(
             "loki_ingester_wal_corruptions",
             "Total number of WAL corruptions encountered",
             self.wal_corruptions.clone(),
@@ -280,12 +296,32 @@ impl IngestMetrics {
         );
     }
 
-    pub(crate) fn chunk_flushed(&self, reason: CloseReason, bytes: usize, entries: u32, utilization: f64) {
-        self.chunks_flushed.get_or_create(&ReasonLabel { reason: reason.as_str() }).inc();
-        self.chunk_stored_bytes.inc_by(bytes as u64);
-        self.chunk_size.observe(bytes as f64);
-        self.chunk_entries.observe(f64::from(entries));
-        self.chunk_utilization.observe(utilization);
+    pub(crate) fn chunk_flushed(&self, tenant: &TenantId, chunk: &FlushedChunk) {
+        let label = TenantLabel { tenant: tenant.to_string() };
+        self.chunks_flushed.get_or_create(&ReasonLabel { reason: chunk.reason.as_str() }).inc();
+        self.chunk_stored_bytes.get_or_create(&label).inc_by(chunk.bytes as u64);
+        self.chunks_stored.get_or_create(&label).inc();
+        self.chunk_size.observe(chunk.bytes as f64);
+        self.chunk_entries.observe(f64::from(chunk.entries));
+        self.chunk_utilization.observe(chunk.utilization);
+        self.chunk_age.observe((chunk.now.0.saturating_sub(chunk.oldest.0)) as f64 / 1e9);
+        self.chunk_hours.observe((chunk.newest.0.saturating_sub(chunk.oldest.0)) as f64 / 3.6e12);
+        self.index_entries.observe(chunk.tables as f64);
+    }
+
+    /// Drops the series of tenants that `lives` denies and that were not counted for an hour.
+    pub(crate) fn retire(&self, now: Nanos, lives: impl Fn(&str) -> bool) {
+        let before = Nanos(now.0.saturating_sub(IDLE));
+        self.bytes_received.retire(now, before, &lives);
+        self.lines_received.retire(now, before, &lives);
+        self.metadata_bytes_received.retire(now, before, &lives);
+        self.discarded_samples.retire(now, before, &lives);
+        self.discarded_bytes.retire(now, before, &lives);
+        self.mutated_samples.retire(now, before, &lives);
+        self.mutated_bytes.retire(now, before, &lives);
+        for family in [&self.streams_created, &self.streams_removed, &self.chunk_stored_bytes, &self.chunks_stored] {
+            family.retire(now, before, &lives);
+        }
     }
 
     pub(crate) fn discard(&self, labels: &DiscardLabels, samples: u64, bytes: u64) {

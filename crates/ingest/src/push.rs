@@ -14,6 +14,7 @@ use loptr_ports::Priority;
 use loptr_wal::PushWriter;
 use loptr_wire::enrich::{self, DETECTED_LEVEL, Detected, LevelDetector};
 use loptr_wire::push::{DecodedPush, PushFormat, PushStream};
+use tracing::Instrument;
 
 use crate::Ingester;
 use crate::in_flight::InFlight;
@@ -219,7 +220,8 @@ impl Ingester {
         let policy: Option<Arc<str>> = policy.filter(|policy| !policy.is_empty()).map(Arc::from);
         let this = self.clone();
         let accept = move || this.accept(&tenant, &limits, &push, policy.as_ref());
-        let accepted = self.ports.cpu.run(Priority::Push, accept).await;
+        let accept = self.ports.cpu.run(Priority::Push, accept);
+        let accepted = accept.instrument(tracing::info_span!("append")).await;
         let accepted = accepted.map_err(|error| PushFailure::new(PushFailureKind::Internal, error.to_string()))?;
         let stored = match accepted {
             Ok(accepted) => self.make_durable(accepted).await,
@@ -237,7 +239,8 @@ impl Ingester {
         if let Some(log) = &self.log
             && !accepted.record.is_empty()
         {
-            let appended = log.append_push(accepted.record).await;
+            let append = log.append_push(accepted.record);
+            let appended = append.instrument(tracing::info_span!("log")).await;
             appended.map_err(|error| PushFailure::new(PushFailureKind::Unavailable, error.to_string()))?;
         }
         accepted.failure.map_or(Ok(()), Err)
@@ -559,6 +562,7 @@ impl Ingester {
         streams: &[Ready<'_>],
         failure: Option<PushFailure>,
     ) -> Accepted {
+        self.metrics.appends.inc();
         let tenant = self.tenant(sender.tenant);
         let moment = Moment { now: self.ports.clock.monotonic(), segment: self.segment() };
         let in_flight = self.pushes_in_flight.begin(moment.segment);

@@ -119,13 +119,18 @@ impl Budget {
 
     /// Fails once the query was cancelled or its time is up. Call it between blocks.
     pub fn check(&self) -> Result<(), BudgetError> {
-        if self.0.cancelled.load(Ordering::Relaxed) {
+        if self.is_cancelled() {
             return Err(BudgetError::Cancelled);
         }
         match &self.0.deadline {
             Some((deadline, clock)) if clock.monotonic() >= *deadline => Err(BudgetError::Deadline),
             _ => Ok(()),
         }
+    }
+
+    /// Whether the query was cancelled: cheap enough for every entry.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::Relaxed)
     }
 
     /// Makes every later [`Budget::check`] fail.

@@ -24,8 +24,9 @@ use loptr_logql::ast::{LogExpr, MetricExpr, RangeAggregation, RangeOp, VariantsE
 use loptr_model::{ChunkRef, Matcher, Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{Budget, Ports, Priority, ProcessBudget, Reservation};
 use loptr_regex::LabelMatcher;
-use loptr_storage::{Bucket, IndexStore, IndexedStream};
+use loptr_storage::{Bucket, IndexOperation, IndexStore, IndexedStream};
 use parking_lot::Mutex;
+use tracing::Instrument;
 
 use crate::error::QueryError;
 use crate::limits::{QueryLimits, nanos};
@@ -178,7 +179,7 @@ pub(crate) struct Running {
     started: Nanos,
 }
 
-/// Cancels the budget when the caller goes away, so that jobs already queued or running stop at their next block.
+/// Cancels the budget when the caller goes away, so that jobs already queued or running stop at their next line.
 pub(crate) struct CancelOnDrop(pub(crate) Budget);
 
 impl Drop for CancelOnDrop {
@@ -278,7 +279,7 @@ impl QueryEngine {
         if request.query.has_filter() {
             self.check_query_bytes(readers, limits, std::slice::from_ref(&read)).await?;
         }
-        let streams = self.streams(readers, &running, &request.query.matchers, range).await?;
+        let streams = self.streams(readers, &running, &request.query.matchers, range).instrument(plan_span()).await?;
         self.check_part_bytes(readers, limits, &read, &streams, true).await?;
         let collector = LogCollector::new(request.limit, request.direction, request.interval_ns);
         let collector = collector.split_by(nanos(limits.split));
@@ -387,7 +388,7 @@ impl QueryEngine {
         let plan = Arc::new(VariantsPlan::new(&query, steps, self.ports.clock.now())?);
         let (mut folded, mut streams) = (plan.fold(), Vec::new());
         if let Some(range) = limits.look_back(plan.time_range(), self.ports.clock.now()) {
-            streams = self.streams(readers, &running, &query.of.log.matchers, range).await?;
+            streams = self.streams(readers, &running, &query.of.log.matchers, range).instrument(plan_span()).await?;
             self.check_part_bytes(readers, limits, &read, &streams, false).await?;
             let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
             let job = |piece: Piece| {
@@ -429,7 +430,7 @@ impl QueryEngine {
         range_plan: &RangePlan,
     ) -> Result<Option<(TimeRange, Vec<Arc<PlannedStream>>)>, QueryError> {
         let Some(range) = limits.look_back(range_plan.time_range(), self.ports.clock.now()) else { return Ok(None) };
-        let streams = self.streams(readers, running, read.matchers, range).await?;
+        let streams = self.streams(readers, running, read.matchers, range).instrument(plan_span()).await?;
         self.check_part_bytes(readers, limits, read, &streams, shardable).await?;
         Ok(Some((range, streams)))
     }
@@ -501,7 +502,8 @@ impl QueryEngine {
                         counters.jobs.fetch_add(1, Ordering::Relaxed);
                         Ok::<T, QueryError>(done)
                     };
-                    self.ports.cpu.run(Priority::Query, scan).await?
+                    let scan = self.ports.cpu.run(Priority::Query, scan);
+                    scan.instrument(tracing::info_span!("scan")).await?
                 }
             })
             .buffer_unordered(ahead)
@@ -513,7 +515,8 @@ impl QueryEngine {
         let references: Vec<ChunkRef> = piece.stream.chunks_in(piece.range).map(|chunk| chunk.reference).collect();
         let parallel = self.settings.parallel_fetches;
         let asked = self.ports.clock.monotonic();
-        let objects = self.bucket.get_chunks(&piece.stream.reader.tenant, &references, parallel).await?;
+        let get = self.bucket.get_chunks(&piece.stream.reader.tenant, &references, parallel);
+        let objects = get.instrument(tracing::info_span!("fetch", chunks = references.len())).await?;
         running.counters.fetch_ns.fetch_add(self.ns_since(asked), Ordering::Relaxed);
         let bytes: u64 = objects.iter().map(|object| object.len() as u64).sum();
         running.counters.chunks_fetched.fetch_add(objects.len() as u64, Ordering::Relaxed);
@@ -552,7 +555,7 @@ impl QueryEngine {
                 (streams, recent.pending(&tenant, &asked, from, through))
             };
             let (in_memory, pending) = self.ports.cpu.run(Priority::Query, in_memory).await?;
-            let indexed = self.indexed(&reader.tenant, &matchers, from, through).await?;
+            let indexed = self.indexed(IndexOperation::ChunkRefs, &reader.tenant, &matchers, from, through).await?;
             let counters = running.counters.clone();
             let put_together = move || plan(&reader, in_memory, pending.into_iter().chain(indexed), &counters);
             all.extend(self.ports.cpu.run(Priority::Query, put_together).await?);
@@ -562,6 +565,20 @@ impl QueryEngine {
     }
 
     pub(crate) async fn indexed(
+        &self,
+        operation: IndexOperation,
+        tenant: &TenantId,
+        matchers: &Arc<[LabelMatcher]>,
+        from: Millis,
+        through: Millis,
+    ) -> Result<Vec<IndexedStream>, QueryError> {
+        let began = self.ports.clock.monotonic();
+        let found = self.find_indexed(tenant, matchers, from, through).await;
+        self.index.asked(operation, through, began, found.is_err());
+        found
+    }
+
+    async fn find_indexed(
         &self,
         tenant: &TenantId,
         matchers: &Arc<[LabelMatcher]>,
@@ -573,6 +590,11 @@ impl QueryEngine {
         let select = move || snapshot.streams(&matchers, from, through);
         Ok(self.ports.cpu.run(Priority::Query, select).await??)
     }
+}
+
+/// Finding out what is read.
+fn plan_span() -> tracing::Span {
+    tracing::info_span!("plan")
 }
 
 /// A piece's objects, on their way to a CPU thread.

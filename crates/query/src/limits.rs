@@ -95,6 +95,26 @@ fn stricter<T: PartialOrd + Default>(a: T, b: T) -> T {
 }
 
 impl QueryLimits {
+    /// No bound at all: what others narrow.
+    pub fn unbounded() -> Self {
+        let zero = Duration::ZERO;
+        Self {
+            max_length: zero,
+            max_entries: 0,
+            max_series: 0,
+            max_matchers: 0,
+            timeout: zero,
+            split: zero,
+            split_instant: zero,
+            max_part_bytes: 0,
+            shard_bytes: 0,
+            approx_topk: true,
+            volume_max_series: 0,
+            max_tails: 0,
+            ..Self::default()
+        }
+    }
+
     /// What both allow: of each figure the smallest that is set.
     pub fn and(self, other: Self) -> Self {
         Self {

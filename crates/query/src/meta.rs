@@ -8,7 +8,7 @@ use loptr_index::ChunkStats;
 use loptr_model::{Fingerprint, Labels, Matcher, Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::Priority;
 use loptr_regex::LabelMatcher;
-use loptr_storage::{IndexedStream, merge_streams};
+use loptr_storage::{IndexOperation, IndexedStream, merge_streams};
 
 use crate::engine::{QueryEngine, compile, millis};
 use crate::error::QueryError;
@@ -48,6 +48,7 @@ impl QueryEngine {
 
     pub(crate) async fn find(
         &self,
+        operation: IndexOperation,
         tenant: &TenantId,
         matchers: &Arc<[LabelMatcher]>,
         range: TimeRange,
@@ -62,7 +63,7 @@ impl QueryEngine {
             (sizes, recent.pending(&id, &asked, from, through))
         };
         let (recent, pending) = self.ports.cpu.run(Priority::Query, in_memory).await?;
-        let indexed = self.indexed(tenant, matchers, from, through).await?;
+        let indexed = self.indexed(operation, tenant, matchers, from, through).await?;
         let merge = move || merge_streams(pending.into_iter().chain(indexed));
         Ok(Found { recent, indexed: self.ports.cpu.run(Priority::Query, merge).await? })
     }
@@ -70,6 +71,7 @@ impl QueryEngine {
     /// Label sets by reader, in order and each once; marked where `marked` and there are several readers.
     async fn label_sets(
         &self,
+        operation: IndexOperation,
         readers: &Readers,
         limits: &QueryLimits,
         matchers: &[Matcher],
@@ -83,7 +85,7 @@ impl QueryEngine {
         let matchers = compile(&matchers)?;
         let mut all: BTreeSet<Labels> = BTreeSet::new();
         for reader in readers.each() {
-            let found = self.find(&reader.tenant, &matchers, range).await?;
+            let found = self.find(operation, &reader.tenant, &matchers, range).await?;
             let recent = found.recent.into_iter().map(|stream| stream.labels);
             let sets = recent.chain(found.indexed.into_iter().map(|stream| stream.labels));
             all.extend(sets.map(|labels| if marked { reader.marked(labels) } else { labels }));
@@ -99,7 +101,7 @@ impl QueryEngine {
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<Vec<String>, QueryError> {
-        let sets = self.label_sets(readers, limits, matchers, range, true).await?;
+        let sets = self.label_sets(IndexOperation::LabelNames, readers, limits, matchers, range, true).await?;
         let mut names: BTreeSet<&str> = sets.iter().flat_map(|labels| labels.iter().map(|(name, _)| name)).collect();
         if readers.several() {
             names.insert(TENANT_LABEL);
@@ -119,7 +121,7 @@ impl QueryEngine {
         if readers.several() && name == TENANT_LABEL {
             return Ok(readers.ids().iter().map(|id| id.as_str().to_owned()).collect());
         }
-        let sets = self.label_sets(readers, limits, matchers, range, true).await?;
+        let sets = self.label_sets(IndexOperation::LabelValues, readers, limits, matchers, range, true).await?;
         let values: BTreeSet<&str> = sets.iter().filter_map(|labels| labels.get(name)).collect();
         Ok(values.into_iter().map(str::to_owned).collect())
     }
@@ -135,7 +137,7 @@ impl QueryEngine {
         let mut all = BTreeSet::new();
         let everything = [Vec::new()];
         for matchers in if groups.is_empty() { &everything[..] } else { groups } {
-            all.extend(self.label_sets(readers, limits, matchers, range, true).await?);
+            all.extend(self.label_sets(IndexOperation::Series, readers, limits, matchers, range, true).await?);
         }
         Ok(all.into_iter().collect())
     }
@@ -148,7 +150,7 @@ impl QueryEngine {
         matchers: &[Matcher],
         range: TimeRange,
     ) -> Result<BTreeMap<String, BTreeSet<String>>, QueryError> {
-        let sets = self.label_sets(readers, limits, matchers, range, false).await?;
+        let sets = self.label_sets(IndexOperation::Series, readers, limits, matchers, range, false).await?;
         let collect = move || {
             let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
             for (name, value) in sets.iter().flat_map(Labels::iter) {
@@ -177,12 +179,13 @@ impl QueryEngine {
         };
         // Upstream's index counts in milliseconds and takes the last one in.
         limits.check_length(range.start, range.end.saturating_add(Nanos::PER_MILLI))?;
-        self.figures_in(readers, matchers, range).await
+        self.figures_in(IndexOperation::Stats, readers, matchers, range).await
     }
 
     /// The same of any length.
     pub(crate) async fn figures_in(
         &self,
+        operation: IndexOperation,
         readers: &Readers,
         matchers: &[Matcher],
         range: TimeRange,
@@ -192,7 +195,7 @@ impl QueryEngine {
         let matchers = compile(&matchers)?;
         let (from, through) = millis(range);
         for tenant in readers.ids() {
-            let found = self.find(tenant, &matchers, range).await?;
+            let found = self.find(operation, tenant, &matchers, range).await?;
             for stats in stats_by_stream(&found, from, through).values().filter(|stats| stats.entries > 0) {
                 figures.streams += 1;
                 figures.chunks += stats.chunks;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use loptr_index::ChunkMeta;
 use loptr_model::{Matcher, Nanos, TenantId, TimeRange};
 use loptr_ports::Budget;
+use loptr_storage::IndexOperation;
 use parking_lot::Mutex;
 
 use crate::engine::{QueryEngine, Running, compile};
@@ -91,7 +92,7 @@ impl QueryEngine {
         told.collect()
     }
 
-    /// Stops a query: its jobs end at their next block. `false` if there is none of that number.
+    /// Stops a query: its jobs end at their next line. `false` if there is none of that number.
     pub fn cancel(&self, id: u64) -> bool {
         self.running.all.lock().get(&id).map(|entry| entry.budget.cancel()).is_some()
     }
@@ -127,7 +128,7 @@ impl QueryEngine {
             let (matchers, everything) = (compile(&matchers)?, compile(&[])?);
             for tenant in readers.ids() {
                 if chosen.ids().contains(tenant) {
-                    let found = self.find(tenant, &matchers, range).await?;
+                    let found = self.find(IndexOperation::Stats, tenant, &matchers, range).await?;
                     let indexed = found.indexed.iter().map(|stream| &stream.labels);
                     let all: HashSet<_> = indexed.chain(found.recent.iter().map(|stream| &stream.labels)).collect();
                     told.streams += all.len() as u64;
@@ -135,7 +136,7 @@ impl QueryEngine {
                     told.chunks += found.recent.iter().map(|stream| stream.chunks.len() as u64).sum::<u64>();
                     told.bytes += bytes_of(&found);
                 }
-                all_bytes += bytes_of(&self.find(tenant, &everything, range).await?);
+                all_bytes += bytes_of(&self.find(IndexOperation::Stats, tenant, &everything, range).await?);
             }
         }
         told.chunks += told.requests;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use loptr_eval::{Steps, leaves};
 use loptr_logql::ast::{MetricExpr, RangeOp, VectorOp};
 use loptr_model::{Matcher, Nanos, TimeRange};
+use loptr_storage::IndexOperation;
 
 use crate::engine::QueryEngine;
 use crate::error::QueryError;
@@ -83,7 +84,9 @@ impl QueryEngine {
     async fn bytes(&self, readers: &Readers, reads: &[Read<'_>], part: TimeRange) -> Result<u64, QueryError> {
         let mut bytes = 0u64;
         for read in reads {
-            bytes = bytes.saturating_add(self.figures_in(readers, read.matchers, read.of(part)).await?.bytes);
+            bytes = bytes.saturating_add(
+                self.figures_in(IndexOperation::Stats, readers, read.matchers, read.of(part)).await?.bytes,
+            );
         }
         Ok(bytes)
     }

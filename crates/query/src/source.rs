@@ -10,6 +10,9 @@ use loptr_eval::source::{BlockSpan, Scratch, Source, SourceError, Tombstones};
 use loptr_model::{Entry, Labels, Nanos, TimeRange};
 use loptr_ports::Budget;
 
+/// Entries handed on between two looks at the clock; whether the query was cancelled is looked at for each.
+const ENTRIES_BETWEEN_CHECKS: u32 = 64;
+
 /// What reading chunks cost, of the bucket or in memory.
 #[derive(Debug, Default)]
 pub struct ChunkCounters {
@@ -176,7 +179,16 @@ impl Source for ChunkSource {
         self.count(at);
         let _reserved = budget.reserve((block.bytes().len() as u64).saturating_sub(held))?;
         let mut deleted = (!tombstones.spares(range)).then(|| tombstones.for_stream(&self.labels));
+        let (mut stopped, mut met) = (None, 0u32);
         let mut spared = |entry: Entry<'_>| {
+            // One entry may take long (templates, expressions), a block of them minutes.
+            met = met.wrapping_add(1);
+            if (budget.is_cancelled() || met.is_multiple_of(ENTRIES_BETWEEN_CHECKS))
+                && let Err(error) = budget.check()
+            {
+                stopped = Some(error);
+                return ControlFlow::Break(());
+            }
             if deleted.as_mut().is_some_and(|deleted| deleted.covers(&entry)) {
                 return ControlFlow::Continue(());
             }
@@ -221,7 +233,10 @@ impl Source for ChunkSource {
             }
         }
         self.counters().metadata_bytes.fetch_add(hand_on.metadata_bytes, Ordering::Relaxed);
-        Ok(())
+        match stopped {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
     }
 
     fn note(&self, kept: u64, repeated: u64) {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use loptr_index::ChunkStats;
 use loptr_model::{Labels, MatchOp, Matcher, Millis, Nanos, TimeRange};
 use loptr_ports::{Budget, Priority};
+use loptr_storage::IndexOperation;
 
 use crate::engine::{CancelOnDrop, QueryEngine, compile};
 use crate::error::QueryError;
@@ -131,7 +132,7 @@ impl QueryEngine {
         let running = self.begin(limits);
         let _cancel = CancelOnDrop(running.budget.clone());
         for tenant in readers.ids() {
-            let found = self.find(tenant, &matchers, range).await?;
+            let found = self.find(IndexOperation::Volume, tenant, &matchers, range).await?;
             let (budget, max_series, asked) = (running.budget.clone(), limits.volume_max_series, request.clone());
             let start = range.start.max(request.start);
             let sum = move || -> Result<Sums, QueryError> {
@@ -192,14 +193,15 @@ impl Sums {
                     chunk.min < through && chunk.max > from
                         || chunk.min == chunk.max && chunk.min >= from && chunk.min < through
                 });
-                let mut bytes = 0;
-                let mut any = false;
-                for chunk in inside {
+                let parts = inside.map(|chunk| {
                     let part = part_inside(chunk.min, chunk.max, from, through);
-                    bytes += (chunk.bytes as f64 * part) as u64;
-                    any = true;
-                }
-                if any {
+                    (chunk.bytes as f64 * part) as u64
+                });
+                let bytes = parts.sum();
+                // As upstream: a stream that ends at the step's very start, or is silent in it, is told with nothing.
+                let begins = stream.chunks.iter().any(|chunk| chunk.min < through);
+                let ends = stream.chunks.iter().any(|chunk| chunk.max >= from);
+                if begins && ends {
                     self.count(at, &of_stream[&stream.labels], bytes, max_series)?;
                 }
             }
@@ -310,7 +312,7 @@ impl QueryEngine {
         let matchers = compile(&matchers)?;
         let mut sizes: BTreeMap<u64, ShardFigures> = BTreeMap::new();
         for tenant in readers.ids() {
-            let found = self.find(tenant, &matchers, range).await?;
+            let found = self.find(IndexOperation::Volume, tenant, &matchers, range).await?;
             for stream in &found.indexed {
                 for chunk in &stream.chunks {
                     count(&mut sizes, stream.fingerprint.0, u64::from(chunk.kb) << 10, u64::from(chunk.entries));

@@ -11,15 +11,17 @@ use loptr_chunk::Chunk;
 use loptr_config::Config;
 use loptr_ingest::{IngestError, Ingester, TakeoverError, TakeoverMetrics, Watcher, give_up_reserve, take_over};
 use loptr_model::{Labels, Millis, Nanos, StreamEntries, TenantId, TimeRange};
-use loptr_ports::{Disk, DiskLock, Ports, TaskError, TaskHandle};
+use loptr_ports::{Clock, Disk, DiskLock, Ports, TaskError, TaskHandle};
 use loptr_query::{QueryEngine, Recent, RecentChunk, RecentSizes, RecentStream, Tails};
 use loptr_regex::LabelMatcher;
-use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream, Spool};
+use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream, Spool, StorageMetrics};
 use tokio_util::sync::CancellationToken;
 
+use crate::http::ring::Instance;
 use crate::http::{App, router};
 use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
+use crate::metrics::requests::{Inner, RequestMetrics};
 use crate::patterns::Patterns;
 use crate::runtime::{RuntimeConfig, RuntimeError};
 use crate::serve::serve;
@@ -86,7 +88,21 @@ impl std::fmt::Debug for Process {
 }
 
 /// The write path as the read path asks it.
-struct RecentIngester(Arc<Ingester>);
+struct RecentIngester {
+    ingester: Arc<Ingester>,
+    clock: Arc<dyn Clock>,
+    requests: RequestMetrics,
+}
+
+impl RecentIngester {
+    fn time<T>(&self, call: Inner, work: impl FnOnce() -> T) -> T {
+        let began = self.clock.monotonic();
+        let done = work();
+        let secs = (self.clock.monotonic().0 - began.0) as f64 / 1e9;
+        self.requests.observe_inner(call, true, secs);
+        done
+    }
+}
 
 impl Recent for RecentIngester {
     fn partial<'a>(
@@ -94,31 +110,35 @@ impl Recent for RecentIngester {
         tenant: &'a TenantId,
         range: TimeRange,
     ) -> Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>> {
-        Box::pin(self.0.partial(tenant, range))
+        Box::pin(self.ingester.partial(tenant, range))
     }
 
     fn streams(&self, tenant: &TenantId, matchers: &[LabelMatcher], range: TimeRange) -> Vec<RecentStream> {
-        let streams = self.0.streams(tenant, matchers).into_iter();
-        let streams = streams.map(|stream| RecentStream {
-            labels: stream.labels.clone(),
-            fingerprint: stream.fingerprint,
-            chunks: stream.snapshot(range),
-        });
-        streams.filter(|stream: &RecentStream| !<Vec<Chunk>>::is_empty(&stream.chunks)).collect()
+        self.time(Inner::Query, || {
+            let streams = self.ingester.streams(tenant, matchers).into_iter();
+            let streams = streams.map(|stream| RecentStream {
+                labels: stream.labels.clone(),
+                fingerprint: stream.fingerprint,
+                chunks: stream.snapshot(range),
+            });
+            streams.filter(|stream: &RecentStream| !<Vec<Chunk>>::is_empty(&stream.chunks)).collect()
+        })
     }
 
     fn sizes(&self, tenant: &TenantId, matchers: &[LabelMatcher], range: TimeRange) -> Vec<RecentSizes> {
-        let streams = self.0.streams(tenant, matchers).into_iter();
-        let streams = streams.map(|stream| RecentSizes {
-            labels: stream.labels.clone(),
-            fingerprint: stream.fingerprint,
-            chunks: stream
-                .chunk_sizes(range)
-                .into_iter()
-                .map(|(min, max, bytes, entries)| RecentChunk { min, max, bytes, entries })
-                .collect(),
-        });
-        streams.filter(|stream| !stream.chunks.is_empty()).collect()
+        self.time(Inner::Series, || {
+            let streams = self.ingester.streams(tenant, matchers).into_iter();
+            let streams = streams.map(|stream| RecentSizes {
+                labels: stream.labels.clone(),
+                fingerprint: stream.fingerprint,
+                chunks: stream
+                    .chunk_sizes(range)
+                    .into_iter()
+                    .map(|(min, max, bytes, entries)| RecentChunk { min, max, bytes, entries })
+                    .collect(),
+            });
+            streams.filter(|stream| !stream.chunks.is_empty()).collect()
+        })
     }
 
     fn pending(
@@ -128,7 +148,7 @@ impl Recent for RecentIngester {
         from: Millis,
         through: Millis,
     ) -> Vec<IndexedStream> {
-        self.0.pending_streams(tenant, matchers, from, through)
+        self.time(Inner::ChunkIds, || self.ingester.pending_streams(tenant, matchers, from, through))
     }
 }
 
@@ -182,6 +202,7 @@ pub(crate) struct Folders {
     pub(crate) lock: Box<dyn DiskLock>,
     pub(crate) bucket: Arc<Bucket>,
     pub(crate) index: Arc<IndexStore>,
+    pub(crate) storage: StorageMetrics,
     pub(crate) shutdown: Shutdown,
     pub(crate) uploader: String,
 }
@@ -227,11 +248,13 @@ pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Re
         None => None,
     };
     let schema = Arc::new(settings.schema.clone());
-    let bucket = Arc::new(Bucket::on_disk(store.clone(), schema.clone(), spool));
+    let storage = StorageMetrics::new(&settings.chunks_dir.display().to_string());
     let (clock, cpu) = (ports.clock.clone(), ports.cpu.clone());
-    let index = Arc::new(IndexStore::new(Arc::new(store), schema, clock, cpu, settings.index_cache));
+    let bucket = Bucket::on_disk(store.clone(), schema.clone(), spool).metered(clock.clone(), storage.clone());
+    let index = IndexStore::new(Arc::new(store), schema, clock, cpu, settings.index_cache).metered(storage.clone());
+    let (bucket, index) = (Arc::new(bucket), Arc::new(index));
     let shutdown = Shutdown::new(&**disk, settings.shutdown_marker_dir.as_deref());
-    Ok(Folders { lock, bucket, index, shutdown, uploader })
+    Ok(Folders { lock, bucket, index, storage, shutdown, uploader })
 }
 
 impl Process {
@@ -247,9 +270,9 @@ impl Process {
         if let (Some(config), true) = (&config, runtime.is_on()) {
             runtime.load(&ports, config, &limits).await?;
         }
-        let (opening, host) = ((ports.clone(), settings.clone()), host.to_owned());
-        let open = move || open_folders(&opening.0, &opening.1, &host);
-        let Folders { lock, bucket, index, shutdown, uploader } =
+        let (opening, name) = ((ports.clone(), settings.clone()), host.to_owned());
+        let open = move || open_folders(&opening.0, &opening.1, &name);
+        let Folders { lock, bucket, index, storage, shutdown, uploader } =
             ports.spawner.run_blocking("open folders", open).await??;
         settings.ingest.uploader = uploader;
         let takeover = TakeoverMetrics::default();
@@ -262,7 +285,12 @@ impl Process {
             never = waiting::answer(&*listener, &takeover, &*ports.clock) => match never {},
         }
         let ingester = Ingester::start(ports.clone(), settings.ingest.clone(), bucket.clone(), index.clone()).await?;
-        let recent = Arc::new(RecentIngester(ingester.clone()));
+        let requests = RequestMetrics::new();
+        let recent = Arc::new(RecentIngester {
+            ingester: ingester.clone(),
+            clock: ports.clock.clone(),
+            requests: requests.clone(),
+        });
         let engine = Arc::new(QueryEngine::new(ports.clone(), bucket, index.clone(), recent, settings.query.clone()));
         let address = listener
             .local_addr()
@@ -277,7 +305,8 @@ impl Process {
             learning = Some(patterns.start(stop.clone()));
         }
         ingester.watch(watchers);
-        let metrics = Metrics::new(&ingester, &takeover);
+        let metrics = Metrics::new(&ingester, &takeover, &storage, requests);
+        let instance = Instance { name: host.to_owned(), address: address.to_string(), since: ports.clock.now() };
         let app = Arc::new(App {
             ports: ports.clone(),
             limits,
@@ -294,6 +323,7 @@ impl Process {
             stopping: AtomicBool::new(false),
             shutdown,
             refusals: Default::default(),
+            instance,
         });
         let reloading = match &app.config {
             Some(config) if app.runtime.is_on() => {

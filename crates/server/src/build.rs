@@ -25,3 +25,17 @@ pub(crate) fn info() -> BuildInfo<'static> {
         go_version: "none",
     }
 }
+
+/// The labels of `loki_build_info`: what dashboards tell versions apart by.
+pub(crate) fn metric_labels() -> String {
+    let BuildInfo { version, revision, branch, go_version, .. } = info();
+    let arch = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        arch => arch,
+    };
+    let os = std::env::consts::OS;
+    format!(
+        "{{branch=\"{branch}\",goarch=\"{arch}\",goos=\"{os}\",goversion=\"{go_version}\",revision=\"{revision}\",tags=\"\",version=\"{version}\"}}"
+    )
+}

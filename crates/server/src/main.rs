@@ -7,8 +7,12 @@ use std::time::Duration;
 
 use loptr_config::{Command, Config, Host, Invocation, Mode, Outside, load, parse_args};
 use loptr_ports::Ports;
-use loptr_server::{HONOURED, Process, Progress, Settings, build, cgroup, flush_out, real};
-use tracing_subscriber::fmt::format::FmtSpan;
+use loptr_server::logfmt::Format;
+use loptr_server::trace::Tracing;
+use loptr_server::{HONOURED, Process, Progress, Settings, build, cgroup, flush_out, log_level, real};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
 
 const USAGE: u8 = 2;
 
@@ -55,7 +59,7 @@ fn run(invocation: &Invocation, then: fn(Settings, Config) -> ExitCode) -> ExitC
             return ExitCode::FAILURE;
         }
     };
-    init_log(&config);
+    let tracing = init_log(&config);
     let options = config.options();
     if options.print_to_stderr {
         eprint!("{}", config.to_yaml(Mode::of("")));
@@ -90,13 +94,17 @@ fn run(invocation: &Invocation, then: fn(Settings, Config) -> ExitCode) -> ExitC
     if !report.refusals.is_empty() {
         return ExitCode::FAILURE;
     }
-    match settings {
+    let code = match settings {
         Ok(settings) => then(settings, config),
         Err(error) => {
             tracing::error!("start refused: {error}");
             ExitCode::FAILURE
         }
+    };
+    if let Some(tracing) = tracing {
+        tracing.stop();
     }
+    code
 }
 
 fn serve(settings: Settings, config: Config) -> ExitCode {
@@ -223,22 +231,24 @@ impl Signals {
     }
 }
 
-/// Logs go to standard error in logfmt, or JSON if asked.
-fn init_log(config: &Config) {
-    let level = match config.str("server.log_level") {
-        "debug" => tracing::Level::DEBUG,
-        "warn" => tracing::Level::WARN,
-        "error" => tracing::Level::ERROR,
-        _ => tracing::Level::INFO,
+/// Logs go to standard error in logfmt, or JSON if asked; spans where the environment says.
+fn init_log(config: &Config) -> Option<Tracing> {
+    log_level::set(config.str("server.log_level"));
+    let format = if config.str("server.log_format") == "json" { Format::Json } else { Format::Logfmt };
+    let wanted = filter_fn(|meta| !meta.is_span() && log_level::wants(meta.level()));
+    let lines = tracing_subscriber::fmt::layer().event_format(format).with_writer(std::io::stderr).with_filter(wanted);
+    let env = |name: &str| std::env::var(name).ok();
+    let (sender, failure) = match if config.bool("tracing.enabled") { Tracing::from_env(env) } else { Ok(None) } {
+        Ok(sender) => (sender, None),
+        Err(error) => (None, Some(error)),
     };
-    let builder =
-        tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_span_events(FmtSpan::NONE);
+    let spans = sender.as_ref().map(Tracing::layer);
     // A second initialisation cannot happen: this is called once.
-    let _ = if config.str("server.log_format") == "json" {
-        tracing::subscriber::set_global_default(builder.json().flatten_event(true).finish())
-    } else {
-        tracing::subscriber::set_global_default(builder.event_format(loptr_server::logfmt::Logfmt).finish())
-    };
+    let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(spans).with(lines));
+    if let Some(error) = failure {
+        tracing::error!(%error, "tracing is not enabled");
+    }
+    sender
 }
 
 /// What the process may use: its cgroup's limit, or the machine's memory.

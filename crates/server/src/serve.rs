@@ -21,6 +21,8 @@ pub(crate) struct ServeSettings {
     pub(crate) connections: usize,
     /// Time a client may take to send a request's head.
     pub(crate) header_timeout: Duration,
+    /// Time it may take to send the body.
+    pub(crate) read_timeout: Duration,
     /// How long requests under way may go on after the stop.
     pub(crate) grace: Duration,
 }

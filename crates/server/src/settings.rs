@@ -27,17 +27,21 @@ pub const HONOURED: &[&str] = &[
     "querier.tail_max_duration",
     "loptr.admin_tenants",
     "frontend.compress_responses",
+    "frontend.support_parquet_encoding",
+    "querier.per_request_limits_enabled",
     "schema_config.configs[].schema=v11",
     "schema_config.configs[].schema=v12",
     "server.http_listen_address",
     "server.http_listen_port",
     "server.http_listen_conn_limit",
     "server.http_server_read_header_timeout",
+    "server.http_server_read_timeout",
     "server.graceful_shutdown_timeout",
     "server.http_path_prefix",
     "server.log_level",
     "server.log_format",
     "server.register_instrumentation",
+    "tracing.enabled",
     "shutdown_delay",
     "common.path_prefix",
     "common.replication_factor=1",
@@ -207,6 +211,10 @@ pub struct Settings {
     pub auth_enabled: bool,
     /// Whether long answers of the query path are compressed for clients that take gzip.
     pub compress_responses: bool,
+    /// Whether a request may narrow the tenant's limits for itself.
+    pub per_request_limits: bool,
+    /// Whether answers in Parquet are given.
+    pub parquet: bool,
     /// Tenants who see and stop everybody's queries.
     pub admin_tenants: Vec<String>,
     /// Whether a request may read several tenants' data.
@@ -271,6 +279,9 @@ impl Settings {
         });
         let conn_limit = config.count("server.http_listen_conn_limit");
         let header_timeout = config.duration("server.http_server_read_header_timeout");
+        // Zero means no bound upstream. Here a connection that sends nothing never keeps its place for ever.
+        let read_timeout = Some(config.duration("server.http_server_read_timeout"));
+        let read_timeout = read_timeout.filter(|time| !time.is_zero()).unwrap_or(Duration::from_secs(30));
         let prefix = config.str("server.http_path_prefix").trim_end_matches('/');
         Ok(Self {
             http_address: format!(
@@ -285,6 +296,8 @@ impl Settings {
             },
             auth_enabled: config.bool("auth_enabled"),
             compress_responses: config.bool("frontend.compress_responses"),
+            per_request_limits: config.bool("querier.per_request_limits_enabled"),
+            parquet: config.bool("frontend.support_parquet_encoding"),
             admin_tenants: config.strs("loptr.admin_tenants").to_vec(),
             multi_tenant_queries: config.bool("querier.multi_tenant_queries_enabled"),
             push: BodyLimits {
@@ -346,7 +359,8 @@ impl Settings {
             shutdown_delay: config.duration("shutdown_delay"),
             serve: ServeSettings {
                 connections: if conn_limit == 0 { 16_384 } else { conn_limit },
-                header_timeout: if header_timeout.is_zero() { Duration::from_secs(30) } else { header_timeout },
+                header_timeout: if header_timeout.is_zero() { read_timeout } else { header_timeout },
+                read_timeout,
                 grace: config.duration("server.graceful_shutdown_timeout"),
             },
             instrumentation: config.bool("server.register_instrumentation"),

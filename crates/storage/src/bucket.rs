@@ -7,11 +7,13 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use loptr_chunk::{Chunk, Object, external_key, filesystem_name};
 use loptr_index::tables::{FileName, IndexPath};
 use loptr_model::{ChunkRef, TenantId};
+use loptr_ports::Clock;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 
 use crate::disk_store::DiskStore;
 use crate::error::StorageError;
 use crate::index_store::path;
+use crate::metrics::{Meter, Operation, StorageMetrics};
 use crate::schema::{Schema, TableId};
 use crate::spool::Spool;
 
@@ -34,17 +36,35 @@ pub struct Bucket {
     local: Option<DiskStore>,
     /// Where chunk objects wait while the store is down.
     spool: Option<Arc<Spool>>,
+    meter: Option<Meter>,
 }
 
 impl Bucket {
     /// The bucket in `store`.
     pub fn new(store: Arc<dyn ObjectStore>, schema: Arc<Schema>, names: ChunkNames) -> Self {
-        Self { store, schema, names, local: None, spool: None }
+        Self { store, schema, names, local: None, spool: None, meter: None }
     }
 
     /// The bucket in the filesystem store, with objects that wait in `spool`.
     pub fn on_disk(store: DiskStore, schema: Arc<Schema>, spool: Option<Arc<Spool>>) -> Self {
         Self { local: Some(store.clone()), spool, ..Self::new(Arc::new(store), schema, ChunkNames::Filesystem) }
+    }
+
+    /// Its calls are timed by `clock` and told to `metrics`.
+    pub fn metered(self, clock: Arc<dyn Clock>, metrics: StorageMetrics) -> Self {
+        Self { meter: Some(Meter::new(clock, metrics)), ..self }
+    }
+
+    async fn time<T>(
+        &self,
+        operation: Operation,
+        calls: usize,
+        call: impl Future<Output = Result<T, object_store::Error>>,
+    ) -> Result<T, object_store::Error> {
+        match &self.meter {
+            Some(meter) => meter.time(operation, calls, call).await,
+            None => call.await,
+        }
     }
 
     /// Calls to a store on disk that have not returned: those of one that hangs stay.
@@ -75,7 +95,7 @@ impl Bucket {
     /// Stores a chunk object; durable when it returns.
     pub async fn put_chunk(&self, tenant: &TenantId, chunk: &ChunkRef, object: Bytes) -> Result<(), StorageError> {
         let name = self.chunk_name(tenant, chunk);
-        let put = self.store.put(&path(&name)?, object.into()).await;
+        let put = self.time(Operation::Upload, 1, self.store.put(&path(&name)?, object.into())).await;
         put.map(drop).map_err(|source| StorageError::store(name, source))
     }
 
@@ -89,8 +109,9 @@ impl Bucket {
                 return Ok(object);
             }
         }
-        let got = self.store.get(&path(&name)?).await.map_err(|source| StorageError::store(&*name, source))?;
-        got.bytes().await.map_err(|source| StorageError::store(name, source))
+        let path = path(&name)?;
+        let get = async { self.store.get(&path).await?.bytes().await };
+        self.time(Operation::Get, 1, get).await.map_err(|source| StorageError::store(name, source))
     }
 
     /// Fetches several chunk objects, `parallel` at once; from a file system all in one go, since the hop to a thread
@@ -107,7 +128,15 @@ impl Bucket {
         {
             let names: Vec<String> = chunks.iter().map(|chunk| self.chunk_name(tenant, chunk)).collect();
             let paths = names.iter().map(|name| path(name)).collect::<Result<Vec<_>, _>>()?;
-            return local.read_all(paths).await.map_err(|(at, source)| StorageError::store(&*names[at], source));
+            let mut failed_at = 0;
+            let read = async {
+                local.read_all(paths).await.map_err(|(at, source)| {
+                    failed_at = at;
+                    source
+                })
+            };
+            let read = self.time(Operation::Get, names.len(), read).await;
+            return read.map_err(|source| StorageError::store(&*names[failed_at], source));
         }
         let fetches: Vec<_> = chunks.iter().map(|chunk| self.get_chunk(tenant, chunk)).collect();
         stream::iter(fetches).buffered(parallel.max(1)).try_collect().await
@@ -124,7 +153,8 @@ impl Bucket {
     pub async fn put_index(&self, table: &TableId, name: &FileName, object: Bytes) -> Result<bool, StorageError> {
         let key = IndexPath { table: table.name.clone(), tenant: None, name: name.clone() }.key(&table.path_prefix);
         let create = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.store.put_opts(&path(&key)?, object.into(), create).await {
+        let path = path(&key)?;
+        match self.time(Operation::Upload, 1, self.store.put_opts(&path, object.into(), create)).await {
             Ok(_) => Ok(true),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(source) => Err(StorageError::store(key, source)),
@@ -135,7 +165,7 @@ impl Bucket {
     /// cut short.
     pub async fn replace_index(&self, table: &TableId, name: &FileName, object: Bytes) -> Result<(), StorageError> {
         let key = IndexPath { table: table.name.clone(), tenant: None, name: name.clone() }.key(&table.path_prefix);
-        let put = self.store.put(&path(&key)?, object.into()).await;
+        let put = self.time(Operation::Upload, 1, self.store.put(&path(&key)?, object.into())).await;
         put.map(drop).map_err(|source| StorageError::store(key, source))
     }
 }

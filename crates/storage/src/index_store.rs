@@ -20,6 +20,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parking_lot::Mutex;
 
 use crate::error::StorageError;
+use crate::metrics::{IndexOperation, Meter, Operation, StorageMetrics};
 use crate::schema::{Schema, TableId};
 use crate::snapshot::IndexSnapshot;
 
@@ -53,6 +54,8 @@ pub struct IndexStore {
     clock: Arc<dyn Clock>,
     cpu: CpuPool,
     settings: IndexCacheSettings,
+    metrics: StorageMetrics,
+    meter: Meter,
     state: Mutex<State>,
 }
 
@@ -95,7 +98,20 @@ impl IndexStore {
         cpu: CpuPool,
         settings: IndexCacheSettings,
     ) -> Self {
-        Self { store, schema, clock, cpu, settings, state: Mutex::default() }
+        let metrics = StorageMetrics::default();
+        let meter = Meter::new(clock.clone(), metrics.clone());
+        Self { store, schema, clock, cpu, settings, metrics, meter, state: Mutex::default() }
+    }
+
+    /// What it is asked, and its calls of the store, are told to `metrics`.
+    pub fn metered(self, metrics: StorageMetrics) -> Self {
+        Self { meter: Meter::new(self.clock.clone(), metrics.clone()), metrics, ..self }
+    }
+
+    /// The index was asked since `began` about a span that ends at `through`.
+    pub fn asked(&self, operation: IndexOperation, through: Millis, began: Nanos, failed: bool) {
+        let took = Nanos(self.clock.monotonic().0.saturating_sub(began.0));
+        self.metrics.indexed(&self.schema, operation, through, took, failed);
     }
 
     /// Bytes of opened files kept now.
@@ -153,7 +169,8 @@ impl IndexStore {
             return Ok(names.clone());
         }
         let dir = path(path_prefix)?;
-        let listed = self.store.list_with_delimiter(Some(&dir)).await;
+        let list = self.store.list_with_delimiter(Some(&dir));
+        let listed = self.meter.time(Operation::Iter, 1, list).await;
         let listed = listed.map_err(|source| StorageError::store(path_prefix, source))?;
         let names: BTreeSet<String> =
             listed.common_prefixes.iter().filter_map(|prefix| prefix.filename().map(str::to_owned)).collect();
@@ -170,11 +187,10 @@ impl IndexStore {
             return Ok(listing.clone());
         }
         let dir = format!("{}{}", table.path_prefix, table.name);
-        let mut keys = Vec::new();
-        let mut objects = self.store.list(Some(&path(&dir)?));
-        while let Some(object) = objects.next().await {
-            keys.push(object.map_err(|source| StorageError::store(&dir, source))?.location.to_string());
-        }
+        let objects = self.store.list(Some(&path(&dir)?));
+        let keys = objects.map_ok(|object| object.location.to_string()).try_collect::<Vec<String>>();
+        let keys = self.meter.time(Operation::Iter, 1, keys).await;
+        let keys = keys.map_err(|source| StorageError::store(&dir, source))?;
         let mut listed = list_tables(&table.path_prefix, keys.iter().map(String::as_str));
         let listing = listed.remove(&table.name).unwrap_or_default();
         for stray in &listing.strays {
@@ -200,14 +216,15 @@ impl IndexStore {
                 return Ok(Some(TableFile { file: opened.file.clone(), key, common }));
             }
         }
-        let object = match self.store.get(&path(&key)?).await {
+        let path = path(&key)?;
+        let get = async { self.store.get(&path).await?.bytes().await };
+        let object = match self.meter.time(Operation::Get, 1, get).await {
             Err(object_store::Error::NotFound { .. }) => {
                 tracing::debug!(%key, "listed index file is gone, its table is listed again");
                 return Ok(None);
             }
             object => object.map_err(|source| StorageError::store(&key, source))?,
         };
-        let object = object.bytes().await.map_err(|source| StorageError::store(&key, source))?;
         let (limit, name) = (self.settings.file_bytes_max, key.clone());
         let open = move || gzip::unpack(&name, object, limit).and_then(IndexFile::open);
         let file = self.cpu.run(Priority::Query, open).await?;

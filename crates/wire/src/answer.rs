@@ -10,6 +10,7 @@
 //! | labels, values, series, index stats, patterns, detected labels and fields | [`write_labels`] … | yes |
 //! | `/api/prom` | [`LegacyStreamsWriter`], [`write_legacy_labels`] | yes |
 //! | tail | [`write_tail_frame`] | no |
+//! | any but tail, in protobuf | [`proto`] | no |
 //!
 //! Timestamps of lines are nanoseconds in a string, of samples seconds with at most three decimals.
 //!
@@ -24,6 +25,7 @@
 
 mod legacy;
 mod metadata;
+pub mod proto;
 mod samples;
 mod stats;
 mod streams;
@@ -36,7 +38,7 @@ pub use metadata::{
     write_detected_fields, write_detected_labels, write_detected_values, write_format_error, write_formatted,
     write_index_stats, write_labels, write_patterns, write_series, write_shards,
 };
-pub use samples::{Series, push_sample_time, write_matrix, write_scalar, write_vector, write_volume};
+pub use samples::{Series, push_sample_time, volume_kind, write_matrix, write_scalar, write_vector};
 pub use stats::{
     CacheStats, CachesStats, ChunkStats, DataObjStats, IndexQueryStats, IngesterStats, QuerierStats, QueryStats,
     StoreStats, SummaryStats,

@@ -60,4 +60,5 @@ pub mod go;
 pub mod labels;
 mod lenient;
 pub mod params;
+mod proto;
 pub mod push;

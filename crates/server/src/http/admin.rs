@@ -4,15 +4,20 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 
+use loptr_model::go_quote;
+use loptr_ports::Priority;
 use loptr_wire::params::Params;
+use serde_json::json;
 
+use super::asked::form;
 use super::error::HttpError;
 use super::{App, tenant};
-use crate::build;
+use crate::metrics::Format;
+use crate::{build, log_level};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -70,6 +75,33 @@ pub(crate) async fn tenant_limits(
     Ok(([(header::CONTENT_TYPE, TEXT)], text))
 }
 
+fn told(status: StatusCode, answer: &serde_json::Value) -> Response {
+    (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], answer.to_string()).into_response()
+}
+
+/// `GET /log_level`
+pub(crate) async fn log_level() -> Response {
+    told(StatusCode::OK, &json!({ "message": format!("Current log level is {}", log_level::current()) }))
+}
+
+/// `POST /log_level`: sets it, until the next start.
+pub(crate) async fn set_log_level(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
+    let (parts, body) = request.into_parts();
+    let form = form(&app, &parts.method, &parts.headers, body).await?;
+    let params = Params::from_form(parts.uri.query().unwrap_or_default(), form.as_deref());
+    let params = params.map_err(|error| HttpError::plain(StatusCode::BAD_REQUEST, error.to_string()))?;
+    let level = params.get("log_level");
+    if log_level::set(level) {
+        tracing::info!(level, "log level set");
+        return Ok(told(
+            StatusCode::OK,
+            &json!({ "message": format!("Log level set to {level}"), "status": "success" }),
+        ));
+    }
+    let message = format!("unrecognized log level {}", go_quote(level));
+    Ok(told(StatusCode::BAD_REQUEST, &json!({ "message": message, "status": "failed" })))
+}
+
 /// `GET /loki/api/v1/status/buildinfo`
 pub(crate) async fn build_info() -> impl IntoResponse {
     let mut body = Vec::new();
@@ -84,9 +116,15 @@ pub(crate) async fn flush(State(app): State<Arc<App>>) -> StatusCode {
 }
 
 /// `GET /metrics`
-pub(crate) async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let body = app.metrics.text(&app);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], body).into_response()
+pub(crate) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> Result<Response, HttpError> {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let format = Format::accepted(accept);
+    let asked = app.clone();
+    // Streams are looked at one by one, and there may be very many. Scrapes come before queries: they are few.
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let text = app.ports.cpu.run(Priority::Push, move || asked.metrics.text(&asked, format, tasks)).await;
+    let text = text.map_err(|error| HttpError::plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    Ok(([(header::CONTENT_TYPE, format.content_type())], text).into_response())
 }
 
 /// Whatever has no route.

@@ -11,10 +11,12 @@ use loptr_ports::Priority;
 use loptr_query::{QueryLimits, Readers};
 use loptr_wire::params::Params;
 
+use super::body::{self, Unread};
+use super::encoding::Format;
 use super::error::HttpError;
+use super::narrowed::narrowed;
 use super::{App, tenant};
 
-const JSON: &str = "application/json; charset=UTF-8";
 /// Bytes of a form; more is refused (upstream's bound).
 const FORM_BYTES: usize = 10 << 20;
 
@@ -25,17 +27,23 @@ pub(super) struct Asked {
     pub(super) headers: HeaderMap,
     pub(super) params: Params,
     pub(super) now: Nanos,
+    /// What the answer is to be written as.
+    pub(super) format: Format,
 }
 
 /// Reads whose request it is, and its parameters.
 pub(super) async fn read(app: &App, request: Request) -> Result<Asked, HttpError> {
     let (parts, body) = request.into_parts();
     let readers = readers(app, &parts.headers)?;
-    let form = form(&parts.method, &parts.headers, body).await?;
+    let format = Format::of(&parts.headers, app.settings.parquet)?;
+    let form = form(app, &parts.method, &parts.headers, body).await?;
     let url = parts.uri.query().unwrap_or_default();
     let params = Params::from_form(url, form.as_deref()).map_err(HttpError::bad_query)?;
-    let limits = limits_of(app, &readers);
-    Ok(Asked { readers, limits, headers: parts.headers, params, now: app.ports.clock.now() })
+    let mut limits = limits_of(app, &readers);
+    if app.settings.per_request_limits {
+        limits = narrowed(&parts.headers, limits);
+    }
+    Ok(Asked { readers, limits, headers: parts.headers, params, now: app.ports.clock.now(), format })
 }
 
 /// Whose data is asked for: several tenants' only where that is allowed.
@@ -60,7 +68,12 @@ fn limits_of(app: &App, readers: &Readers) -> Arc<QueryLimits> {
 }
 
 /// The body of a POST that is a form.
-pub(super) async fn form(method: &Method, headers: &HeaderMap, body: Body) -> Result<Option<bytes::Bytes>, HttpError> {
+pub(super) async fn form(
+    app: &App,
+    method: &Method,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Option<bytes::Bytes>, HttpError> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_form = kind
         .split(';')
@@ -69,13 +82,37 @@ pub(super) async fn form(method: &Method, headers: &HeaderMap, body: Body) -> Re
     if method != Method::POST || !is_form {
         return Ok(None);
     }
-    let body = axum::body::to_bytes(body, FORM_BYTES).await;
-    body.map(Some).map_err(|_| HttpError::bad_query("http: request body too large"))
+    let body = body::read(app, body, FORM_BYTES).await;
+    body.map(Some).map_err(|error| match error {
+        Unread::TooLong => HttpError::bad_query("http: request body too large"),
+        Unread::Slow(limit) => HttpError::query(StatusCode::REQUEST_TIMEOUT, body::slow(limit)),
+        Unread::Broken(why) => HttpError::bad_query(format!("request body cannot be read: {why}")),
+    })
 }
 
 /// An answer as clients of the query path expect it.
 pub(super) fn json(body: Vec<u8>) -> Response {
-    ([(header::CONTENT_TYPE, JSON)], body).into_response()
+    bytes(Format::Json, body)
+}
+
+/// An answer written as `format`.
+pub(super) fn bytes(format: Format, body: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, format.content_type())], body).into_response()
+}
+
+/// Writes an answer that is no table, off the reactor, as JSON or protobuf.
+pub(super) async fn written(
+    app: &App,
+    format: Format,
+    write: impl FnOnce(Format, &mut Vec<u8>) + Send + 'static,
+) -> Result<Response, HttpError> {
+    let format = format.without_tables()?;
+    let work = move || {
+        let mut out = Vec::new();
+        write(format, &mut out);
+        out
+    };
+    Ok(bytes(format, on_cpu(app, work).await?))
 }
 
 /// Runs CPU work of an answer off the reactor.
@@ -105,10 +142,13 @@ pub(super) fn optional_selector(text: &str) -> Result<Vec<Matcher>, HttpError> {
     loptr_logql::parse_matchers(text).map_err(HttpError::bad_query)
 }
 
+/// What is said of an end before the start.
+pub(super) const PAST: &str = "this data is no longer available, it is past now - max_query_lookback (0s)";
+
 /// Refuses what upstream's frontend refuses: an end before the start.
 pub(super) fn check_order(start: Nanos, end: Nanos) -> Result<(), HttpError> {
     if end < start {
-        return Err(HttpError::bad_query("this data is no longer available, it is past now - max_query_lookback (0s)"));
+        return Err(HttpError::bad_query(PAST));
     }
     Ok(())
 }

@@ -10,15 +10,16 @@ use loptr_eval::source::Direction;
 use loptr_eval::{LogStream, detect_fields, detect_values};
 use loptr_query::{Answer, LogRequest};
 use loptr_wire::answer::{
-    DetectedField, DetectedLabel, Pattern, write_detected_fields, write_detected_labels, write_detected_values,
+    DetectedField, DetectedLabel, Pattern, proto, write_detected_fields, write_detected_labels, write_detected_values,
     write_patterns,
 };
 use loptr_wire::params::{DetectedFieldsParams, DetectedLabelsParams, PatternsParams};
 
 use super::App;
-use super::asked::{Asked, closed, json, log_range, on_cpu, read};
+use super::asked::{Asked, closed, log_range, on_cpu, read, written};
+use super::encoding::Format;
 use super::error::HttpError;
-use super::query::{check_blocked, kind_of};
+use super::query::{check_blocked, kind_of, selectors};
 
 /// `/loki/api/v1/detected_labels`
 pub(crate) async fn labels(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
@@ -34,15 +35,17 @@ pub(crate) async fn labels(State(app): State<Arc<App>>, request: Request) -> Res
     let found = app.engine.detected_labels(&asked.readers, &asked.limits, &matchers, range).await?;
     let labels: Vec<DetectedLabel> =
         found.into_iter().map(|(label, values)| DetectedLabel { label, cardinality: values.len() as u64 }).collect();
-    let mut out = Vec::new();
-    write_detected_labels(&mut out, &labels);
-    Ok(json(out))
+    let write = move |format, out: &mut Vec<u8>| match format {
+        Format::Protobuf => proto::detected_labels(out, &labels),
+        _ => write_detected_labels(out, &labels),
+    };
+    written(&app, asked.format, write).await
 }
 
 /// The newest lines of a query, with labels by category.
 async fn newest(app: &App, asked: &Asked, wanted: &DetectedFieldsParams) -> Result<Vec<LogStream>, HttpError> {
     let query = loptr_logql::parse_log(&wanted.query).map_err(HttpError::bad_query)?;
-    check_blocked(asked, &wanted.query, kind_of(&query))?;
+    check_blocked(app, asked, &wanted.query, kind_of(&query))?;
     let request = LogRequest {
         query,
         range: log_range(wanted.start, wanted.end),
@@ -62,8 +65,9 @@ pub(crate) async fn fields(State(app): State<Arc<App>>, request: Request) -> Res
     let asked = read(&app, request).await?;
     let wanted = DetectedFieldsParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     let streams = newest(&app, &asked, &wanted).await?;
-    let write = move || {
-        let found = detect_fields(&streams, wanted.limit as usize)?;
+    let find = move || detect_fields(&streams, wanted.limit as usize);
+    let found = on_cpu(&app, find).await?.map_err(loptr_query::QueryError::from)?;
+    let write = move |format, out: &mut Vec<u8>| {
         let fields: Vec<DetectedField> = found
             .into_iter()
             .map(|field| DetectedField {
@@ -74,11 +78,12 @@ pub(crate) async fn fields(State(app): State<Arc<App>>, request: Request) -> Res
                 json_path: field.json_path,
             })
             .collect();
-        let mut out = Vec::new();
-        write_detected_fields(&mut out, &fields, wanted.limit);
-        Ok(out)
+        match format {
+            Format::Protobuf => proto::detected_fields(out, &fields, wanted.limit),
+            _ => write_detected_fields(out, &fields, wanted.limit),
+        }
     };
-    finished(on_cpu(&app, write).await?)
+    written(&app, asked.format, write).await
 }
 
 /// `/loki/api/v1/detected_field/{name}/values`
@@ -90,30 +95,30 @@ pub(crate) async fn field_values(
     let asked = read(&app, request).await?;
     let wanted = DetectedFieldsParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     let streams = newest(&app, &asked, &wanted).await?;
-    let write = move || {
-        let values = detect_values(&streams, &name, wanted.limit as usize)?;
-        let mut out = Vec::new();
-        write_detected_values(&mut out, &values, wanted.limit);
-        Ok(out)
+    let find = move || detect_values(&streams, &name, wanted.limit as usize);
+    let values = on_cpu(&app, find).await?.map_err(loptr_query::QueryError::from)?;
+    let write = move |format, out: &mut Vec<u8>| match format {
+        Format::Protobuf => proto::detected_values(out, &values, wanted.limit),
+        _ => write_detected_values(out, &values, wanted.limit),
     };
-    finished(on_cpu(&app, write).await?)
-}
-
-fn finished(written: Result<Vec<u8>, loptr_eval::EvalError>) -> Result<Response, HttpError> {
-    written.map(json).map_err(|error| loptr_query::QueryError::from(error).into())
+    written(&app, asked.format, write).await
 }
 
 /// `/loki/api/v1/patterns`. Without pattern detection there is no such thing.
 pub(crate) async fn patterns(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
     let asked = read(&app, request).await?;
     let wanted = PatternsParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
+    let query = loptr_logql::parse(&wanted.query).map_err(HttpError::bad_query)?;
+    for (matchers, _) in selectors(&query, wanted.start, wanted.end) {
+        asked.limits.check_required(matchers)?;
+    }
     let Some(patterns) = app.patterns.clone() else {
         return Err(HttpError::query(StatusCode::NOT_FOUND, ""));
     };
     let matchers = loptr_logql::parse_matchers(&wanted.query).map_err(HttpError::bad_query)?;
     let (readers, matchers) = asked.readers.choose(&matchers)?;
     let matchers = loptr_query::compile(&matchers)?;
-    let find = move || {
+    let write = move |format, out: &mut Vec<u8>| {
         let found = patterns.find(readers.ids(), &matchers, (wanted.start, wanted.end), wanted.step_ns);
         let found: Vec<Pattern> = found
             .into_iter()
@@ -123,9 +128,10 @@ pub(crate) async fn patterns(State(app): State<Arc<App>>, request: Request) -> R
                 samples: observed.samples.into_iter().map(|(ms, count)| (ms / 1000, count)).collect(),
             })
             .collect();
-        let mut out = Vec::new();
-        write_patterns(&mut out, &found);
-        out
+        match format {
+            Format::Protobuf => proto::patterns(out, &found),
+            _ => write_patterns(out, &found),
+        }
     };
-    on_cpu(&app, find).await.map(json)
+    written(&app, asked.format, write).await
 }

@@ -1,4 +1,4 @@
-//! How answers of the query path are encoded: what a client accepts, gzip.
+//! How answers of the query path are encoded: the format a client asks for, gzip.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -18,13 +18,53 @@ use super::error::HttpError;
 /// Shorter bodies are sent as they are.
 const GZIP_FROM: usize = 1400;
 
-/// Refuses encodings that are not there, and compresses where that is on and the client takes it.
-pub(super) async fn encode(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let accepted = text(request.headers(), header::ACCEPT).to_owned();
-    let gzip = app.settings.compress_responses && takes_gzip(text(request.headers(), header::ACCEPT_ENCODING));
-    if let Some(why) = refused(&accepted) {
-        return HttpError::bad_query(why).into_response();
+/// What an answer is written as: `Accept`, taken whole as upstream does. Anything unknown means JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Protobuf,
+    /// Log lines and samples only, where `frontend.support_parquet_encoding` is set.
+    Parquet,
+    /// Log lines and samples only; a format of ours.
+    Arrow,
+}
+
+impl Format {
+    /// The format asked for; Parquet is refused where it is off.
+    pub(super) fn of(headers: &HeaderMap, parquet: bool) -> Result<Self, HttpError> {
+        match text(headers, header::ACCEPT) {
+            "application/vnd.google.protobuf" => Ok(Self::Protobuf),
+            "application/vnd.apache.parquet" if parquet => Ok(Self::Parquet),
+            "application/vnd.apache.parquet" => Err(HttpError::bad_query(
+                "support for Parquet encoded responses is disabled. Enable with -frontend.support-parquet-encoding=true",
+            )),
+            "application/vnd.apache.arrow.stream" => Ok(Self::Arrow),
+            _ => Ok(Self::Json),
+        }
     }
+
+    pub(super) fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json; charset=UTF-8",
+            Self::Protobuf => "application/vnd.google.protobuf",
+            Self::Parquet => "application/vnd.apache.parquet",
+            Self::Arrow => "application/vnd.apache.arrow.stream",
+        }
+    }
+
+    /// Refuses what holds lines and samples only.
+    pub(super) fn without_tables(self) -> Result<Self, HttpError> {
+        match self {
+            Self::Json | Self::Protobuf => Ok(self),
+            Self::Parquet => Err(HttpError::bad_query("request does not support Parquet responses")),
+            Self::Arrow => Err(HttpError::bad_query("request does not support Arrow responses")),
+        }
+    }
+}
+
+/// Compresses where that is on and the client takes it.
+pub(super) async fn encode(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let gzip = app.settings.compress_responses && takes_gzip(text(request.headers(), header::ACCEPT_ENCODING));
     let response = next.run(request).await;
     if !gzip || response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return response;
@@ -37,17 +77,6 @@ pub(super) async fn encode(State(app): State<Arc<App>>, request: Request, next: 
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-/// Why answers cannot be had in that form; any other form means JSON.
-fn refused(accept: &str) -> Option<&'static str> {
-    match accept {
-        "application/vnd.apache.parquet" => Some(
-            "support for Parquet encoded responses is disabled. Enable with -frontend.support-parquet-encoding=true",
-        ),
-        "application/vnd.google.protobuf" => Some("protobuf encoded responses are not supported yet"),
-        _ => None,
-    }
 }
 
 /// Whether a list of encodings holds gzip, and not with a weight of zero.
@@ -91,6 +120,24 @@ mod tests {
         {
             assert_eq!(takes_gzip(accept), taken, "{accept}");
         }
-        assert!(refused("application/json").is_none() && refused("application/vnd.apache.parquet").is_some());
+    }
+
+    #[test]
+    fn formats_are_named_exactly() {
+        let format = |accept: &'static str, parquet| {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+            Format::of(&headers, parquet).map_err(|error| error.status.as_u16())
+        };
+        for (accept, found) in [
+            ("application/vnd.google.protobuf", Format::Protobuf),
+            ("application/vnd.apache.parquet", Format::Parquet),
+            ("application/vnd.apache.arrow.stream", Format::Arrow),
+            ("application/vnd.google.protobuf, */*", Format::Json),
+            ("text/html", Format::Json),
+        ] {
+            assert_eq!(format(accept, true), Ok(found), "{accept}");
+        }
+        assert_eq!(format("application/vnd.apache.parquet", false), Err(400));
+        assert!(Format::Parquet.without_tables().is_err() && Format::Protobuf.without_tables().is_ok());
     }
 }

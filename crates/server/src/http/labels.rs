@@ -5,53 +5,68 @@ use std::sync::Arc;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use loptr_query::TENANT_LABEL;
-use loptr_wire::answer::{add_warnings, write_labels, write_legacy_labels, write_series};
+use loptr_wire::answer::{add_warnings, proto, write_labels, write_legacy_labels, write_series};
 use loptr_wire::params::{LabelParams, SeriesParams};
 
 use super::App;
-use super::asked::{check_order, closed, json, on_cpu, optional_selector, read};
+use super::asked::{check_order, closed, optional_selector, read, written};
+use super::encoding::Format;
 use super::error::HttpError;
+use super::query_log::QueryLog;
 
 /// What was found, and why it may be short.
 type Found = (Vec<String>, Option<String>);
 
-async fn found_names(app: &App, request: Request) -> Result<Found, HttpError> {
+async fn names_in(app: &App, request: Request, legacy: bool) -> Result<Response, HttpError> {
     let asked = read(app, request).await?;
     let wanted = LabelParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     check_order(wanted.start, wanted.end)?;
     let matchers = optional_selector(&wanted.query)?;
     let range = closed(wanted.start, wanted.end);
     let partial = app.engine.partial(&asked.readers, range).await;
-    Ok((app.engine.label_names(&asked.readers, &asked.limits, &matchers, range).await?, partial))
+    let log = QueryLog::begin(app, &asked, &wanted.query, "labels", "").spanning(wanted.start, wanted.end, 0, 0);
+    let names = app.engine.label_names(&asked.readers, &asked.limits, &matchers, range).await;
+    let names = names.map_err(HttpError::from);
+    log.told(app, &names, Vec::len);
+    list(app, asked.format, (names?, partial), legacy).await
 }
 
-async fn found_values(app: &App, name: &str, request: Request) -> Result<Found, HttpError> {
+async fn values_in(app: &App, name: &str, request: Request, legacy: bool) -> Result<Response, HttpError> {
     let asked = read(app, request).await?;
     let wanted = LabelParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     check_order(wanted.start, wanted.end)?;
     let matchers = optional_selector(&wanted.query)?;
     if name == TENANT_LABEL && app.settings.multi_tenant_queries {
-        return Ok((asked.readers.ids().iter().map(|id| id.as_str().to_owned()).collect(), None));
+        let ids = asked.readers.ids().iter().map(|id| id.as_str().to_owned()).collect();
+        return list(app, asked.format, (ids, None), legacy).await;
     }
     let range = closed(wanted.start, wanted.end);
     let partial = app.engine.partial(&asked.readers, range).await;
-    Ok((app.engine.label_values(&asked.readers, &asked.limits, name, &matchers, range).await?, partial))
+    let log = QueryLog::begin(app, &asked, &wanted.query, "labels", "").of_label(name);
+    let log = log.spanning(wanted.start, wanted.end, 0, 0);
+    let values = app.engine.label_values(&asked.readers, &asked.limits, name, &matchers, range).await;
+    let values = values.map_err(HttpError::from);
+    log.told(app, &values, Vec::len);
+    list(app, asked.format, (values?, partial), legacy).await
 }
 
-async fn written(app: &App, found: Found, write: fn(&mut Vec<u8>, &[String])) -> Result<Response, HttpError> {
-    let write = move || {
-        let (mut out, (labels, partial)) = (Vec::new(), found);
-        write(&mut out, &labels);
-        add_warnings(&mut out, partial.as_slice());
-        out
+/// Names or values, in the shape of `/api/prom` if `legacy`. Upstream's protobuf has no place for warnings here.
+async fn list(app: &App, format: Format, found: Found, legacy: bool) -> Result<Response, HttpError> {
+    let (labels, partial) = found;
+    let write = move |format, out: &mut Vec<u8>| {
+        match format {
+            Format::Protobuf => return proto::labels(out, &labels, legacy),
+            _ if legacy => write_legacy_labels(out, &labels),
+            _ => write_labels(out, &labels),
+        }
+        add_warnings(out, partial.as_slice());
     };
-    on_cpu(app, write).await.map(json)
+    written(app, format, write).await
 }
 
 /// `/loki/api/v1/labels`
 pub(crate) async fn names(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
-    let names = found_names(&app, request).await?;
-    written(&app, names, write_labels).await
+    names_in(&app, request, false).await
 }
 
 /// `/loki/api/v1/label/{name}/values`
@@ -60,14 +75,12 @@ pub(crate) async fn values(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    let values = found_values(&app, &name, request).await?;
-    written(&app, values, write_labels).await
+    values_in(&app, &name, request, false).await
 }
 
 /// `/api/prom/label`
 pub(crate) async fn legacy_names(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
-    let names = found_names(&app, request).await?;
-    written(&app, names, write_legacy_labels).await
+    names_in(&app, request, true).await
 }
 
 /// `/api/prom/label/{name}/values`
@@ -76,12 +89,12 @@ pub(crate) async fn legacy_values(
     Path(name): Path<String>,
     request: Request,
 ) -> Result<Response, HttpError> {
-    let values = found_values(&app, &name, request).await?;
-    written(&app, values, write_legacy_labels).await
+    values_in(&app, &name, request, true).await
 }
 
 /// `/loki/api/v1/series` and `/api/prom/series`
 pub(crate) async fn series(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
+    let legacy = request.uri().path().ends_with("/api/prom/series");
     let asked = read(&app, request).await?;
     let wanted = SeriesParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     check_order(wanted.start, wanted.end)?;
@@ -96,12 +109,17 @@ pub(crate) async fn series(State(app): State<Arc<App>>, request: Request) -> Res
     let range = closed(wanted.start, wanted.end);
     asked.limits.check_enabled()?;
     let partial = app.engine.partial(&asked.readers, range).await;
-    let sets = app.engine.series(&asked.readers, &asked.limits, &groups, range).await?;
-    let write = move || {
-        let mut out = Vec::new();
-        write_series(&mut out, &sets);
-        add_warnings(&mut out, partial.as_slice());
-        out
+    let log = QueryLog::begin(&app, &asked, &wanted.groups.join(":"), "series", "");
+    let log = log.spanning(wanted.start, wanted.end, 0, 0);
+    let sets = app.engine.series(&asked.readers, &asked.limits, &groups, range).await.map_err(HttpError::from);
+    log.told(&app, &sets, Vec::len);
+    let sets = sets?;
+    let write = move |format, out: &mut Vec<u8>| match format {
+        Format::Protobuf => proto::series(out, &sets, legacy),
+        _ => {
+            write_series(out, &sets);
+            add_warnings(out, partial.as_slice());
+        }
     };
-    on_cpu(&app, write).await.map(json)
+    written(&app, asked.format, write).await
 }

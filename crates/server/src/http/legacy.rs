@@ -6,14 +6,12 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use loptr_logql::ast::{Expr, LogExpr};
 use loptr_model::go_quote;
-use loptr_query::Answer;
-use loptr_wire::answer::LegacyStreamsWriter;
 use loptr_wire::params::RangeParams;
 
 use super::App;
-use super::asked::{json, on_cpu, read};
+use super::asked::read;
 use super::error::HttpError;
-use super::query::{check_blocked, kind_of, log_request, stats_of};
+use super::query::{check_blocked, kind_of, log_request, question_of};
 
 /// The log query `query`, its lines filtered by the regular expression `regexp` first if there is one: old clients
 /// send them apart.
@@ -40,25 +38,8 @@ pub(crate) async fn query(State(app): State<Arc<App>>, request: Request) -> Resu
     let asked = read(&app, request).await?;
     let range = RangeParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     let query = with_regexp(&range.query, asked.params.get("regexp"))?;
-    check_blocked(&asked, &range.query, kind_of(&query))?;
+    check_blocked(&app, &asked, &range.query, kind_of(&query))?;
     let request = log_request(query, &range, false);
     let (answer, figures) = app.engine.logs(&asked.readers, &asked.limits, request).await?;
-    let write = move || {
-        let streams = match answer {
-            Answer::Streams(streams) => streams,
-            Answer::Value(_) => Vec::new(),
-        };
-        let entries = streams.iter().map(|stream| stream.entries.len()).sum();
-        let mut out = Vec::new();
-        let mut writer = LegacyStreamsWriter::new(&mut out);
-        for stream in &streams {
-            writer.stream(&stream.labels.all);
-            for entry in &stream.entries {
-                writer.line(entry.ts, &entry.line);
-            }
-        }
-        writer.finish(&stats_of(&figures, entries));
-        out
-    };
-    on_cpu(&app, write).await.map(json)
+    super::query::answer(&app, &asked, answer, figures, question_of(&range, true)).await
 }

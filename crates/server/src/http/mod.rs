@@ -1,7 +1,8 @@
-//! Routes and what they need.
+//! What answers requests: routes, handlers and what they need.
 
 pub(crate) mod admin;
 mod asked;
+mod body;
 mod detected;
 mod drilldown;
 mod encoding;
@@ -10,10 +11,16 @@ mod held;
 mod index;
 mod labels;
 mod legacy;
+mod narrowed;
 mod page;
+mod profile;
 pub(crate) mod push;
 pub(crate) mod query;
+mod query_log;
 mod refusals;
+mod results;
+pub(crate) mod ring;
+mod routes;
 pub(crate) mod shutdown;
 mod tail;
 pub(crate) mod tenant;
@@ -21,26 +28,29 @@ pub(crate) mod tenant;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{self, Next};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use loptr_config::Config;
 use loptr_ingest::Ingester;
 use loptr_ports::Ports;
 use loptr_query::{QueryEngine, Tails};
 use loptr_storage::IndexStore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use self::refusals::{Refusal, Refusals, Why};
+pub use self::routes::route_list;
+pub(crate) use self::routes::router;
 use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
 use crate::patterns::Patterns;
 use crate::runtime::RuntimeConfig;
 use crate::settings::Settings;
 use crate::shutdown::Shutdown;
+use crate::trace;
 
 /// What every handler can reach.
 pub(crate) struct App {
@@ -61,6 +71,7 @@ pub(crate) struct App {
     pub(crate) stopping: AtomicBool,
     pub(crate) shutdown: Shutdown,
     pub(crate) refusals: Refusals,
+    pub(crate) instance: ring::Instance,
 }
 
 impl App {
@@ -82,91 +93,47 @@ impl App {
     }
 }
 
-/// All routes of target `all`.
-pub(crate) fn router(app: Arc<App>) -> Router {
-    let routes = Router::new()
-        .route("/ready", get(admin::ready))
-        .route("/services", get(admin::services))
-        .route("/config", get(admin::config))
-        .route("/runtime_config", get(admin::runtime_config))
-        .route("/config/tenant/v1/limits", get(admin::tenant_limits))
-        .route("/loptr/", get(page::page))
-        .route("/loptr/queries", get(page::queries))
-        .route("/loptr/queries/{id}/cancel", post(page::cancel))
-        .route("/flush", get(admin::flush).post(admin::flush))
-        .route("/ingester/prepare_shutdown", get(shutdown::prepare).post(shutdown::prepare).delete(shutdown::prepare))
-        .route("/ingester/shutdown", get(shutdown::shutdown).post(shutdown::shutdown))
-        .route(
-            "/ingester/prepare_partition_downscale",
-            get(shutdown::prepare_partition_downscale)
-                .post(shutdown::prepare_partition_downscale)
-                .delete(shutdown::prepare_partition_downscale),
-        )
-        .route("/loki/api/v1/status/buildinfo", get(admin::build_info))
-        .route("/loki/api/v1/push", post(push::push))
-        .route("/api/prom/push", post(push::push))
-        .route("/otlp/v1/logs", post(push::otlp));
-    let routes = routes.merge(query_routes(&app));
-    let routes = if app.settings.instrumentation { routes.route("/metrics", any(admin::metrics)) } else { routes };
-    let routes = routes
-        .method_not_allowed_fallback(|| async { StatusCode::METHOD_NOT_ALLOWED })
-        .layer(middleware::from_fn_with_state(app.clone(), observe))
-        .fallback(admin::not_found);
-    let routes = match app.settings.path_prefix.as_str() {
-        "" => routes,
-        prefix => Router::new().nest(prefix, routes).fallback(admin::not_found),
-    };
-    routes.with_state(app)
-}
-
-/// The read path. Each route takes its parameters from the URL, from a form, or from both.
-fn query_routes(app: &Arc<App>) -> Router<Arc<App>> {
-    Router::new()
-        .route("/loki/api/v1/query_range", get(query::query_range).post(query::query_range))
-        .route("/loki/api/v1/query", get(query::instant).post(query::instant))
-        .route("/loki/api/v1/label", get(labels::names).post(labels::names))
-        .route("/loki/api/v1/labels", get(labels::names).post(labels::names))
-        .route("/loki/api/v1/label/{name}/values", get(labels::values).post(labels::values))
-        .route("/loki/api/v1/series", get(labels::series).post(labels::series))
-        .route("/loki/api/v1/index/stats", get(index::stats).post(index::stats))
-        .route("/loki/api/v1/index/shards", get(index::shards).post(index::shards))
-        .route("/loki/api/v1/index/volume", get(index::volume).post(index::volume))
-        .route("/loki/api/v1/index/volume_range", get(index::volume_range).post(index::volume_range))
-        .route("/loki/api/v1/patterns", get(detected::patterns).post(detected::patterns))
-        .route("/loki/api/v1/detected_labels", get(detected::labels).post(detected::labels))
-        .route("/loki/api/v1/detected_fields", get(detected::fields).post(detected::fields))
-        .route("/loki/api/v1/detected_field/{name}/values", get(detected::field_values).post(detected::field_values))
-        .route("/loki/api/v1/tail", get(tail::tail).post(tail::tail))
-        .route("/api/prom/tail", get(tail::tail).post(tail::tail))
-        .route("/loki/api/v1/format_query", get(query::format_query).post(query::format_query))
-        .route("/loki/api/v1/drilldown-limits", get(drilldown::limits))
-        .route("/api/prom/query", get(legacy::query).post(legacy::query))
-        .route("/api/prom/label", get(labels::legacy_names).post(labels::legacy_names))
-        .route("/api/prom/label/{name}/values", get(labels::legacy_values).post(labels::legacy_values))
-        .route("/api/prom/series", get(labels::series).post(labels::series))
-        .route_layer(middleware::from_fn_with_state(app.clone(), encoding::encode))
-        .route_layer(middleware::from_fn_with_state(app.clone(), held::hold))
+/// The method's name; one name for all that no route takes, since each name makes series of metrics.
+fn known(method: &Method) -> &str {
+    match *method {
+        Method::GET | Method::POST | Method::PUT | Method::DELETE | Method::HEAD | Method::OPTIONS | Method::PATCH => {
+            method.as_str()
+        }
+        _ => "other",
+    }
 }
 
 /// Times each request and survives a panic of its handler.
 async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let method = request.method().to_string();
+    let method = known(request.method()).to_owned();
     let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
     let tenants = tenant::all_of(request.headers(), app.settings.auth_enabled).unwrap_or_default();
     let started = app.ports.clock.monotonic();
-    app.metrics.inflight.inc();
-    let response = std::panic::AssertUnwindSafe(next.run(request));
+    let inflight = app.metrics.requests.begin(&method, &route);
+    let span = tracing::info_span!("HTTP", otel.name = %format_args!("HTTP {method} - {route}"), otel.kind = "server", http.method = %method, http.route = %route, http.status_code = tracing::field::Empty);
+    if !span.is_disabled()
+        && let Some(parent) = trace::parent(request.headers())
+        && let Err(error) = span.set_parent(parent)
+    {
+        tracing::debug!(%error, "a span has no parent");
+    }
+    let response = std::panic::AssertUnwindSafe(next.run(request).instrument(span.clone()));
     let response = match futures::FutureExt::catch_unwind(response).await {
         Ok(response) => response,
-        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "error while processing request").into_response(),
+        Err(_) => {
+            app.metrics.requests.panics.inc();
+            (StatusCode::INTERNAL_SERVER_ERROR, "error while processing request").into_response()
+        }
     };
-    app.metrics.inflight.dec();
+    drop(inflight);
     let secs = (app.ports.clock.monotonic().0 - started.0) as f64 / 1e9;
     if let Some(Why(why)) = response.extensions().get::<Why>().filter(|_| route != "other") {
         let (route, why) = (format!("{method} {route}"), why.clone());
         let status = response.status().as_u16();
         app.refusals.add(Refusal { at: app.ports.clock.now(), tenants, route, status, why });
     }
-    app.metrics.observe_request(&method, &route, response.status().as_u16(), secs);
+    span.record("http.status_code", response.status().as_u16());
+    let is_socket = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    app.metrics.requests.observe(&method, &route, response.status().as_u16(), is_socket, secs);
     response
 }

@@ -1,5 +1,5 @@
-//! `/loptr/`: the operator's page, written here in full: health, tenants, running queries, what was refused lately and
-//! why.
+//! `/loptr/`: the operator's page, written here in full: health, rings, tenants, running queries, what was refused
+//! lately and why.
 //!
 //! Without tenants everybody sees everything and may stop a query. With them (`auth_enabled`) a request sees the queries
 //! and refusals of the tenants it names, of others ids and figures only; tenants in `loptr.admin_tenants` see all and
@@ -130,6 +130,16 @@ fn write(app: &App, viewer: &Viewer, out: &mut String) -> std::fmt::Result {
     ] {
         writeln!(out, "<tr><th>{name}</th><td>{value}</td></tr>")?;
     }
+    out.push_str("</table><h2>Rings</h2><table><tr><th>ring</th><th>member</th><th>state</th><th>address</th><th>share</th></tr>");
+    let rings = ["ingesters", "distributors", "query schedulers"].into_iter();
+    for ring in rings.chain(app.patterns.is_some().then_some("pattern ingesters")) {
+        let (name, address) = (escaped(&app.instance.name), escaped(&app.instance.address));
+        writeln!(
+            out,
+            "<tr><td>{ring}</td><td>{name} (this process, the only member)</td><td>{}</td><td>{address}</td><td>100%</td></tr>",
+            super::ring::state(app)
+        )?;
+    }
     out.push_str("</table><h2>Tenants</h2><table><tr><th>tenant</th><th>streams in memory</th></tr>");
     for (tenant, streams) in app.ingester.streams_by_tenant() {
         writeln!(out, "<tr><td>{}</td><td>{streams}</td></tr>", escaped(tenant.as_str()))?;
@@ -181,7 +191,7 @@ fn write(app: &App, viewer: &Viewer, out: &mut String) -> std::fmt::Result {
 const HEAD: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Loptr</title><style>body{font:14px sans-serif;margin:2em}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:.2em .6em;text-align:left;vertical-align:top}form{margin:0}code{white-space:pre-wrap}</style>\n";
 
 /// Text that a page may hold.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -12,9 +12,11 @@ use loptr_ingest::{LOKI, PushLimits};
 use loptr_model::TenantId;
 use loptr_ports::Priority;
 use loptr_wire::push::{DecodedPush, PushError, PushErrorKind, decode_push, path_is_v1};
+use tracing::Instrument;
 
 use super::error::HttpError;
 use super::{App, tenant};
+use crate::metrics::requests::Inner;
 
 pub(crate) use otlp::otlp;
 
@@ -30,7 +32,7 @@ pub(crate) async fn push(State(app): State<Arc<App>>, request: Request) -> Resul
     let (parts, body) = request.into_parts();
     let tenant = tenant::of(&parts.headers, app.settings.auth_enabled)?;
     let limits = app.limits.push(&tenant);
-    let body = body::read(&parts.headers, body, app.settings.push.max_body_bytes).await;
+    let body = body::read(&app, &parts.headers, body).await;
     let body = body.map_err(|refusal| refusal.told(&app.ingester, &tenant, LOKI))?;
     let content_type = text(&parts.headers, &header::CONTENT_TYPE).to_owned();
     let content_encoding = text(&parts.headers, &header::CONTENT_ENCODING).to_owned();
@@ -55,7 +57,8 @@ async fn store(
     sent: (&str, usize),
     decode: impl FnOnce() -> Result<DecodedPush, PushError> + Send + 'static,
 ) -> Result<Response, HttpError> {
-    let decoded = app.ports.cpu.run(Priority::Push, decode).await;
+    let decode = app.ports.cpu.run(Priority::Push, decode);
+    let decoded = decode.instrument(tracing::info_span!("decode")).await;
     let decoded = decoded.map_err(|error| HttpError::plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let decoded = decoded.map_err(|error| match error.kind() {
         PushErrorKind::BadRequest => HttpError::plain(StatusCode::BAD_REQUEST, error.to_string()),
@@ -64,6 +67,10 @@ async fn store(
             HttpError::plain(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())
         }
     })?;
-    app.ingester.push_under(tenant, limits, decoded, policy).await?;
+    let began = app.ports.clock.monotonic();
+    let pushed = app.ingester.push_under(tenant, limits, decoded, policy).await;
+    let secs = (app.ports.clock.monotonic().0 - began.0) as f64 / 1e9;
+    app.metrics.requests.observe_inner(Inner::Push, pushed.is_ok(), secs);
+    pushed?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

@@ -6,23 +6,23 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use loptr_eval::Steps;
 use loptr_eval::source::Direction;
-use loptr_eval::{QueryValue, Steps};
 use loptr_logql::ast::{Expr, LogExpr, MetricExpr, VariantsExpr};
 use loptr_model::{Matcher, Nanos, TimeRange};
 use loptr_query::{Answer, LogRequest, QueryFigures, QueryKind, range_steps};
-use loptr_wire::answer::{
-    EncodingFlags, QueryStats, Series, StreamsWriter, write_format_error, write_formatted, write_matrix, write_scalar,
-    write_vector,
-};
+use loptr_wire::answer::proto::LogQuestion;
+use loptr_wire::answer::{EncodingFlags, QueryStats, write_format_error, write_formatted};
 use loptr_wire::params::{self, InstantParams, Params, RangeParams};
 
 use super::App;
-use super::asked::{Asked, form, json, log_range, on_cpu, read};
+use super::asked::{Asked, bytes, form, json, log_range, on_cpu, read};
 use super::error::HttpError;
+use super::query_log::QueryLog;
+use super::results::{Shape, body_of};
 
 /// The header in which clients say what a query is for.
-const TAGS: &str = "x-query-tags";
+pub(super) const TAGS: &str = "x-query-tags";
 
 pub(super) fn stats_of(figures: &QueryFigures, returned: usize) -> QueryStats {
     let int = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
@@ -79,67 +79,31 @@ pub(super) fn stats_of(figures: &QueryFigures, returned: usize) -> QueryStats {
     stats
 }
 
-/// Writes an answer as clients read it. CPU work.
-fn body_of(answer: &Answer, figures: &QueryFigures, flags: &EncodingFlags) -> Vec<u8> {
-    let warnings = &figures.warnings;
-    let mut out = Vec::with_capacity(4096);
-    match answer {
-        Answer::Streams(streams) => {
-            let entries = streams.iter().map(|stream| stream.entries.len()).sum();
-            let stats = stats_of(figures, entries);
-            write_log_streams(&mut out, streams, flags, &stats, warnings);
-        }
-        Answer::Value(QueryValue::Scalar { ts, value }) => {
-            write_scalar(&mut out, *ts, *value, &stats_of(figures, 1), warnings);
-        }
-        Answer::Value(QueryValue::Vector(samples)) => {
-            let series: Vec<Series> = samples
-                .iter()
-                .map(|sample| Series { labels: sample.labels.clone(), points: vec![(sample.ts, sample.value)] })
-                .collect();
-            write_vector(&mut out, &series, &stats_of(figures, series.len()), warnings);
-        }
-        Answer::Value(QueryValue::Matrix(matrix)) => {
-            let series: Vec<Series> = matrix
-                .iter()
-                .map(|series| Series { labels: series.labels.clone(), points: series.points.clone() })
-                .collect();
-            write_matrix(&mut out, &series, &stats_of(figures, series.len()), warnings);
-        }
-    }
-    out
-}
-
-fn write_log_streams(
-    out: &mut Vec<u8>,
-    streams: &[loptr_eval::LogStream],
-    flags: &EncodingFlags,
-    stats: &QueryStats,
-    warnings: &[String],
-) {
-    let mut writer = StreamsWriter::new(out, flags, warnings);
-    let categorized = flags.categorize_labels();
-    for stream in streams {
-        let labels = if categorized { &stream.labels.stream } else { &stream.labels.all };
-        writer.stream(labels.iter());
-        for entry in &stream.entries {
-            writer.line(entry.ts, &entry.line, entry.labels.metadata.iter(), entry.labels.parsed.iter());
-        }
-    }
-    writer.finish(stats);
-}
-
 pub(super) fn encoding_flags(headers: &HeaderMap) -> EncodingFlags {
     let flags = headers.get("x-loki-response-encoding-flags").and_then(|value| value.to_str().ok());
     EncodingFlags::parse(flags.unwrap_or_default())
 }
 
-async fn answer(app: &App, headers: &HeaderMap, answer: Answer, figures: QueryFigures) -> Result<Response, HttpError> {
-    let flags = encoding_flags(headers);
+/// What `answer` says, in the format asked for, and what was read for it.
+pub(super) async fn answer(
+    app: &App,
+    asked: &Asked,
+    answer: Answer,
+    figures: QueryFigures,
+    question: LogQuestion,
+) -> Result<Response, HttpError> {
+    let shape = Shape { format: asked.format, flags: encoding_flags(&asked.headers), question };
     let told = figures.clone();
-    let mut response = on_cpu(app, move || body_of(&answer, &figures, &flags)).await.map(json)?;
+    let body = on_cpu(app, move || body_of(&answer, &figures, &shape)).await?;
+    let body = body.map_err(|error| HttpError::query(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    let mut response = bytes(asked.format, body);
     read_headers(&mut response, &told);
     Ok(response)
+}
+
+/// What the answer of a log query repeats of it.
+pub(super) fn question_of(range: &RangeParams, legacy: bool) -> LogQuestion {
+    LogQuestion { backward: range.direction == params::Direction::Backward, limit: range.limit, legacy }
 }
 
 /// What a log query over a range asks of the engine.
@@ -169,7 +133,20 @@ async fn explained(
     query: &Expr,
     (start, end): (Nanos, Nanos),
 ) -> Result<Response, HttpError> {
-    let selectors: Vec<(&[Matcher], TimeRange)> = match query {
+    let told = app.engine.explain(&asked.readers, &asked.limits, &selectors(query, start, end)).await?;
+    let body = serde_json::json!({
+        "streams": told.streams,
+        "chunks": told.chunks,
+        "bytes": told.bytes,
+        "prunedShare": told.pruned,
+        "requests": told.requests,
+    });
+    Ok(json(body.to_string().into_bytes()))
+}
+
+/// The selectors of a query over `[start, end]`, each with the time it reads.
+pub(super) fn selectors(query: &Expr, start: Nanos, end: Nanos) -> Vec<(&[Matcher], TimeRange)> {
+    match query {
         Expr::Log(query) => vec![(&query.matchers, log_range(start, end))],
         Expr::Metric(query) => loptr_eval::leaves(query)
             .iter()
@@ -185,16 +162,7 @@ async fn explained(
             let until = end.saturating_sub(query.of.offset_ns).saturating_add(1);
             vec![(query.of.log.matchers.as_slice(), TimeRange::new(from, until))]
         }
-    };
-    let told = app.engine.explain(&asked.readers, &asked.limits, &selectors).await?;
-    let body = serde_json::json!({
-        "streams": told.streams,
-        "chunks": told.chunks,
-        "bytes": told.bytes,
-        "prunedShare": told.pruned,
-        "requests": told.requests,
-    });
-    Ok(json(body.to_string().into_bytes()))
+    }
 }
 
 /// What was read, beside the answer.
@@ -218,22 +186,36 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
     if wants_explanation(&asked.headers) {
         return explained(&app, &asked, &query, (range.start, range.end)).await;
     }
+    let log = QueryLog::begin(&app, &asked, &range.query, word_of(&query), "range");
+    let log = log.spanning(range.start, range.end, range.step_ns, range.limit);
+    let result = over_range(&app, &asked, query, &range).await;
+    log.answered(&app, &result);
+    let (value, figures) = result?;
+    answer(&app, &asked, value, figures, question_of(&range, false)).await
+}
+
+/// A query over a range, refused where its tenants' limits say so.
+async fn over_range(
+    app: &App,
+    asked: &Asked,
+    query: Expr,
+    range: &RangeParams,
+) -> Result<(Answer, QueryFigures), HttpError> {
     let query = match query {
         Expr::Log(query) => {
-            check_blocked(&asked, &range.query, kind_of(&query))?;
-            let request = log_request(query, &range, encoding_flags(&asked.headers).categorize_labels());
-            let (value, figures) = app.engine.logs(&asked.readers, &asked.limits, request).await?;
-            return answer(&app, &asked.headers, value, figures).await;
+            check_blocked(app, asked, &range.query, kind_of(&query))?;
+            let request = log_request(query, range, encoding_flags(&asked.headers).categorize_labels());
+            return Ok(app.engine.logs(&asked.readers, &asked.limits, request).await?);
         }
         Expr::Metric(query) => Samples::Metric(query),
         Expr::Variants(query) => Samples::Variants(query),
     };
-    query.check_required(&asked)?;
-    check_blocked(&asked, &range.query, QueryKind::Metric)?;
+    query.check_required(asked)?;
+    check_blocked(app, asked, &range.query, QueryKind::Metric)?;
     asked.limits.check_asked(range.start, range.end, asked.now)?;
     let start = asked.limits.clamp_start(range.start, range.end, asked.now).unwrap_or(range.end);
     let steps = range_steps(start, range.end, range.step_ns, app.settings.query.align_to_step);
-    query.answer(&app, &asked, steps).await
+    query.answer(app, asked, steps).await
 }
 
 /// `/loki/api/v1/query`
@@ -244,6 +226,7 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
     if wants_explanation(&asked.headers) {
         return explained(&app, &asked, &query, (instant.time, instant.time)).await;
     }
+    let word = word_of(&query);
     let query = match query {
         Expr::Log(_) => {
             return Err(HttpError::bad_query(
@@ -253,8 +236,15 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
         Expr::Metric(query) => Samples::Metric(query),
         Expr::Variants(query) => Samples::Variants(query),
     };
-    check_blocked(&asked, &instant.query, QueryKind::Metric)?;
-    query.answer(&app, &asked, Steps::instant(instant.time)).await
+    let log = QueryLog::begin(&app, &asked, &instant.query, word, "instant");
+    let log = log.spanning(instant.time, instant.time, 0, instant.limit);
+    let result = match check_blocked(&app, &asked, &instant.query, QueryKind::Metric) {
+        Ok(()) => query.answer(&app, &asked, Steps::instant(instant.time)).await,
+        Err(error) => Err(error),
+    };
+    log.answered(&app, &result);
+    let (value, figures) = result?;
+    answer(&app, &asked, value, figures, LogQuestion::default()).await
 }
 
 /// A query whose answer is numbers.
@@ -277,19 +267,33 @@ impl Samples {
         Ok(())
     }
 
-    async fn answer(self, app: &App, asked: &Asked, steps: Steps) -> Result<Response, HttpError> {
-        let (value, figures) = match self {
+    async fn answer(self, app: &App, asked: &Asked, steps: Steps) -> Result<(Answer, QueryFigures), HttpError> {
+        Ok(match self {
             Self::Metric(query) => app.engine.metrics(&asked.readers, &asked.limits, query, steps).await?,
             Self::Variants(query) => app.engine.variants(&asked.readers, &asked.limits, query, steps).await?,
-        };
-        answer(app, &asked.headers, value, figures).await
+        })
+    }
+}
+
+/// Upstream's word for the kind of a query.
+fn word_of(query: &Expr) -> &'static str {
+    match query {
+        Expr::Log(query) => match kind_of(query) {
+            QueryKind::Filter => "filter",
+            _ => "limited",
+        },
+        Expr::Metric(_) | Expr::Variants(_) => "metric",
     }
 }
 
 /// Refuses a query the tenant's operator has blocked.
-pub(super) fn check_blocked(asked: &Asked, query: &str, kind: QueryKind) -> Result<(), HttpError> {
+pub(super) fn check_blocked(app: &App, asked: &Asked, query: &str, kind: QueryKind) -> Result<(), HttpError> {
     let tags = asked.headers.get(TAGS).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    Ok(asked.limits.check_blocked(query, kind, tags)?)
+    let checked = asked.limits.check_blocked(query, kind, tags);
+    if checked.is_err() {
+        asked.readers.ids().iter().for_each(|id| app.metrics.queries.blocked(id.as_str()));
+    }
+    Ok(checked?)
 }
 
 pub(super) fn kind_of(query: &LogExpr) -> QueryKind {
@@ -299,10 +303,9 @@ pub(super) fn kind_of(query: &LogExpr) -> QueryKind {
 /// `/loki/api/v1/format_query`
 pub(crate) async fn format_query(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
     let (parts, body) = request.into_parts();
-    let form = form(&parts.method, &parts.headers, body).await?;
+    let form = form(&app, &parts.method, &parts.headers, body).await?;
     let url = parts.uri.query().unwrap_or_default();
     let params = Params::from_form(url, form.as_deref()).map_err(HttpError::bad_query)?;
-    let _ = &app;
     let mut out = Vec::new();
     let status = match loptr_logql::parse(params.get("query")) {
         Ok(query) => {

@@ -14,7 +14,7 @@ use loptr_wire::answer::{DroppedEntry, EncodingFlags, LogLine, LogStream, write_
 use loptr_wire::params::TailParams;
 
 use super::App;
-use super::asked::{Asked, on_cpu, read};
+use super::asked::{Asked, PAST, on_cpu, read};
 use super::error::HttpError;
 use super::query::encoding_flags;
 
@@ -61,9 +61,11 @@ pub(crate) async fn tail(State(app): State<Arc<App>>, request: Request) -> Resul
     let Some(tenant) = asked.readers.ids().first().cloned() else {
         return Err(HttpError::plain(StatusCode::UNAUTHORIZED, "no org id"));
     };
-    let limits = asked.limits;
+    let (limits, now) = (asked.limits, asked.now);
     let session = move |socket| async move {
         let open = match query {
+            // It ends now.
+            Some(_) if wanted.start > now => Err(format!("rpc error: code = Code(400) desc = {PAST}")),
             Some(query) => {
                 let request = TailRequest {
                     query,

@@ -1,39 +1,33 @@
 //! What the log and the disk below it are doing.
 
-use std::fmt::Write;
-
 use loptr_ingest::{IngestFigures, LogState};
 
-/// Appends the figures in the classic text format.
-pub(super) fn write(out: &mut String, ingest: &IngestFigures) {
+use super::text::Page;
+
+/// Appends the figures.
+pub(super) fn write(page: &mut Page, ingest: &IngestFigures) {
     let (log, store) = (&ingest.log, &ingest.store);
     let [writes, syncs, full] = log.failures;
-    let mut family = |name: &str, kind: &str, help: &str, values: &[(&str, f64)]| {
-        writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("a String takes everything");
-        for (labels, value) in values {
-            writeln!(out, "{name}{labels} {value}").expect("a String takes everything");
-        }
-    };
     let (gauge, counter) = ("gauge", "counter");
-    family(
+    page.family(
         "loki_ingester_wal_disk_full_failures_total",
         counter,
         "Total number of times the disk of the WAL was full or fuller than its threshold",
         &[("", full as f64)],
     );
-    family(
+    page.family(
         "loki_ingester_wal_disk_usage_percent",
         gauge,
         "Current disk usage of the WAL's volume, 0 to 1",
         &[("", log.disk_used)],
     );
-    family(
+    page.family(
         "loki_ingester_wal_logged_bytes_total",
         counter,
         "Total number of WAL bytes written",
         &[("", log.written_bytes as f64)],
     );
-    family(
+    page.family(
         "loki_ingester_wal_records_logged_total",
         counter,
         "Total number of WAL records written",
@@ -42,10 +36,15 @@ pub(super) fn write(out: &mut String, ingest: &IngestFigures) {
     let states = LogState::ALL.map(|state| (format!("{{state=\"{}\"}}", state.as_str()), state));
     let states: Vec<(&str, f64)> =
         states.iter().map(|(labels, state)| (labels.as_str(), f64::from(u8::from(*state == log.state)))).collect();
-    family("loptr_wal_state", gauge, "1 for the state the write-ahead log is in, 0 for the others", &states);
+    page.family("loptr_wal_state", gauge, "1 for the state the write-ahead log is in, 0 for the others", &states);
     let failures =
         [("{kind=\"write\"}", writes as f64), ("{kind=\"sync\"}", syncs as f64), ("{kind=\"full\"}", full as f64)];
-    family("loptr_wal_failures_total", counter, "Failed writes, failed syncs, and times the disk was full", &failures);
+    page.family(
+        "loptr_wal_failures_total",
+        counter,
+        "Failed writes, failed syncs, and times the disk was full",
+        &failures,
+    );
     for (name, kind, help, value) in [
         ("loptr_wal_syncs_total", counter, "Syncs of the write-ahead log", log.syncs as f64),
         ("loptr_wal_queued_bytes", gauge, "Bytes waiting for the write-ahead log", log.queued_bytes as f64),
@@ -62,8 +61,8 @@ pub(super) fn write(out: &mut String, ingest: &IngestFigures) {
         ),
         ("loptr_spool_chunks", gauge, "Chunks that wait on the local disk for the object store", store.waiting as f64),
         ("loptr_spool_bytes", gauge, "Their bytes", store.waiting_bytes as f64),
-        ("loptr_spool_chunks_total", counter, "Chunks that had to wait since start", store.spooled as f64),
+        ("loptr_spool_spooled_chunks_total", counter, "Chunks that had to wait since start", store.spooled as f64),
     ] {
-        family(name, kind, help, &[("", value)]);
+        page.family(name, kind, help, &[("", value)]);
     }
 }

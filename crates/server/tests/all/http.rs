@@ -643,7 +643,7 @@ fn a_push_under_way_is_finished_before_the_end() {
     stream.write_all(first).expect("it reads");
     // The request is under way once its head was read.
     let until = Instant::now() + Duration::from_secs(5);
-    while loptr.api().metric("loki_inflight_requests") < 2.0 && Instant::now() < until {
+    while loptr.api().metric_sum("loki_inflight_requests") < 2.0 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(5));
     }
     loptr.terminate();
@@ -680,11 +680,11 @@ fn idle_connections_do_not_delay_the_end() {
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
 
-fn snappy(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn snappy(bytes: &[u8]) -> Vec<u8> {
     snap::raw::Encoder::new().compress_vec(bytes).expect("a Vec takes everything")
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(bytes).expect("a Vec takes everything");
     encoder.finish().expect("a Vec takes everything")

@@ -7,10 +7,14 @@
 //! | `command_line` | does it start, refuse and stop as operators know it? |
 //! | `faults` | a disk or store that fails in one way: is the push refused, does it heal, is anything lost? |
 //! | `full_disk` | disks that are really full or read-only: refused, survived, healed? |
+//! | `formats` | protobuf, Parquet, Arrow: on every route that has them, refused where not |
 //! | `http` | statuses and texts of pushes; tenants; shutdown |
 //! | `journey` | from push to query without a gap or a double while everything is being flushed |
 //! | `killed` | SIGKILL at any moment: is what was acknowledged there once? |
+//! | `malformed` | every route: bad parameters, encodings, sizes, slow senders: a clear error, memory bounded |
+//! | `running` | a running query is listed, stopped, and ends when its client goes away |
 //! | `takeover` | does it take over folders of a killed upstream, also when it is killed meanwhile? |
+//! | `metrics` | every metric of upstream's that anybody uses, under its name, type and labels; which are absent |
 //! | `reads` | volumes, shards, detected labels and fields, the old routes |
 //! | `lies` | a build, or a disk, with any one sync left out: does it lose something, as it must? |
 //! | `restarts` | stops and kills during a long replay, copies of the folder at work, a log of a newer version |
@@ -21,6 +25,7 @@
 //! | `syscalls` | does a sync that is asked for reach the kernel before the answer goes out? |
 //! | `tails` | every entry once and in order over a WebSocket; refusals; the end |
 //! | `tenants` | nobody sees a byte of somebody else; several read at once |
+//! | `traces` | spans of a push and a query at a receiver, in the trace the request names; the same trace in the log; a CPU profile |
 //! | `upgrade` | folders of earlier versions: is everything there? |
 //!
 //! One binary, so that it is linked once. Longer runs: `LOPTR_KILL_ROUNDS`, `LOPTR_FULL_DISK_SECS`, `LOPTR_SIM_SEEDS` (from `LOPTR_SIM_FROM` on),
@@ -36,14 +41,18 @@ mod buckets;
 mod command_line;
 mod doomed;
 mod faults;
+mod formats;
 mod full_disk;
 mod http;
 mod journey;
 mod killed;
 mod lies;
 mod limits;
+mod malformed;
+mod metrics;
 mod reads;
 mod restarts;
+mod running;
 mod scripts;
 mod shutdown;
 mod simulated;
@@ -52,4 +61,5 @@ mod syscalls;
 mod tails;
 mod takeover;
 mod tenants;
+mod traces;
 mod upgrade;

@@ -5,7 +5,7 @@ use loptr_model::{Labels, Nanos};
 use super::stats::{Floats, QueryStats, push_stats};
 use super::streams::LogStream;
 use super::tail::DroppedEntry;
-use super::text::{push_go_text, push_list, push_texts};
+use super::text::{push_go_text, push_labels, push_list, push_texts};
 use crate::go::format_rfc3339_nanos;
 
 /// Writes the answer of `/api/prom/query` as it comes. Lines carry no metadata here.
@@ -80,6 +80,10 @@ pub fn write_legacy_tail_frame(out: &mut Vec<u8>, streams: &[LogStream], dropped
             push_time(out, line.ts);
             out.extend_from_slice(b"\",\"line\":");
             push_go_text(out, &line.line);
+            if !line.parsed.is_empty() {
+                out.extend_from_slice(b",\"parsed\":");
+                push_labels(out, line.parsed.iter(), |out, text| push_go_text(out, text.as_bytes()));
+            }
             out.push(b'}');
         });
         out.push(b'}');

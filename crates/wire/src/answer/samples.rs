@@ -49,13 +49,9 @@ pub fn write_scalar(out: &mut Vec<u8>, ts: Millis, value: f64, stats: &QueryStat
     envelope(out, "scalar", stats, warnings, |out| push_point(out, ts, value));
 }
 
-/// Writes volumes: a matrix when any series has more than one point, else a vector.
-pub fn write_volume(out: &mut Vec<u8>, series: &[Series], stats: &QueryStats) {
-    if series.iter().any(|series| series.points.len() > 1) {
-        write_matrix(out, series, stats, &[]);
-    } else {
-        write_vector(out, series, stats, &[]);
-    }
+/// What volumes are told as: a matrix when any series has more than one point, else a vector.
+pub fn volume_kind(series: &[Series]) -> &'static str {
+    if series.iter().any(|series| series.points.len() > 1) { "matrix" } else { "vector" }
 }
 
 fn envelope(

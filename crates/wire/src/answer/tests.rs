@@ -119,7 +119,8 @@ fn samples_are_written_as_upstream_does() {
     let volume =
         [Series { labels: Labels::from_pairs([("app", APP)]), points: vec![(Millis(1_700_000_002_000), 118.0)] }];
     let mut out = Vec::new();
-    write_volume(&mut out, &volume, &QueryStats::default());
+    assert_eq!(volume_kind(&volume), "vector");
+    write_vector(&mut out, &volume, &QueryStats::default(), &[]);
     assert_same(out, "volume");
 }
 
@@ -308,6 +309,104 @@ fn small_answers() {
         r#"{"shards":[{"bounds":{"min":0,"max":18446744073709551615},"stats":{"streams":1,"chunks":2,"bytes":3,"entries":4}}],"statistics":{"#
     ));
     serde_json::from_str::<Value>(&shards).expect("JSON");
+}
+
+/// Fields of a message: number and payload; a varint's or double's is its number.
+fn fields(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let varint = |bytes: &mut &[u8]| {
+        let (mut value, mut shift) = (0u64, 0);
+        loop {
+            let (byte, rest) = bytes.split_first().expect("a varint");
+            *bytes = rest;
+            value |= u64::from(byte & 127) << shift;
+            shift += 7;
+            if *byte < 128 {
+                return value;
+            }
+        }
+    };
+    let mut all = Vec::new();
+    while !bytes.is_empty() {
+        let tag = varint(&mut bytes) as u8;
+        let len = match tag & 7 {
+            0 => {
+                all.push((tag >> 3, varint(&mut bytes).to_le_bytes().to_vec()));
+                continue;
+            }
+            1 => 8,
+            _ => varint(&mut bytes) as usize,
+        };
+        all.push((tag >> 3, bytes[..len].to_vec()));
+        bytes = &bytes[len..];
+    }
+    all
+}
+
+fn field(bytes: &[u8], path: &[u8]) -> Vec<u8> {
+    path.iter().fold(bytes.to_vec(), |bytes, number| {
+        fields(&bytes).into_iter().find(|(found, _)| found == number).unwrap_or_else(|| panic!("no {path:?}")).1
+    })
+}
+
+#[test]
+fn log_lines_in_protobuf_lie_where_upstream_reads_them() {
+    let labels = Labels::from_pairs([("app", "a\"b")]);
+    let mut stats = QueryStats::default();
+    (stats.summary.total_lines, stats.querier.store.used_v2_engine) = (300, true);
+    let question = proto::LogQuestion { backward: true, limit: 1000, legacy: false };
+    let mut out = Vec::new();
+    proto::streams(&mut out, question, &stats, &["w".to_owned()], |list| {
+        list.stream(&labels, |lines| {
+            lines.line(Nanos(-1), b"\xff", [("trace", "1")].into_iter(), [("", "v")].into_iter());
+        });
+    });
+    let streams = field(&out, &[6]);
+    assert_eq!(field(&streams, &[2, 2, 1]), br#"{app="a\"b"}"#);
+    assert_eq!(i64::from_le_bytes(field(&streams, &[2, 2, 2, 1, 1]).try_into().expect("eight")), -1);
+    assert_eq!(u64::from_le_bytes(field(&streams, &[2, 2, 2, 1, 2]).try_into().expect("eight")), 999_999_999);
+    assert_eq!(field(&streams, &[2, 2, 2, 2]), b"\xff");
+    assert_eq!(
+        (field(&streams, &[2, 2, 2, 3, 1]), field(&streams, &[2, 2, 2, 4, 2])),
+        (b"trace".to_vec(), b"v".to_vec())
+    );
+    let number = |path: &[u8]| u64::from_le_bytes(field(&streams, path).try_into().expect("eight"));
+    assert_eq!(
+        (number(&[5]), number(&[6]), number(&[7]), number(&[8, 1, 4]), number(&[8, 2, 1, 14])),
+        (1, 1000, 1, 300, 1)
+    );
+    assert_eq!(field(&streams, &[10]), b"w");
+}
+
+#[test]
+fn samples_in_protobuf_keep_the_last_point_of_a_vector() {
+    let series = [
+        Series { labels: Labels::from_pairs([("a", "b")]), points: vec![(Millis(1), 1.0), (Millis(2), -0.5)] },
+        Series::default(),
+    ];
+    for (kind, points) in [("vector", 1), ("matrix", 2)] {
+        let mut out = Vec::new();
+        proto::samples(&mut out, kind, &series, &QueryStats::default(), &[]);
+        let data = field(&out, &[5, 1, 2]);
+        assert_eq!(field(&data, &[1]), kind.as_bytes());
+        let first = field(&data, &[2]);
+        assert_eq!(fields(&first).iter().filter(|(number, _)| *number == 2).count(), points);
+        let last = fields(&first).pop().expect("a point").1;
+        assert_eq!(
+            (field(&last, &[1]), field(&last, &[2])),
+            ((-0.5f64).to_le_bytes().to_vec(), 2u64.to_le_bytes().to_vec())
+        );
+        assert_eq!(fields(&data).len(), if kind == "vector" { 2 } else { 3 });
+    }
+}
+
+#[test]
+fn empty_values_are_told_in_protobuf() {
+    let mut out = Vec::new();
+    proto::detected_values(&mut out, &["", "x"], 5);
+    assert_eq!(fields(&field(&out, &[11, 1])).len(), 3);
+    let mut out = Vec::new();
+    proto::labels(&mut out, &["a"], true);
+    assert!(fields(&field(&out, &[3])).iter().all(|(number, _)| *number != 3), "legacy has version 0");
 }
 
 mod round_trips {

@@ -17,6 +17,7 @@ use loptr_model::Nanos;
 use super::fields::{Fault, Fields, ProtoError, Walk};
 use super::table::{DecodedPush, Table};
 use super::{PushError, PushFormat, saturating_nanos};
+use crate::proto::{nest, put_bytes, put_varint_field};
 
 /// Seconds of 0001-01-01, the earliest timestamp a message may hold.
 const MIN_SECONDS: i64 = -62_135_596_800;
@@ -182,12 +183,8 @@ pub fn encode_status(message: &str) -> Vec<u8> {
 fn put_entry(out: &mut Vec<u8>, entry: &loptr_model::Entry<'_>) {
     nest(out, 1, |out| {
         let (seconds, nanos) = (entry.ts.0.div_euclid(Nanos::PER_SEC), entry.ts.0.rem_euclid(Nanos::PER_SEC));
-        for (field, value) in [(1u8, seconds), (2, nanos)] {
-            if value != 0 {
-                out.push(field << 3);
-                put_varint(out, value as u64);
-            }
-        }
+        put_varint_field(out, 1, seconds as u64);
+        put_varint_field(out, 2, nanos as u64);
     });
     put_bytes(out, 2, entry.line);
     for (name, value) in entry.metadata {
@@ -196,28 +193,4 @@ fn put_entry(out: &mut Vec<u8>, entry: &loptr_model::Entry<'_>) {
             put_bytes(out, 2, value.as_bytes());
         });
     }
-}
-
-fn nest(out: &mut Vec<u8>, field: u8, fill: impl FnOnce(&mut Vec<u8>)) {
-    let mut inner = Vec::new();
-    fill(&mut inner);
-    out.push(field << 3 | 2);
-    put_varint(out, inner.len() as u64);
-    out.extend_from_slice(&inner);
-}
-
-fn put_bytes(out: &mut Vec<u8>, field: u8, bytes: &[u8]) {
-    if !bytes.is_empty() {
-        out.push(field << 3 | 2);
-        put_varint(out, bytes.len() as u64);
-        out.extend_from_slice(bytes);
-    }
-}
-
-fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
 }

@@ -7,6 +7,8 @@ use loptr_ingest::{Ingester, OTLP};
 use loptr_model::TenantId;
 
 use super::text;
+use crate::http::App;
+use crate::http::body::{self, Unread};
 use crate::http::error::HttpError;
 
 /// Why there is no body.
@@ -14,8 +16,8 @@ use crate::http::error::HttpError;
 pub(super) enum Refusal {
     /// Longer than allowed; `announced` is 0 when the length was not.
     TooLarge { announced: u64, max: usize },
-    /// It ended early.
-    Broken(String),
+    /// It came too slowly, or ended early.
+    Unread(StatusCode, String),
 }
 
 impl Refusal {
@@ -29,22 +31,21 @@ impl Refusal {
                 let message = format!("request body too large: message size too large than max ({size} vs {max})");
                 HttpError::plain(StatusCode::PAYLOAD_TOO_LARGE, message)
             }
-            Refusal::Broken(why) => {
-                HttpError::plain(StatusCode::BAD_REQUEST, format!("request body cannot be read: {why}"))
-            }
+            Refusal::Unread(status, why) => HttpError::plain(status, why),
         }
     }
 }
 
-/// The body, if it is not longer than `max` bytes.
-pub(super) async fn read(headers: &HeaderMap, body: Body, max: usize) -> Result<Bytes, Refusal> {
+/// The body, if it is not longer than `distributor.max_recv_msg_size`.
+pub(super) async fn read(app: &App, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+    let max = app.settings.push.max_body_bytes;
     let announced = text(headers, &header::CONTENT_LENGTH).parse::<u64>().unwrap_or(0);
     if announced > max as u64 {
         return Err(Refusal::TooLarge { announced, max });
     }
-    axum::body::to_bytes(body, max).await.map_err(|error| {
-        let limited =
-            std::error::Error::source(&error).is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-        if limited { Refusal::TooLarge { announced, max } } else { Refusal::Broken(error.to_string()) }
+    body::read(app, body, max).await.map_err(|error| match error {
+        Unread::TooLong => Refusal::TooLarge { announced, max },
+        Unread::Slow(limit) => Refusal::Unread(StatusCode::REQUEST_TIMEOUT, body::slow(limit)),
+        Unread::Broken(why) => Refusal::Unread(StatusCode::BAD_REQUEST, format!("request body cannot be read: {why}")),
     })
 }

@@ -26,7 +26,7 @@ async fn stored(app: &App, request: Request) -> Result<Response, HttpError> {
     let (parts, body) = request.into_parts();
     let tenant = tenant::of(&parts.headers, app.settings.auth_enabled)?;
     let limits = app.limits.push(&tenant);
-    let body = body::read(&parts.headers, body, app.settings.push.max_body_bytes).await;
+    let body = body::read(app, &parts.headers, body).await;
     let body = body.map_err(|refusal| refusal.told(&app.ingester, &tenant, OTLP))?;
     let content_type = text(&parts.headers, &header::CONTENT_TYPE).to_owned();
     let content_encoding = text(&parts.headers, &header::CONTENT_ENCODING).to_owned();

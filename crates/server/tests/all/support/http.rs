@@ -172,6 +172,13 @@ impl Api {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         line.and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("no metric {name} in {text}"))
     }
+
+    /// The sum of a metric's series.
+    pub(crate) fn metric_sum(&self, name: &str) -> f64 {
+        let text = self.get("/metrics", &[]).expect(200).text();
+        let of_name = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.rsplit_once(' '));
+        of_name.filter_map(|(_, value)| value.parse::<f64>().ok()).sum()
+    }
 }
 
 #[test]

@@ -246,6 +246,14 @@ impl Loptr {
         &self.api
     }
 
+    /// The most memory it has held at once.
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.guarded.pid().as_raw_nonzero());
+        let text = fs::read_to_string(status).expect("it runs");
+        let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse().ok());
+        peak.map(|kib: u64| kib << 10).expect("Linux tells it")
+    }
+
     pub(crate) fn pid(&self) -> Pid {
         self.guarded.pid()
     }

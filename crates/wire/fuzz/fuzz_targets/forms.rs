@@ -1,0 +1,13 @@
+//! Any form, read by every endpoint. `cargo +nightly fuzz run forms` in `crates/wire`.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use loptr_corpus::{PeakAlloc, within};
+
+#[path = "../checks/mod.rs"]
+mod checks;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+fuzz_target!(|input: &[u8]| within(checks::BOUNDS, input, checks::forms));
