@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Replays the recorded answers against the binary built by `cargo test`: from memory, then from flushed chunks.
-# The score in conformance/score.txt may only rise. Then the recorded pushes, against a server of low limits.
+# The score in conformance/score.txt may only rise. Then the recorded pushes, against a server of low limits, and the
+# patterns of ten files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build -p loptr-server -p loptr-conformance
@@ -43,3 +44,5 @@ sed -n '/^group/,$p' "$work/tails.txt"
 start push
 ./target/debug/loptr-conformance pushes --url "http://$address" > "$work/pushes.txt" || { cat "$work/pushes.txt"; exit 1; }
 sed -n '/^group/,$p' "$work/pushes.txt"
+start patterns
+./target/debug/loptr-conformance patterns --url "http://$address"

@@ -6,6 +6,7 @@
     reason = "a black-box tool outside the server: it has no simulated clock, disk or network"
 )]
 
+mod crowd;
 mod logs;
 mod measure;
 mod process;
@@ -46,6 +47,11 @@ loptr-bench run --url URL --pid PID      push a day of logs, flush, ask, print w
     --tenant NAME                        X-Scope-OrgID
     --save                               keep the raw figures below benches/results (--results DIR for another folder)
 loptr-bench generate --mb N --out FILE   write the logs as JSON lines (--seed, --end as above)
+loptr-bench crowd --url URL --pid PID    tails, queries and slow readers at once, beside pushes; the server allows as many
+    --lines N                            numbered lines for one tail across flushes (100000)
+    --tails N --queries N --slow N       how many (1000, 200, 64)
+    --secs N --rate N                    push so long, alone and beside them (30), so many lines a second (50)
+    --limit N                            entries a slow reader asks for (5000)
 loptr-bench questions                    print the questions
 Exit code 1: the servers answered differently; 2: it could not be measured.
 ";
@@ -63,7 +69,7 @@ fn main() -> ExitCode {
     }
 }
 
-const VALUED: [&str; 17] = [
+const VALUED: [&str; 24] = [
     "url",
     "pid",
     "vs-url",
@@ -81,6 +87,13 @@ const VALUED: [&str; 17] = [
     "results",
     "out",
     "note",
+    "lines",
+    "tails",
+    "queries",
+    "slow",
+    "secs",
+    "rate",
+    "limit",
 ];
 const SWITCHES: [&str; 4] = ["skip-push", "doubled", "save", "help"];
 
@@ -146,6 +159,7 @@ fn command(name: &str, options: &Options) -> Result<bool, String> {
     match name {
         "run" => run(options),
         "generate" => generate(options).map(|()| true),
+        "crowd" => crowded(options).map(|()| true),
         "questions" => {
             let list = questions::ALL
                 .iter()
@@ -215,6 +229,22 @@ fn run(options: &Options) -> Result<bool, String> {
         say(&format!("kept in {}", save(Path::new(folder), &record)?.display()));
     }
     Ok(rows.iter().all(|row| row.difference.is_none()))
+}
+
+fn crowded(options: &Options) -> Result<(), String> {
+    let url = options.text("url").ok_or("--url is missing")?;
+    let pid = options.text("pid").and_then(|text| text.parse().ok()).ok_or("--pid is missing")?;
+    let crowd = crowd::Crowd {
+        lines: options.number("lines", 100_000)?,
+        tails: options.number("tails", 1000)?,
+        queries: options.number("queries", 200)?,
+        slow: options.number("slow", 64)?,
+        secs: options.number("secs", 30)?,
+        rate: options.number("rate", 50)?,
+        limit: options.number("limit", 5000)?,
+    };
+    say(&crowd::run(url, pid, crowd).map_err(|error| error.to_string())?);
+    Ok(())
 }
 
 /// Part of a chunk's age, 37 minutes, after which the second pass flushes once, so that its chunks are cut elsewhere.

@@ -8,9 +8,10 @@
 //! * [`shaped`]: a second set of lines for them;
 //! * [`replay`] and [`live`]: the two commands;
 //! * [`pushes`]: recorded pushes, each to a tenant of its own;
-//! * [`tails`]: recorded tails, over a small [`ws`] client;
+//! * [`patterns`]: generated files whose lines are to be found under the patterns upstream found;
+//! * [`tails`]: recorded tails;
 //! * [`script`]: tests written by hand, run in memory by `loptr-eval` and over HTTP here;
-//! * [`http`]: a small blocking client.
+//! * [`http`] and [`ws`]: small blocking clients.
 //!
 //! ```
 //! use loptr_conformance::{compare::{self, Rules}, http::Answer};
@@ -32,6 +33,7 @@ pub mod generate;
 pub mod http;
 pub mod language;
 pub mod live;
+pub mod patterns;
 mod proto;
 pub mod pushes;
 pub mod recorded;

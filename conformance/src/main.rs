@@ -17,7 +17,7 @@ use loptr_conformance::live::{self, Window};
 use loptr_conformance::script::{Script, over_http};
 use loptr_conformance::shaped::{self, SHAPED_END_SECS, SHAPED_START_SECS};
 use loptr_conformance::tally::Tally;
-use loptr_conformance::{pushes, recorded, replay, tails};
+use loptr_conformance::{patterns, pushes, recorded, replay, tails};
 
 const HELP: &str = "\
 loptr-conformance run --url URL      replay the recorded requests and compare
@@ -51,6 +51,9 @@ loptr-conformance tally --generate N --seed S
 loptr-conformance pushes --url URL   send the recorded pushes, each as a tenant of its own, and compare what is
                                      answered, stored and counted; the server runs with push.yaml
     --groups push,otlp               only these groups
+loptr-conformance patterns --url URL push ten generated files of 5,000 lines and compare under which patterns they are
+                                     found; the server runs with patterns.yaml
+    --record                         print what is found instead, one file a line
 loptr-conformance tails --url URL    open the recorded tails, each as a tenant of its own; the server runs with grafana.yaml
     --record                         print what it tells instead
 loptr-conformance scripts --url URL --dir FOLDER
@@ -242,6 +245,7 @@ fn command(out: &mut impl Write) -> Result<bool, String> {
             let counts = pushes::run(&mut client, &cases, &differences, &settings, out).map_err(written)?;
             Ok(counts.failed == 0)
         }
+        "patterns" => patterns::run(options.text("url").ok_or("--url is missing")?, options.has("record"), out),
         "tails" => {
             let counts = tails::run(&mut options.client("url")?, options.has("record"), out).map_err(written)?;
             Ok(counts.failed == 0)

@@ -60,7 +60,7 @@ pub fn push_bodies() -> Vec<Vec<u8>> {
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
-fn random(state: &mut u64) -> u64 {
+pub(crate) fn random(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut mixed = *state;
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -68,7 +68,8 @@ fn random(state: &mut u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-fn of<'a>(from: &[&'a str], chance: u64, shift: u32) -> &'a str {
+/// One of `from`, by the bits of `chance` from `shift` on.
+pub(crate) fn of<'a>(from: &[&'a str], chance: u64, shift: u32) -> &'a str {
     let at = (chance >> shift) % from.len() as u64;
     from[usize::try_from(at).unwrap_or_default()]
 }

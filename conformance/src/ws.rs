@@ -127,6 +127,12 @@ impl Socket {
         }
     }
 
+    /// Says goodbye with `code`; the answer is the next close frame.
+    pub fn close(&mut self, code: u16) -> io::Result<()> {
+        let [high, low] = code.to_be_bytes();
+        self.stream.write_all(&[0x88, 0x82, 0, 0, 0, 0, high, low])
+    }
+
     fn frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let [first, second] = *self.buffered.first_chunk()?;
         let (len, start) = match second & 127 {

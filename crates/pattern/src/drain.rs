@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use loptr_model::Nanos;
 
 use crate::counts::Counts;
-use crate::tokens::{Tokenizer, Tokens};
+use crate::tokens::{Token, Tokenizer, Tokens};
 use crate::{PLACEHOLDER, Settings};
 
 /// Tokens that lead through the tree.
@@ -18,6 +18,8 @@ const MAX_CHILDREN: usize = 15;
 const MIN_TOKENS: usize = 4;
 /// Lines with more tokens are passed over.
 const MAX_TOKENS: usize = 80;
+/// The token, and the branch, that stands for tokens that differ.
+const OTHERS: &[u8] = PLACEHOLDER.as_bytes();
 /// How long a stream is left alone whose lines keep pushing clusters out.
 const BLOCKED_NS: i64 = 600 * Nanos::PER_SEC;
 
@@ -45,7 +47,7 @@ pub(crate) struct Cluster {
 
 #[derive(Clone, Debug, Default)]
 struct Node {
-    children: HashMap<Box<str>, Node>,
+    children: HashMap<Box<[u8]>, Node>,
     clusters: Vec<u64>,
 }
 
@@ -94,8 +96,8 @@ impl Drain {
             self.touch(id);
             if let Some(cluster) = self.clusters.get_mut(&id) {
                 for (kept, token) in cluster.tokens.tokens.iter_mut().zip(&cut.tokens) {
-                    if kept != token && kept != PLACEHOLDER {
-                        PLACEHOLDER.clone_into(kept);
+                    if kept != token && kept != OTHERS {
+                        OTHERS.clone_into(kept);
                     }
                 }
                 cluster.counts.add(ts, settings);
@@ -132,10 +134,10 @@ impl Drain {
     }
 
     /// The cluster most like `tokens`, if one is alike enough.
-    fn search(&mut self, tokens: &[String]) -> Option<u64> {
+    fn search(&mut self, tokens: &[Token]) -> Option<u64> {
         let mut node = self.roots.get(&tokens.len())?;
         for token in tokens.iter().take(depth_of(tokens.len())) {
-            node = node.children.get(token.as_str()).or_else(|| node.children.get(PLACEHOLDER))?;
+            node = node.children.get(token.as_slice()).or_else(|| node.children.get(OTHERS))?;
         }
         let candidates = node.clusters.clone();
         let mut best: Option<(f64, usize, u64)> = None;
@@ -146,7 +148,7 @@ impl Drain {
             let Some(cluster) = self.clusters.get(&id) else { continue };
             let (mut equal, mut placeholders) = (0usize, 0usize);
             for (kept, token) in cluster.tokens.tokens.iter().zip(tokens) {
-                if kept == PLACEHOLDER {
+                if kept == OTHERS {
                     placeholders += 1;
                 } else if kept == token {
                     equal += 1;
@@ -223,15 +225,16 @@ fn depth_of(tokens: usize) -> usize {
 }
 
 /// The child for `token`: its own while there is room, else the one for all others; tokens with digits go there at once.
-fn branch<'n>(node: &'n mut Node, token: &str) -> &'n mut Node {
+fn branch<'n>(node: &'n mut Node, token: &[u8]) -> &'n mut Node {
+    let has_digit = || token.utf8_chunks().any(|chunk| chunk.valid().chars().any(char::is_numeric));
     let key = if node.children.contains_key(token) {
         token
-    } else if token.chars().any(char::is_numeric) {
-        PLACEHOLDER
+    } else if has_digit() {
+        OTHERS
     } else {
-        let (children, others) = (node.children.len(), node.children.contains_key(PLACEHOLDER));
+        let (children, others) = (node.children.len(), node.children.contains_key(OTHERS));
         let room = if others { children < MAX_CHILDREN } else { children + 1 < MAX_CHILDREN };
-        if room { token } else { PLACEHOLDER }
+        if room { token } else { OTHERS }
     };
     node.children.entry(key.into()).or_default()
 }

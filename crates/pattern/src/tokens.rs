@@ -52,10 +52,13 @@ impl Format {
     }
 }
 
+/// A piece of a line. It need not be text: upstream splits punctuation beyond ASCII after its first byte.
+pub(crate) type Token = Vec<u8>;
+
 /// A line in tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tokens {
-    pub(crate) tokens: Vec<String>,
+    pub(crate) tokens: Vec<Token>,
     /// For plain lines: for each blank the position of the token before it; -1 before the first.
     spaces: Vec<i32>,
 }
@@ -79,7 +82,7 @@ impl Tokenizer {
                 let mut tokens = Vec::with_capacity(2 * pairs.len());
                 for (key, value) in pairs {
                     let value = if is_variable(key) { PLACEHOLDER.to_owned() } else { value };
-                    tokens.extend([key.to_owned(), value]);
+                    tokens.extend([key.as_bytes().to_vec(), value.into_bytes()]);
                 }
                 Some(Tokens { tokens, spaces: Vec::new() })
             }
@@ -89,16 +92,21 @@ impl Tokenizer {
     /// The pattern that tokens make.
     pub(crate) fn join(self, cut: &Tokens) -> String {
         let joined = match self.0 {
-            Format::Plain => join_plain(cut),
-            Format::Json => format!("{PLACEHOLDER}{}{PLACEHOLDER}", join_plain(cut)),
-            Format::Logfmt => logfmt::join(&cut.tokens),
+            Format::Plain => text(&join_plain(cut)),
+            Format::Json => format!("{PLACEHOLDER}{}{PLACEHOLDER}", text(&join_plain(cut))),
+            Format::Logfmt => {
+                let tokens: Vec<String> = cut.tokens.iter().map(|token| text(token)).collect();
+                logfmt::join(&tokens)
+            }
         };
         single_placeholders(joined)
     }
 }
 
-/// Cuts at blanks, punctuation and `=`, but not at `_-.:/`.
+/// Cuts at blanks, punctuation and `=`, but not at `_-.:/`. Of punctuation beyond ASCII only the first byte is a token,
+/// the others begin the next one. That is upstream's doing, and how many tokens a line has decides its pattern.
 fn plain(line: &str) -> Tokens {
+    let bytes = line.as_bytes();
     let mut cut = Tokens::default();
     let mut start = 0;
     for (at, c) in line.char_indices() {
@@ -110,31 +118,41 @@ fn plain(line: &str) -> Tokens {
         }
         if c == ' ' || c == '=' || is_punctuation(c) {
             if at > start {
-                cut.tokens.push(line[start..at].to_owned());
+                cut.tokens.push(bytes[start..at].to_vec());
             }
             if c == ' ' {
                 cut.spaces.push(cut.tokens.len() as i32 - 1);
             } else {
-                cut.tokens.push(line[at..at + c.len_utf8()].to_owned());
+                cut.tokens.push(vec![bytes[at]]);
             }
-            start = at + c.len_utf8();
+            start = at + 1;
         }
     }
-    if start < line.len() {
-        cut.tokens.push(line[start..].to_owned());
+    if start < bytes.len() {
+        cut.tokens.push(bytes[start..].to_vec());
     }
     cut
 }
 
-fn join_plain(cut: &Tokens) -> String {
-    let mut out = String::new();
+fn join_plain(cut: &Tokens) -> Vec<u8> {
+    let mut out = Vec::new();
     let mut spaces = cut.spaces.iter().peekable();
     for (at, token) in cut.tokens.iter().enumerate() {
-        out.push_str(token);
+        out.extend_from_slice(token);
         // A blank before the first token hides all others, as upstream has it.
         while spaces.next_if(|space| **space == at as i32).is_some() {
-            out.push(' ');
+            out.push(b' ');
         }
+    }
+    out
+}
+
+/// `bytes` with U+FFFD for each byte that belongs to no character: what a client sees of them.
+fn text(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(chunk.valid());
+        out.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
     }
     out
 }
@@ -167,7 +185,8 @@ mod tests {
     use super::*;
 
     fn cut(format: Format, line: &str) -> Option<Vec<String>> {
-        Tokenizer(format).cut(line, &Settings::default()).map(|cut| cut.tokens)
+        let cut = Tokenizer(format).cut(line, &Settings::default())?;
+        Some(cut.tokens.iter().map(|token| text(token)).collect())
     }
 
     fn there_and_back(format: Format, line: &str) -> String {
@@ -197,6 +216,15 @@ mod tests {
         }
         assert_eq!(there_and_back(Format::Plain, " a b"), "ab", "a blank in front hides the others");
         assert_eq!(cut(Format::Plain, &"x".repeat(3001)), None);
+    }
+
+    #[test]
+    fn of_wide_punctuation_the_first_byte_is_a_token() {
+        let tokens = cut(Format::Plain, "«a» — b").expect("it can be cut");
+        assert_eq!(tokens, ["\u{fffd}", "\u{fffd}a", "\u{fffd}", "\u{fffd}", "\u{fffd}", "\u{fffd}\u{fffd}", "b"]);
+        let mut cut = Tokenizer(Format::Plain).cut("«a» — b", &Settings::default()).expect("it can be cut");
+        cut.tokens[1] = PLACEHOLDER.into();
+        assert_eq!(Tokenizer(Format::Plain).join(&cut), "\u{fffd}<_>» — b");
     }
 
     #[test]

@@ -207,6 +207,11 @@ impl QueryEngine {
         self.process.used_bytes()
     }
 
+    /// Counts `bytes` of an answer among what queries hold, until it has been taken.
+    pub fn hold(&self, bytes: u64) -> Result<Reservation, QueryError> {
+        Ok(Budget::new(u64::MAX, None, self.process.clone()).reserve(bytes)?)
+    }
+
     pub(crate) fn begin(&self, limits: &QueryLimits) -> Running {
         let started = self.ports.clock.monotonic();
         let timeout = i64::try_from(limits.timeout.as_nanos()).unwrap_or(i64::MAX);

@@ -12,6 +12,9 @@ use tokio::sync::Notify;
 /// Entries that are remembered as lost until the client is told; with more the tail ends.
 pub(crate) const MAX_LOST: usize = 100_000;
 
+/// Bytes from which on an inbox is not left to gather more.
+const PRESSING: u64 = 256 << 10;
+
 /// Entries a client did not get and has not been told of yet.
 #[derive(Debug, Default)]
 pub(crate) struct Lost {
@@ -57,7 +60,15 @@ pub(crate) type Batch = (Arc<StreamEntries>, Reservation);
 #[derive(Default)]
 struct State {
     batches: VecDeque<Batch>,
+    bytes: u64,
     lost: Lost,
+}
+
+impl State {
+    /// How much it matters that somebody looks: not at all, soon, at once.
+    fn stage(&self) -> u8 {
+        if self.bytes >= PRESSING || !self.lost.is_empty() { 2 } else { u8::from(!self.batches.is_empty()) }
+    }
 }
 
 /// What pushes leave for one tail.
@@ -78,13 +89,15 @@ impl Inbox {
         self.matchers.iter().all(|matcher| matcher.matches(labels.get(&matcher.matcher().name).unwrap_or_default()))
     }
 
-    /// Takes a batch, or notes its entries as lost: then nobody has looked whether the query wants them.
+    /// Takes a batch (and wakes the tail if it is the first, or one too many to gather), or notes its entries as lost: then nobody has looked whether the query wants them.
     pub(crate) fn offer(&self, batch: &Arc<StreamEntries>) -> u64 {
         let size = |entry: &loptr_model::OwnedEntry| entry.line.len() + entry.metadata.len() * 32 + 64;
         let bytes: usize = batch.entries.iter().map(size).sum();
         let mut state = self.state.lock();
+        let stage = state.stage();
         let lost = match self.budget.reserve(bytes as u64) {
             Ok(held) => {
+                state.bytes = state.bytes.saturating_add(bytes as u64);
                 state.batches.push_back((batch.clone(), held));
                 0
             }
@@ -93,9 +106,17 @@ impl Inbox {
                 batch.entries.len() as u64
             }
         };
+        let wake = state.stage() > stage;
         drop(state);
-        self.filled.notify_one();
+        if wake {
+            self.filled.notify_one();
+        }
         lost
+    }
+
+    /// Whether what is there should not wait for more.
+    pub(crate) fn is_pressing(&self) -> bool {
+        self.state.lock().stage() == 2
     }
 
     /// Everything that came since the last time.
@@ -128,7 +149,8 @@ mod tests {
                 entries: ts.iter().map(|ts| entry(*ts)).collect(),
             })
         };
-        assert_eq!((inbox.offer(&batch(&[1])), inbox.offer(&batch(&[2, 3]))), (0, 2));
+        assert_eq!((inbox.offer(&batch(&[1])), inbox.is_pressing()), (0, false));
+        assert_eq!((inbox.offer(&batch(&[2, 3])), inbox.is_pressing()), (2, true));
         let (batches, mut lost) = inbox.take();
         assert_eq!((batches.len(), lost.take(10)), (1, vec![(Nanos(2), labels.clone()), (Nanos(3), labels.clone())]));
         drop(batches);

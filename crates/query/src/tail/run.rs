@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::BuildHasher;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,6 +17,8 @@ use super::inbox::{Batch, Lost};
 use super::{Registered, TailEnd, TailFrame};
 use crate::limits::nanos;
 
+/// How long entries gather before the query runs over them: many pushes then cost one job and one frame.
+const GATHER: Duration = Duration::from_millis(100);
 /// Entries of a frame at most.
 const FRAME_ENTRIES: usize = 100;
 /// Bytes of lines after which a frame is full.
@@ -79,11 +82,15 @@ impl Running {
             return why;
         }
         self.known = HashMap::new();
+        let (mut gather, mut look) = (None, true);
         loop {
-            let (batches, lost) = self.registered.inbox.take();
-            self.lost.append(lost);
-            if let Err(why) = self.read(batches, false).await {
-                return why;
+            if std::mem::take(&mut look) {
+                gather = None;
+                let (batches, lost) = self.registered.inbox.take();
+                self.lost.append(lost);
+                if let Err(why) = self.read(batches, false).await {
+                    return why;
+                }
             }
             if let Some(lost) = self.lost.too_many() {
                 return TailEnd::TooSlow(lost);
@@ -99,7 +106,11 @@ impl Running {
                     Ok(permit) => permit.send(self.frame(clock.now())),
                     Err(_) => return TailEnd::Stopped,
                 },
-                () = self.registered.inbox.filled.notified() => {}
+                () = self.registered.inbox.filled.notified() => {
+                    look = self.registered.inbox.is_pressing();
+                    gather.get_or_insert_with(|| clock.sleep(GATHER));
+                }
+                () = passed(&mut gather) => look = true,
                 () = clock.sleep(wait.unwrap_or_default()), if !ready && wait.is_some() => {}
             }
         }
@@ -173,6 +184,14 @@ impl Running {
         }
         self.registered.tails.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
         frame
+    }
+}
+
+/// Waits for a sleep, for ever if there is none.
+async fn passed(sleep: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>) {
+    match sleep {
+        Some(sleep) => sleep.await,
+        None => std::future::pending().await,
     }
 }
 

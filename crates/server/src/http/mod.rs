@@ -7,6 +7,7 @@ mod detected;
 mod drilldown;
 mod encoding;
 pub(crate) mod error;
+mod held;
 mod index;
 mod labels;
 mod legacy;

@@ -9,7 +9,7 @@ use axum::routing::{MethodRouter, any, get, post};
 use http::StatusCode;
 
 use super::{
-    App, admin, detected, drilldown, encoding, index, labels, legacy, observe, page, profile, push, query, ring,
+    App, admin, detected, drilldown, encoding, held, index, labels, legacy, observe, page, profile, push, query, ring,
 };
 use super::{shutdown, tail};
 
@@ -117,7 +117,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         }
     }
     let routes = process
-        .merge(queries.route_layer(middleware::from_fn_with_state(app.clone(), encoding::encode)))
+        .merge(
+            queries
+                .route_layer(middleware::from_fn_with_state(app.clone(), encoding::encode))
+                .route_layer(middleware::from_fn_with_state(app.clone(), held::hold)),
+        )
         .method_not_allowed_fallback(|| async { StatusCode::METHOD_NOT_ALLOWED })
         .layer(middleware::from_fn_with_state(app.clone(), observe))
         .fallback(admin::not_found);

@@ -26,6 +26,8 @@ const AWAY: u16 = 1001;
 const REASON_BYTES: usize = 123;
 /// How often the client is asked whether it is there.
 const PING: Duration = Duration::from_secs(1);
+/// How long a client may take to answer a close frame, or to go after its own was answered.
+const GOODBYE: Duration = Duration::from_secs(2);
 /// How long a client may take to accept one frame.
 const SEND: Duration = Duration::from_secs(60);
 
@@ -122,8 +124,13 @@ async fn follow(app: &App, mut socket: WebSocket, mut tail: Tail, shape: &Shape)
         tokio::select! {
             biased;
             got = socket.recv() => match got {
+                Some(Ok(Message::Close(_))) => {
+                    // The answer to it goes out with the next read.
+                    let _ = loptr_ports::timeout(clock, GOODBYE, drained(&mut socket)).await;
+                    break;
+                }
+                Some(Err(_)) | None => break,
                 // What clients say is read and ignored.
-                Some(Ok(Message::Close(_)) | Err(_)) | None => break,
                 Some(Ok(_)) => {}
             },
             () = &mut ping => {
@@ -181,15 +188,16 @@ async fn close(app: &App, mut socket: WebSocket, code: u16, reason: &str) {
     let frame = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
     let goodbye = async {
         if socket.send(frame).await.is_ok() {
-            // The client's own close frame, or the end.
-            while let Some(Ok(message)) = socket.recv().await {
-                if matches!(message, Message::Close(_)) {
-                    break;
-                }
-            }
+            // The client's own close frame, then the end.
+            drained(&mut socket).await;
         }
     };
-    let _ = loptr_ports::timeout(&*app.ports.clock, Duration::from_secs(2), goodbye).await;
+    let _ = loptr_ports::timeout(&*app.ports.clock, GOODBYE, goodbye).await;
+}
+
+/// Reads to the end of the connection, which also sends what is still to be sent.
+async fn drained(socket: &mut WebSocket) {
+    while let Some(Ok(_)) = socket.recv().await {}
 }
 
 /// A frame as text. CPU work.

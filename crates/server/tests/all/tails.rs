@@ -104,6 +104,22 @@ fn what_cannot_be_tailed_is_refused_in_upstreams_words() {
 }
 
 #[test]
+fn a_client_that_says_goodbye_is_answered() {
+    let home = Home::new("");
+    let loptr = home.start();
+    let mut socket = Socket::open(loptr.api(), PATH, &[("query", "{app=\"a\"}")], &[]).expect("it opens");
+    push(loptr.api(), 0..1);
+    assert_eq!(numbers(&mut socket, 1), [0]);
+    socket.close(1000);
+    assert_eq!(socket.next(PATIENCE), Said::Close(1000, String::new()));
+    let until = std::time::Instant::now() + PATIENCE;
+    while loptr.api().metric("loki_querier_tail_active") > 0.0 {
+        assert!(std::time::Instant::now() < until, "it still runs");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
 fn a_stop_says_goodbye() {
     let home = Home::new("");
     let mut loptr = home.start();

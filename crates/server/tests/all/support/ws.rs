@@ -29,6 +29,11 @@ impl Socket {
         }
     }
 
+    /// Says goodbye.
+    pub(crate) fn close(&mut self, code: u16) {
+        self.0.close(code).expect("it reads");
+    }
+
     /// The next text or close frame; pings are answered.
     pub(crate) fn next(&mut self, patience: Duration) -> Said {
         self.0.next(patience)
