@@ -67,13 +67,15 @@ impl std::fmt::Debug for IndexStore {
     }
 }
 
+/// A store and a prefix or key in it.
+type Place = (usize, String);
+
 #[derive(Default)]
 struct State {
-    /// By store and prefix.
-    tables: HashMap<(usize, String), (Nanos, Arc<BTreeSet<String>>)>,
+    tables: HashMap<Place, (Nanos, Arc<BTreeSet<String>>)>,
     listings: HashMap<TableId, (Nanos, Arc<TableListing>)>,
     /// By store and key.
-    files: HashMap<(usize, String), Opened>,
+    files: HashMap<Place, Opened>,
     files_bytes: usize,
     uses: u64,
 }
@@ -162,7 +164,7 @@ impl IndexStore {
     }
 
     /// Names of the tables that lie at `place`, a store and a prefix.
-    async fn tables(&self, place: &(usize, String)) -> Result<Arc<BTreeSet<String>>, StorageError> {
+    async fn tables(&self, place: &Place) -> Result<Arc<BTreeSet<String>>, StorageError> {
         let now = self.clock.monotonic();
         if let Some((at, names)) = self.state.lock().tables.get(place)
             && self.is_fresh(*at, now)
@@ -236,7 +238,7 @@ impl IndexStore {
         Ok(Some(TableFile { file, key, common }))
     }
 
-    fn remember(&self, key: (usize, String), file: Arc<IndexFile>) {
+    fn remember(&self, key: Place, file: Arc<IndexFile>) {
         let bytes = file.mem_bytes();
         let mut state = self.state.lock();
         state.uses += 1;

@@ -17,7 +17,7 @@ pub enum StoreSettings {
     /// Files below a folder.
     Filesystem(PathBuf),
     /// A store on the network.
-    Remote(RemoteSettings),
+    Remote(Box<RemoteSettings>),
 }
 
 impl StoreSettings {
@@ -81,7 +81,8 @@ fn store(config: &Config, name: &str) -> Result<StoreSettings, String> {
         up_to: config.count("storage_config.hedging.up_to"),
         max_per_sec: config.count("storage_config.hedging.max_per_second"),
     });
-    Ok(StoreSettings::Remote(RemoteSettings { kind, prefix: config.str(prefix).to_owned(), hedge }))
+    let prefix = config.str(prefix).to_owned();
+    Ok(StoreSettings::Remote(Box::new(RemoteSettings { kind, prefix, hedge })))
 }
 
 fn text(values: &Object, path: &str) -> Option<String> {
