@@ -129,6 +129,9 @@ fn every_metric_that_is_used_is_there_or_told_to_be_absent() {
     let home = home();
     let loptr = home.start();
     traffic(&loptr);
+    // What was flushed has left memory: a stream that is there.
+    let newest = [(json!({"app": "b"}), vec![json!([now().to_string(), "x"])])];
+    loptr.api().of("shop").push(&newest).expect("it answers").expect(204);
     let reply = loptr.api().get("/metrics", &[]).expect(200);
     assert_eq!(reply.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8; escaping=underscores"));
     let found = families(&reply.text());
