@@ -356,7 +356,7 @@ fn report_sorts_settings() {
         [
             "target: only target all is supported yet",
             "ruler.ring.kvstore.store: clusters are not supported yet: one process with target all and ring store inmemory",
-            "storage_config.gcs.bucket_name (line 2): only the filesystem store is supported yet",
+            "storage_config.gcs.bucket_name (line 2): this object store is not supported yet, only s3, azure, gcs and filesystem are",
         ]
     );
     assert_eq!(

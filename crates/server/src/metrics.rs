@@ -10,6 +10,7 @@ mod text;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use loptr_ports::CpuStats;
 use loptr_storage::StorageMetrics;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -26,6 +27,15 @@ pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) requests: RequestMetrics,
     pub(crate) queries: QueryMetrics,
+}
+
+/// What is at work when the page is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Busy {
+    /// Tasks of the reactor.
+    pub(crate) tasks: usize,
+    /// Jobs of the CPU pool.
+    pub(crate) cpu: CpuStats,
 }
 
 impl Metrics {
@@ -45,21 +55,21 @@ impl Metrics {
         Self { registry, requests, queries }
     }
 
-    /// Everything, as text. CPU work; `tasks` are those of the reactor.
-    pub(crate) fn text(&self, app: &Arc<App>, format: Format, tasks: usize) -> String {
+    /// Everything, as text. CPU work.
+    pub(crate) fn text(&self, app: &Arc<App>, format: Format, busy: Busy) -> String {
         let mut registry = String::new();
         // Writing to a String cannot fail; what was written before an encoder's error is still true.
         if let Err(error) = encode(&mut registry, &self.registry) {
             tracing::error!(%error, "metrics could not be encoded whole");
         }
         let mut page = Page::default();
-        gauges(&mut page, app);
+        gauges(&mut page, app, busy.cpu);
         by_tenant(&mut page, app);
         runtime_config(&mut page, app);
         tls(&mut page, app);
         label_caches(&mut page, app);
         logged(&mut page);
-        process::write(&mut page, tasks);
+        process::write(&mut page, busy.tasks);
         text::whole(&registry, &page.0, format)
     }
 }
@@ -146,9 +156,8 @@ fn tls(page: &mut Page, app: &App) {
     );
 }
 
-fn gauges(page: &mut Page, app: &Arc<App>) {
+fn gauges(page: &mut Page, app: &Arc<App>, cpu: CpuStats) {
     let ingest = app.ingester.figures();
-    let cpu = app.ports.cpu.stats();
     let tails = app.tails.figures();
     let patterns = app.patterns.as_ref().map(|patterns| patterns.figures()).unwrap_or_default();
     let all: [(&str, &str, f64); 24] = [

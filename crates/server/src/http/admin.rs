@@ -16,7 +16,7 @@ use serde_json::json;
 use super::asked::form;
 use super::error::HttpError;
 use super::{App, tenant};
-use crate::metrics::Format;
+use crate::metrics::{Busy, Format};
 use crate::{build, log_level};
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -121,8 +121,10 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> 
     let format = Format::accepted(accept);
     let asked = app.clone();
     // Streams are looked at one by one, and there may be very many. Scrapes come before queries: they are few.
-    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    let text = app.ports.cpu.run(Priority::Push, move || asked.metrics.text(&asked, format, tasks)).await;
+    // What is busy is looked at before the page itself is one of the pool's jobs.
+    let busy =
+        Busy { tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(), cpu: app.ports.cpu.stats() };
+    let text = app.ports.cpu.run(Priority::Push, move || asked.metrics.text(&asked, format, busy)).await;
     let text = text.map_err(|error| HttpError::plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     Ok(([(header::CONTENT_TYPE, format.content_type())], text).into_response())
 }

@@ -15,7 +15,9 @@ use crate::support::process::{Home, Loptr};
 use crate::support::random::Draws;
 use crate::support::{env_or, now};
 
+/// A hot stream is not split: what is sent again may come to another part of it, which is another stream.
 pub(crate) const LIMITS: &str = "limits_config:
+  shard_streams: {enabled: false}
   max_entries_limit_per_query: 10000000
   ingestion_rate_mb: 1000
   ingestion_burst_size_mb: 1000

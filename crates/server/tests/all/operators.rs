@@ -100,13 +100,7 @@ fn a_distributed_file() {
                 "key querier.engine.timeout belongs to an older version; its value goes to limits_config.query_timeout",
                 "frontend_worker.frontend_address",
             ],
-            &[
-                "target",
-                "frontend.downstream_url",
-                "storage_config.azure",
-                "schema_config.configs[].store",
-                "schema_config.configs[].object_store",
-            ],
+            &["target", "frontend.downstream_url", "schema_config.configs[].store"],
         );
     }
     // As one process it is one replica too few.
@@ -127,13 +121,11 @@ fn a_simple_scalable_file() {
             ],
             &[
                 "target",
-                "common.storage.s3",
                 "memberlist.join_members",
                 "common.ring.kvstore.store",
                 "compactor.retention_enabled",
                 "limits_config.retention_period",
                 "ruler.remote_write.enabled",
-                "schema_config.configs[].object_store",
             ],
         );
     }
@@ -181,7 +173,7 @@ fn files_of_upstreams_helm_chart() {
     lines.extend(targets.split(' ').map(|target| (DISTRIBUTED, vec![format!("-target={target}")])));
     for (text, args) in lines {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        comes_later(text, &args, &[], &["common.storage.s3", "schema_config.configs[].object_store"]);
+        comes_later(text, &args, &[], &["memberlist.join_members"]);
     }
 }
 
