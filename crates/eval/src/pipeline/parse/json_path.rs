@@ -255,14 +255,7 @@ mod tests {
 
     fn run(fields: &[(&str, &str)], line: &str) -> String {
         let mut labels = testing::labels(&[("s", "1")], &Hints::none());
-        let fields: Vec<Extraction> = fields
-            .iter()
-            .map(|(n, e)| Extraction {
-                name: (*n).into(),
-                expression: (*e).into(),
-                span: loptr_logql::ast::Span::default(),
-            })
-            .collect();
+        let fields = testing::extractions(fields);
         let mut stage = JsonPaths::compile(&fields, |name| labels.name(name)).expect("valid paths");
         stage.run(line.as_bytes(), &mut labels);
         testing::parsed(&mut labels)

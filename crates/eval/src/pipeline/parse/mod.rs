@@ -171,10 +171,21 @@ impl Keys {
 pub(super) mod testing {
     //! A line with labels for tests of parsers.
 
+    use loptr_logql::ast::{Extraction, Span};
     use loptr_model::Labels;
 
     use super::*;
     use crate::pipeline::hints::Hints;
+
+    /// Names of labels and the expressions they come from.
+    pub(crate) fn extractions(fields: &[(&str, &str)]) -> Vec<Extraction> {
+        let extraction = |&(name, expression): &(&str, &str)| Extraction {
+            name: name.into(),
+            expression: expression.into(),
+            span: Span::default(),
+        };
+        fields.iter().map(extraction).collect()
+    }
 
     pub(crate) fn labels(stream: &[(&str, &str)], hints: &Hints) -> LineLabels {
         let mut labels = LineLabels::new(&Labels::from_pairs(stream.iter().copied()), &[], hints);
