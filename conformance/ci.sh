@@ -4,6 +4,7 @@
 # patterns of ten files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. conformance/started.sh
 cargo build -p loptr-server -p loptr-conformance
 work=$(mktemp -d)
 pids=()
@@ -13,18 +14,10 @@ start() {
   sed "s#DATA#$work/$1#g" "conformance/$1.yaml" > "$work/$1.yaml"
   ./target/debug/loptr -config.file="$work/$1.yaml" 2> "$work/$1.log" &
   pids+=($!)
-  address=
-  for _ in $(seq 100); do
-    address=$(sed -n 's/.*msg="Loptr started" address=//p' "$work/$1.log")
-    [ -n "$address" ] && return
-    sleep 0.1
-  done
-  cat "$work/$1.log"
-  exit 1
+  until_started "$!" "$work/$1.log"
 }
 start loptr
 floor() { sed -n "s/^$1 //p" conformance/score.txt; }
-score() { sed -n 's/^all recorded  *\([0-9]*\)  *\([0-9]*\) .*/\1 \2/p' "$1" | awk '{print $1 + $2}'; }
 check() {
   ./target/debug/loptr-conformance run --url "http://$address" "${@:2}" > "$work/$1.txt" || true
   sed -n '/^group/,$p' "$work/$1.txt"

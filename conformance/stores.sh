@@ -7,6 +7,7 @@
 # Expects the binaries of `cargo build -p loptr-server -p loptr-conformance`; CLIENTS_CACHE keeps installed packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. conformance/started.sh
 work=$(mktemp -d)
 cache=${CLIENTS_CACHE:-$work/cache}
 mkdir -p "$cache"
@@ -42,16 +43,8 @@ start_loptr() {
   ./target/debug/loptr -config.file="$work/loptr.yaml" 2> "$work/loptr.log" &
   loptr=$!
   pids+=("$loptr")
-  address=
-  for _ in $(seq 100); do
-    address=$(sed -n 's/.*msg="Loptr started" address=//p' "$work/loptr.log")
-    [ -n "$address" ] && return
-    sleep 0.1
-  done
-  cat "$work/loptr.log"
-  exit 1
+  until_started "$loptr" "$work/loptr.log"
 }
-score() { sed -n 's/^all recorded  *\([0-9]*\)  *\([0-9]*\) .*/\1 \2/p' "$1" | awk '{print $1 + $2}'; }
 check() {
   ./target/debug/loptr-conformance run --url "http://$address" "${@:2}" > "$work/answers.txt" || true
   local got want

@@ -9,6 +9,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
+. "$root/conformance/started.sh"
 loptr=${LOPTR:-$root/target/debug/loptr}
 cache=${CLIENTS_CACHE:-$root/target/clients}
 work=$(mktemp -d)
@@ -31,13 +32,7 @@ sed "s#DATA#$work/data#; s/auth_enabled: false/auth_enabled: true/" "$here/../lo
 "$loptr" -config.file="$work/loptr.yaml" 2> "$work/log" &
 server=$!
 disown
-address=
-for _ in $(seq 600); do
-  address=$(sed -n 's/.*msg="Loptr started" address=//p' "$work/log")
-  [ -z "$address" ] && kill -0 "$server" 2>/dev/null || break
-  sleep 0.1
-done
-[ -n "$address" ] || { cat "$work/log"; exit 1; }
+until_started "$server" "$work/log"
 export LOKI_URL="http://$address"
 
 # What a client needs is put in place by `prepare_NAME`; if that fails, the client is skipped and the last line says why.

@@ -28,6 +28,8 @@ use crate::{IngestError, Ingester};
 const RECORDS_AGAIN: usize = 10_000;
 /// Longest time between sweeps while the log is in trouble.
 const TROUBLED_PAUSE: Duration = Duration::from_secs(5);
+/// Longest time between sweeps while chunks hold more memory than they may.
+const SHORT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Which chunks a sweep closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,31 +45,42 @@ pub(crate) enum Sweep {
 /// Sweeps, ships and drops until `stop`.
 ///
 /// While the log is full or its sync failed, everything is flushed and shipped, at once and again and again: pushes are
-/// refused then, and what lies in the bucket lets segments go, which makes room and heals a log whose sync failed.
+/// refused then, and what lies in the bucket lets segments go, which makes room and heals a log whose sync failed. A sweep
+/// begins early, too, when chunks hold more memory than they may.
 pub(crate) async fn flush_loop(ingester: Arc<Ingester>, stop: CancellationToken) {
-    let mut since_ship = Duration::ZERO;
+    let clock = ingester.ports.clock.clone();
+    let mut shipped_at = clock.monotonic();
+    // Memory stays over its budget: flushing fails, or is slower than the pushes.
+    let mut is_short = false;
     loop {
         let is_troubled = ingester.wants_empty_memory();
-        let pause = ingester.settings.flush_check;
-        let pause = if is_troubled || ingester.is_pressed() { pause.min(TROUBLED_PAUSE) } else { pause };
+        let mut pause = ingester.settings.flush_check;
+        if is_troubled || ingester.is_pressed() {
+            pause = pause.min(TROUBLED_PAUSE);
+        }
+        if is_short {
+            pause = pause.min(SHORT_PAUSE);
+        }
         let everything = tokio::select! {
             () = stop.cancelled() => return,
             () = ingester.flush_asked.notified() => true,
             () = ingester.log_changed() => ingester.wants_empty_memory(),
-            () = ingester.ports.clock.sleep(pause) => is_troubled,
+            () = ingester.memory.passed(), if !is_short => false,
+            () = clock.sleep(pause) => is_troubled,
         };
-        since_ship += pause;
         let is_pressed = ingester.is_pressed();
         let sweep = match (everything, is_pressed) {
             (true, _) => Sweep::Everything,
             (false, true) => Sweep::Pressed,
             (false, false) => Sweep::Due,
         };
-        let ship = everything || is_pressed || since_ship >= ingester.settings.ship_every;
+        let due = Duration::from_nanos(clock.monotonic().0.saturating_sub(shipped_at.0).unsigned_abs());
+        let ship = everything || is_pressed || due >= ingester.settings.ship_every;
         if ship {
-            since_ship = Duration::ZERO;
+            shipped_at = clock.monotonic();
         }
         ingester.sweep(sweep, ship).await;
+        is_short = ingester.memory.excess().is_some();
     }
 }
 
@@ -83,6 +96,9 @@ impl Ingester {
                 stream.close_due(now, &self.settings, sweep == Sweep::Everything || holds_back);
                 streams.push((tenant.clone(), stream));
             }
+        }
+        if let Some(excess) = self.memory.excess() {
+            self.close_heaviest(&streams, excess);
         }
         let waiting = streams.iter().filter(|(_, stream)| stream.next_to_flush().is_some());
         let waiting: Vec<_> = waiting.cloned().collect();

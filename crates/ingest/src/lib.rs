@@ -19,6 +19,7 @@ mod in_flight;
 mod known;
 mod label_cache;
 mod log;
+mod memory;
 mod metrics;
 mod pending;
 mod push;
@@ -64,6 +65,7 @@ pub use tenant::Tenant;
 pub use watch::Watcher;
 
 use in_flight::PushesInFlight;
+use memory::ChunkMemory;
 use pending::Pending;
 use replay::{OldLog, Progress};
 use store_health::StoreHealth;
@@ -153,6 +155,7 @@ pub struct Ingester {
     index: Arc<IndexStore>,
     log: Option<Log>,
     tenants: RwLock<BTreeMap<TenantId, Arc<Tenant>>>,
+    memory: Arc<ChunkMemory>,
     pending: Pending,
     store: StoreHealth,
     /// Whether the budget on disk was used up when last looked at.
@@ -202,6 +205,7 @@ impl Ingester {
             index,
             log: None,
             tenants: RwLock::default(),
+            memory: ChunkMemory::new(settings.chunk_memory_bytes),
             pending: Pending::default(),
             store: StoreHealth::default(),
             over_budget: AtomicBool::new(false),
@@ -270,7 +274,11 @@ impl Ingester {
         if let Some(tenant) = self.tenants.read().get(id) {
             return tenant.clone();
         }
-        self.tenants.write().entry(id.clone()).or_insert_with(|| Arc::new(Tenant::new(id.clone()))).clone()
+        self.tenants
+            .write()
+            .entry(id.clone())
+            .or_insert_with(|| Arc::new(Tenant::new(id.clone(), self.memory.clone())))
+            .clone()
     }
 
     fn tenants(&self) -> Vec<Arc<Tenant>> {

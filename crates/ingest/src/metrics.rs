@@ -51,6 +51,7 @@ pub struct IngestMetrics {
     pub streams_created: TenantFamily<TenantLabel>,
     pub streams_removed: TenantFamily<TenantLabel>,
     pub chunks_flushed: Family<ReasonLabel, Counter>,
+    pub closed_for_memory: Counter,
     pub chunk_stored_bytes: TenantFamily<TenantLabel>,
     pub chunks_stored: TenantFamily<TenantLabel>,
     pub chunk_age: Histogram,
@@ -90,6 +91,7 @@ impl Default for IngestMetrics {
             streams_created: TenantFamily::default(),
             streams_removed: TenantFamily::default(),
             chunks_flushed: Family::default(),
+            closed_for_memory: Counter::default(),
             chunk_stored_bytes: TenantFamily::default(),
             chunks_stored: TenantFamily::default(),
             chunk_age: Histogram::new([60.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 36000.0, 43200.0, 57600.0]),
@@ -172,6 +174,11 @@ impl IngestMetrics {
             self.streams_removed.clone(),
         );
         r.register("loki_ingester_chunks_flushed", "Total flushed chunks per reason", self.chunks_flushed.clone());
+        r.register(
+            "loptr_ingester_chunks_closed_for_memory",
+            "Chunks closed early since chunks in memory held more than their budget",
+            self.closed_for_memory.clone(),
+        );
         r.register(
             "loki_ingester_chunk_stored_bytes",
             "Total bytes stored in chunks per tenant",
@@ -291,7 +298,7 @@ impl IngestMetrics {
         );
         r.register(
             "loptr_ingester_pushes_refused",
-            "Pushes answered 503 before they touched memory, since the log or the budget had no room",
+            "Pushes answered 503 before they touched memory, since the log, memory or the budget had no room",
             self.pushes_refused.clone(),
         );
     }

@@ -211,7 +211,11 @@ impl Ingester {
         push: DecodedPush,
         policy: Option<&str>,
     ) -> Result<(), PushFailure> {
-        if let Some(refusal) = self.refusal() {
+        let room = match self.refusal() {
+            Some(refusal) => Err(refusal),
+            None => self.room_in_memory().await,
+        };
+        if let Err(refusal) = room {
             self.metrics.pushes_refused.inc();
             return Err(PushFailure::new(PushFailureKind::Unavailable, refusal));
         }
@@ -579,6 +583,7 @@ impl Ingester {
         if !writer.is_empty() && self.log.is_some() {
             writer.finish(&mut record);
         }
+        self.memory.ask();
         Accepted { record, failure: join_failures(refused.failure(), failure), _in_flight: in_flight }
     }
 

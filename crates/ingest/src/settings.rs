@@ -46,6 +46,8 @@ pub struct IngestSettings {
     pub keep_shipped: Duration,
     /// How often chunks whose entries lie in old log segments are looked over, to log them anew in one piece.
     pub checkpoint_every: Duration,
+    /// Memory that chunks may hold; above it the heaviest are flushed. 0: no limit.
+    pub chunk_memory_bytes: u64,
     /// Memory that chunks may hold while the log is replayed; more makes replay flush. 0: no limit.
     pub replay_memory_bytes: u64,
     /// Bytes of the log replayed at a time.
@@ -80,6 +82,7 @@ impl Default for IngestSettings {
             ship_every: Duration::from_secs(15 * 60),
             keep_shipped: Duration::from_secs(20 * 60),
             checkpoint_every: Duration::from_secs(5 * 60),
+            chunk_memory_bytes: 0,
             replay_memory_bytes: 3 << 30,
             replay_piece_bytes: 2 << 20,
             replay_soon_bytes: 64 << 20,

@@ -9,6 +9,7 @@ use loptr_wal::SeqRanges;
 use loptr_wire::enrich::DETECTED_LEVEL;
 use parking_lot::Mutex;
 
+use crate::memory::{ChunkMemory, Share};
 use crate::rate::TokenBucket;
 use crate::settings::IngestSettings;
 
@@ -67,6 +68,8 @@ pub(crate) struct OpenChunk {
     pub(crate) covers: SeqRanges,
     /// Time of the last append, monotonic.
     pub(crate) appended_at: Nanos,
+    /// Of the memory of all chunks.
+    pub(crate) share: Share,
 }
 
 /// A chunk that waits to be flushed. Its contents stay as they are.
@@ -77,6 +80,7 @@ pub(crate) struct ClosedChunk {
     /// Numbers of its entries: those of the stream among them lie in this chunk.
     pub(crate) covers: SeqRanges,
     pub(crate) reason: CloseReason,
+    pub(crate) share: Share,
 }
 
 /// Why an entry was refused by its stream.
@@ -96,6 +100,7 @@ pub struct Stream {
     /// Fingerprint, a collision already mapped.
     pub fingerprint: Fingerprint,
     pub(crate) options: ChunkOptions,
+    memory: Arc<ChunkMemory>,
     pub(crate) state: Mutex<StreamState>,
 }
 
@@ -151,8 +156,18 @@ pub(crate) struct StreamLimits {
 }
 
 impl Stream {
-    pub(crate) fn new(labels: Labels, fingerprint: Fingerprint, options: ChunkOptions) -> Self {
-        Self { labels, fingerprint, options, state: Mutex::default() }
+    pub(crate) fn new(
+        labels: Labels,
+        fingerprint: Fingerprint,
+        options: ChunkOptions,
+        memory: Arc<ChunkMemory>,
+    ) -> Self {
+        Self { labels, fingerprint, options, memory, state: Mutex::default() }
+    }
+
+    /// The share of a chunk that is begun.
+    pub(crate) fn share(&self) -> Share {
+        self.memory.share()
     }
 
     /// Appends what is acceptable of `entries`; tells `refused` of the rest by position. `number` hands out sequence
@@ -191,6 +206,9 @@ impl Stream {
                 Err(error) => refused(at, Refusal::Damaged(error.to_string())),
             }
         }
+        if let Some(open) = &mut state.open {
+            open.weigh();
+        }
         Some(Logged { positions: logged, first_seq, repeated: repeated.is_some() })
     }
 
@@ -212,6 +230,7 @@ impl Stream {
             first_segment: FirstSegment::new(moment.segment),
             covers: SeqRanges::of(seq, seq),
             appended_at: moment.now,
+            share: self.share(),
         });
         open.chunk.append(entry.ts, entry.line, entry.metadata)?;
         open.took(seq);
@@ -256,6 +275,11 @@ impl Stream {
             return;
         };
         state.close(reason);
+    }
+
+    /// Closes the open chunk, whatever it is.
+    pub(crate) fn close_open(&self) {
+        self.state.lock().close(CloseReason::Forced);
     }
 
     /// The oldest chunk that waits to be flushed.
@@ -322,9 +346,15 @@ impl OpenChunk {
         if self.covers.growing().is_some() { self.covers.extend_to(seq) } else { self.covers.begin(seq) }
     }
 
-    pub(crate) fn closed(self, reason: CloseReason) -> Arc<ClosedChunk> {
-        let Self { chunk, first_segment, covers, .. } = self;
-        Arc::new(ClosedChunk { chunk, first_segment, covers, reason })
+    /// Says how much memory the chunk holds now.
+    pub(crate) fn weigh(&mut self) {
+        self.share.set(self.chunk.memory_bytes());
+    }
+
+    pub(crate) fn closed(mut self, reason: CloseReason) -> Arc<ClosedChunk> {
+        self.weigh();
+        let Self { chunk, first_segment, covers, share, .. } = self;
+        Arc::new(ClosedChunk { chunk, first_segment, covers, reason, share })
     }
 }
 

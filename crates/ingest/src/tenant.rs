@@ -10,6 +10,7 @@ use loptr_regex::LabelMatcher;
 use loptr_storage::with_predicates;
 use parking_lot::{Mutex, RwLock};
 
+use crate::memory::ChunkMemory;
 use crate::rate::TokenBucket;
 use crate::stream::Stream;
 
@@ -21,6 +22,7 @@ const RESERVED_FINGERPRINTS: u64 = 1 << 20;
 pub struct Tenant {
     /// Whose.
     pub id: TenantId,
+    memory: Arc<ChunkMemory>,
     streams: RwLock<Streams>,
     pub(crate) rate: Mutex<Option<TokenBucket>>,
 }
@@ -61,8 +63,8 @@ impl NewStream<'static> {
 pub(crate) struct TooManyStreams;
 
 impl Tenant {
-    pub(crate) fn new(id: TenantId) -> Self {
-        Self { id, streams: RwLock::default(), rate: Mutex::default() }
+    pub(crate) fn new(id: TenantId, memory: Arc<ChunkMemory>) -> Self {
+        Self { id, memory, streams: RwLock::default(), rate: Mutex::default() }
     }
 
     /// The stream of `labels`, made with the options that `options` says if there is none.
@@ -93,7 +95,7 @@ impl Tenant {
         // One from the log is the stream's, unless another took it while the log was still being replayed.
         let fingerprint = fingerprint.filter(|fingerprint| !streams.taken.contains_key(fingerprint));
         let fingerprint = fingerprint.unwrap_or_else(|| streams.map_fingerprint(labels.fingerprint()));
-        let stream = Arc::new(Stream::new(labels.clone(), fingerprint, options()));
+        let stream = Arc::new(Stream::new(labels.clone(), fingerprint, options(), self.memory.clone()));
         let id = streams.index.add(labels, fingerprint);
         *streams.taken.entry(fingerprint).or_default() += 1;
         streams.by_labels.insert(labels.clone(), id);

@@ -387,7 +387,10 @@ impl Settings {
                 max_returned_errors: config.count("ingester.max_returned_stream_errors"),
                 log,
                 checkpoint_every: config.duration("ingester.wal.checkpoint_duration"),
-                replay_memory_bytes: replay_memory(config.bytes("ingester.wal.replay_memory_ceiling"), memory_bytes),
+                // With what queries and caches may hold, this stays below the whole.
+                chunk_memory_bytes: memory_bytes / 4,
+                replay_memory_bytes: replay_memory(config.bytes("ingester.wal.replay_memory_ceiling"), memory_bytes)
+                    .min(memory_bytes / 4),
                 flush_on_shutdown: config.bool("ingester.wal.flush_on_shutdown"),
                 keep_shipped: keep_shipped(resync(config)),
                 ..IngestSettings::default()

@@ -15,6 +15,7 @@ use loptr_wal::{PushStream, RawLabels, Record, SectionPlace, SeqRanges};
 
 use super::pieces::{Piece, PieceEnd};
 use super::survey::{Late, Survey, stream_hash};
+use crate::memory::Share;
 use crate::stream::{CloseReason, FirstSegment, OpenChunk, Stream};
 use crate::tenant::{NewStream, Tenant};
 use crate::{IngestSettings, Ingester};
@@ -268,7 +269,9 @@ impl Worker {
         let mut covers = SeqRanges::default();
         covers.merge(record.covers);
         let first_segment = FirstSegment::new(record.segment);
-        let restored = OpenChunk { chunk, first_segment, covers, appended_at: shared.now };
+        let share = filling.stream.share();
+        let mut restored = OpenChunk { chunk, first_segment, covers, appended_at: shared.now, share };
+        restored.weigh();
         let newest = bounds.map(|(_, max)| max);
         loop {
             let stream = filling.stream.clone();
@@ -321,7 +324,7 @@ impl Worker {
             replayed.appended_at = now;
             if let Some(live) = state.open.take() {
                 // What was pushed meanwhile is short, mostly: it goes on in the older chunk. Else that one ends here.
-                match joined(&replayed, &live) {
+                match joined(&replayed, &live, filling.stream.share()) {
                     Some(joined) => state.open = Some(joined),
                     None => {
                         state.open = Some(live);
@@ -336,7 +339,7 @@ impl Worker {
 }
 
 /// Both as one, if the newer is only a head and the older has room for it.
-fn joined(older: &OpenChunk, newer: &OpenChunk) -> Option<OpenChunk> {
+fn joined(older: &OpenChunk, newer: &OpenChunk, share: Share) -> Option<OpenChunk> {
     let target = older.chunk.options();
     if newer.chunk.blocks() > 0 || target.format() != newer.chunk.options().format() || older.chunk.utilization() > 0.9
     {
@@ -347,7 +350,9 @@ fn joined(older: &OpenChunk, newer: &OpenChunk) -> Option<OpenChunk> {
     let mut covers = older.covers.clone();
     covers.merge(&newer.covers);
     let first_segment = FirstSegment::new(older.first_segment.get().min(newer.first_segment.get()));
-    Some(OpenChunk { chunk, first_segment, covers, appended_at: newer.appended_at })
+    let mut joined = OpenChunk { chunk, first_segment, covers, appended_at: newer.appended_at, share };
+    joined.weigh();
+    Some(joined)
 }
 
 fn append_all(chunk: &mut MemChunk, from: &Chunk) -> Result<(), ChunkError> {
@@ -440,6 +445,7 @@ impl<'a> Replaying<'a> {
                 first_segment: FirstSegment::new(self.segment),
                 covers: SeqRanges::default(),
                 appended_at: self.now,
+                share: self.stream.share(),
             }
         });
         open.chunk.append(entry.ts, entry.line, entry.metadata)?;
@@ -456,7 +462,10 @@ impl<'a> Replaying<'a> {
     }
 
     /// How much memory grew, and how many chunks were begun.
-    fn finish(self) -> (i64, u64) {
+    fn finish(mut self) -> (i64, u64) {
+        if let Some(open) = &mut self.state.replayed {
+            open.weigh();
+        }
         let after = self.state.replayed.as_ref().map_or(0, |open| open.chunk.memory_bytes()) + self.closed_bytes;
         (i64::try_from(after).unwrap_or(i64::MAX) - i64::try_from(self.before).unwrap_or(i64::MAX), self.chunks)
     }

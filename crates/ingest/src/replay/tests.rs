@@ -459,3 +459,29 @@ async fn streams_with_one_fingerprint_stay_apart() {
     assert_eq!(fingerprints.len(), 2);
     ingester.stop(None).await;
 }
+
+#[tokio::test]
+async fn beyond_the_budget_the_heaviest_chunks_are_flushed() {
+    let world = world();
+    let mut bytes = segment(0, 1);
+    push(&mut bytes, "small", 1, 2);
+    push(&mut bytes, "large", 3, 100);
+    push(&mut bytes, "middle", 103, 10);
+    write(&world, 0, &bytes);
+    let roomy = IngestSettings { block_bytes: 1 << 18, target_bytes: 1 << 20, ..settings() };
+    let ingester = replayed(&world, roomy.clone()).await;
+    let held = ingester.figures().chunk_bytes;
+    assert_eq!(ingester.memory.held_bytes(), held, "what is added up as chunks grow is what they hold");
+    ingester.stop(None).await;
+    drop(ingester);
+    let tight = IngestSettings { chunk_memory_bytes: held as u64 - 1, ..roomy };
+    let ingester = replayed(&world, tight).await;
+    ingester.sweep(crate::flush::Sweep::Due, false).await;
+    let mut wanted = named("small", 1..=2);
+    wanted.extend(named("middle", 103..=112));
+    assert_eq!(lines(&ingester), wanted);
+    assert_eq!(ingester.metrics.closed_for_memory.get(), 1);
+    assert_eq!(ingester.memory.held_bytes(), ingester.figures().chunk_bytes);
+    assert_eq!(flushed(&world).len(), 1);
+    ingester.stop(None).await;
+}

@@ -93,6 +93,12 @@ fn file(values: &Object, path: &str) -> Option<PathBuf> {
     text(values, path).map(PathBuf::from)
 }
 
+/// What stands for `:` in names of chunks: upstream replaces by exactly one character.
+fn chunk_delimiter(values: &Object) -> Option<char> {
+    let mut chars = values.str("chunk_delimiter").chars();
+    chars.next().filter(|_| chars.next().is_none())
+}
+
 /// Both keys or neither.
 fn s3_keys(values: &Object) -> Result<Option<(String, String)>, String> {
     match (text(values, "access_key_id"), text(values, "secret_access_key")) {
@@ -140,8 +146,6 @@ fn s3(values: &Object) -> Result<S3Settings, String> {
         .map(str::to_owned)
         .collect();
     let given = text(values, "endpoint").map(|given| endpoint(&given, values.bool("insecure")));
-    let delimiter = values.str("chunk_delimiter");
-    let mut delimiters = delimiter.chars();
     Ok(S3Settings {
         buckets: if names.is_empty() { of_url.buckets } else { names },
         endpoint: given.or(of_url.endpoint),
@@ -151,8 +155,7 @@ fn s3(values: &Object) -> Result<S3Settings, String> {
         path_style: values.bool("s3forcepathstyle"),
         storage_class: values.str("storage_class").to_owned(),
         encryption: encryption(values)?,
-        // Upstream replaces by exactly one character.
-        chunk_delimiter: delimiters.next().filter(|_| delimiters.next().is_none()),
+        chunk_delimiter: chunk_delimiter(values),
         http: HttpSettings {
             timeout: values.duration("http_config.timeout"),
             idle: values.duration("http_config.idle_conn_timeout"),
@@ -230,16 +233,14 @@ fn azure(values: &Object, buckets: bool) -> Result<AzureSettings, String> {
         AzureCredentials::Managed(text(values, "user_assigned_id"))
     };
     let override_of = |key: &str| if buckets { None } else { text(values, key) };
-    let delimiter = values.str("chunk_delimiter");
-    let mut delimiters = delimiter.chars();
-    let chunk_delimiter = delimiters.next().filter(|_| delimiters.next().is_none());
     Ok(AzureSettings {
         account,
         container: values.str("container_name").to_owned(),
         endpoint,
         credentials,
         authority: override_of("active_directory_endpoint").or(authority.map(str::to_owned)),
-        chunk_delimiter: chunk_delimiter.ok_or("chunk_delimiter: one character, which stands for `:`, is supported")?,
+        chunk_delimiter: chunk_delimiter(values)
+            .ok_or("chunk_delimiter: one character, which stands for `:`, is supported")?,
         http: HttpSettings {
             timeout: if buckets { Duration::ZERO } else { values.duration("request_timeout") },
             ..HttpSettings::default()
