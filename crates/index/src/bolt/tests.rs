@@ -14,6 +14,7 @@ fn upstreams() -> Bytes {
 }
 
 type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
+type ChunkKeys = BTreeSet<(Millis, Millis, u32)>;
 
 fn pairs(bytes: Bytes) -> Result<Pairs, IndexError> {
     let mut pairs = Pairs::new();
@@ -120,7 +121,7 @@ fn merged_files_have_the_rows_of_all() {
 
 #[test]
 fn chunks_without_labels_are_counted() {
-    let key = b"t:d1:id\0000000001\0\0t/1/2:3:4\x003\0";
+    let key = b"t:d1:id\x0000000001\0\0t/1/2:3:4\x003\0";
     let bytes = write::file(INDEX_BUCKET, &[(key, b"-")]).expect("small");
     let (file, left_out) = index(bytes.into(), None).expect("ours");
     assert_eq!((series(&file.view()).len(), left_out), (0, LeftOut { chunks: 1 }));
@@ -208,7 +209,7 @@ proptest! {
     ) {
         let tenants = ["a", "b.c"].map(|name| TenantId::parse(name).expect("a tenant"));
         let mut builder = BoltBuilder::new(BoltRows { schema, row_shards }, 0);
-        let mut expected: BTreeMap<(usize, String, Fingerprint), BTreeSet<(Millis, Millis, u32)>> = BTreeMap::new();
+        let mut expected: BTreeMap<(usize, String, Fingerprint), ChunkKeys> = BTreeMap::new();
         for (tenant, app, value, from, span, checksum) in chunks {
             let labels = Labels::from_pairs([("app", app.to_string()), ("of", value)]);
             let fingerprint = labels.fingerprint();
