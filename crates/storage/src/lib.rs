@@ -7,6 +7,7 @@
 //!    └─ snapshot(tenant, from, through) ─> IndexSnapshot   series, labels: CPU work over bytes in memory
 //! Remote*     what is opened as one: S3, Azure Blob Storage, Google Cloud Storage
 //! DiskStore   the filesystem object store, atomic and synced
+//! ListedTable what compaction sees of a table: listed afresh
 //! Spool       chunk objects that wait on the local disk for a store that is down
 //! ```
 //!
@@ -27,6 +28,7 @@ mod snapshot;
 mod spool;
 mod store;
 mod table_builder;
+mod upkeep;
 
 pub use bucket::Bucket;
 pub use disk_store::{DiskStore, OWN_PREFIX};
@@ -44,3 +46,4 @@ pub use snapshot::{IndexSnapshot, IndexedStream, merge_streams};
 pub use spool::Spool;
 pub use store::{ChunkNames, Store};
 pub use table_builder::TableBuilder;
+pub use upkeep::ListedTable;
