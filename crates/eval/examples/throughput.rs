@@ -66,6 +66,7 @@ impl Source for Decoded {
         &self,
         at: usize,
         range: TimeRange,
+        _direction: Direction,
         finder: Option<&mut dyn Finder>,
         _tombstones: &Tombstones,
         _scratch: &mut Scratch,

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use loptr_model::{Entry, Fingerprint, Nanos, TimeRange};
 
@@ -65,7 +66,13 @@ impl Ord for Kept {
     }
 }
 
-/// Keeps the best entries one task has seen; collectors of several tasks merge.
+/// The least rank in time at which some task had `limit` entries: what ranks beyond it is in no answer. Shared by the
+/// tasks of a query.
+#[derive(Debug)]
+struct Bound(AtomicI64);
+
+/// Keeps the best entries one task has seen; collectors of several tasks merge. Clones of one collector tell each other
+/// how good an entry must be.
 #[derive(Clone, Debug)]
 pub struct LogCollector {
     limit: usize,
@@ -80,6 +87,7 @@ pub struct LogCollector {
     stream: u64,
     of_stream: Vec<Option<Arc<ResultLabels>>>,
     held_bytes: usize,
+    bound: Arc<Bound>,
 }
 
 impl LogCollector {
@@ -97,6 +105,7 @@ impl LogCollector {
             stream: 0,
             of_stream: Vec::new(),
             held_bytes: 0,
+            bound: Arc::new(Bound(AtomicI64::new(i64::MAX))),
         }
     }
 
@@ -149,6 +158,9 @@ impl LogCollector {
     /// kept, another one is known that does.
     fn is_beyond(&self, ts: Nanos) -> bool {
         let rank = self.rank_of(ts);
+        if rank > self.bound.0.load(Ordering::Relaxed) {
+            return true;
+        }
         let beyond_worst = || self.kept.peek().is_none_or(|worst| rank > worst.rank.0);
         !self.accepts(ts) && (self.refused == Some(rank) || beyond_worst())
     }
@@ -184,12 +196,28 @@ impl LogCollector {
             self.held_bytes -= dropped.entry.line.len() + size_of::<Kept>();
             self.refuse(dropped.entry.ts);
         }
+        if self.bounded()
+            && self.kept.len() >= self.limit
+            && let Some(worst) = self.kept.peek()
+        {
+            self.bound.0.fetch_min(worst.rank.0, Ordering::Relaxed);
+        }
     }
 
     /// Once `limit` entries are kept, the time of the worst: what lies beyond it in the query's direction cannot matter.
     pub fn worst_kept_ts(&self) -> Option<Nanos> {
         let full = self.bounded() && self.kept.len() >= self.limit;
         full.then(|| self.kept.peek().map_or(Nanos(0), |worst| worst.entry.ts))
+    }
+
+    /// The part of `range` in which entries may still matter, by what this collector and its clones have seen.
+    pub fn needed(&self, range: TimeRange) -> TimeRange {
+        let bound = self.bound.0.load(Ordering::Relaxed);
+        match self.direction {
+            _ if bound == i64::MAX => range,
+            Direction::Forward => TimeRange { end: range.end.min(Nanos(bound.saturating_add(1))), ..range },
+            Direction::Backward => TimeRange { start: range.start.max(Nanos(!bound)), ..range },
+        }
     }
 
     /// Entries kept.

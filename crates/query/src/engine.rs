@@ -305,10 +305,17 @@ impl QueryEngine {
     ) -> Result<LogCollector, QueryError> {
         let direction = empty.direction();
         let mut collected = empty.clone();
-        let mut windows = Windows::new(streams, range, direction == Direction::Backward, empty.limit());
+        let backward = direction == Direction::Backward;
+        let mut windows = Windows::new(streams, range, backward, empty.limit(), pipeline.keeps_all());
         while let Some(window) = windows.next(collected.len()) {
             running.counters.windows.fetch_add(1, Ordering::Relaxed);
-            let pieces: Vec<Piece> = streams.iter().filter_map(|stream| stream.piece(window)).collect();
+            let mut pieces: Vec<Piece> = streams.iter().filter_map(|stream| stream.piece(window)).collect();
+            // Where entries lie nearest to the end that is read first: the sooner others know how good one must be.
+            pieces.sort_by_cached_key(|piece| piece.first_in(backward));
+            let narrow = |mut piece: Piece| {
+                piece.range = empty.needed(piece.range);
+                piece.holds_any().then_some(piece)
+            };
             let job = |piece: Piece| {
                 let (pipeline, budget, mut part) = (pipeline.clone(), running.budget.clone(), empty.clone());
                 let counters = running.counters.clone();
@@ -324,7 +331,7 @@ impl QueryEngine {
                 }
             };
             collected = self
-                .run_pieces(running, pieces, job)
+                .run_pieces(running, pieces, narrow, job)
                 .try_fold(collected, |all, part| std::future::ready(Ok(all.merge(part))))
                 .await?;
             if collected.worst_kept_ts().is_some() {
@@ -449,7 +456,7 @@ impl QueryEngine {
                 }
             };
             folded = self
-                .run_pieces(running, pieces, job)
+                .run_pieces(running, pieces, Some, job)
                 .try_fold(folded, |all: VariantsFold, part| std::future::ready(Ok(all.merge(part))))
                 .await?;
         }
@@ -500,31 +507,36 @@ impl QueryEngine {
             }
         };
         let folded = self
-            .run_pieces(running, pieces, job)
+            .run_pieces(running, pieces, Some, job)
             .try_fold(range_plan.fold(), |all: RangeFold, part| std::future::ready(Ok(all.merge(part))))
             .await?;
         let series = self.ports.cpu.run(Priority::Query, move || folded.finish()).await??;
         Ok((series, streams))
     }
 
-    /// Fetches each piece's chunks and runs its job on the CPU pool, several pieces at once, results in any order.
-    fn run_pieces<'a, T, J, F>(
+    /// Fetches each piece's chunks and runs its job on the CPU pool, several pieces at once, results in any order. When a
+    /// piece's turn comes, `narrow` says what of it is still wanted.
+    fn run_pieces<'a, T, N, J, F>(
         &'a self,
         running: &'a Running,
         pieces: Vec<Piece>,
+        narrow: N,
         job: J,
     ) -> impl futures::Stream<Item = Result<T, QueryError>> + 'a
     where
         T: Send + 'static,
+        N: Fn(Piece) -> Option<Piece> + 'a,
         J: Fn(Piece) -> F + 'a,
         F: FnOnce(&[Arc<ChunkSource>]) -> Result<T, SourceError> + Send + 'static,
     {
         let ahead = self.ports.cpu.parallelism() * 2 + 2;
-        let job = Arc::new(job);
+        let steps = Arc::new((narrow, job));
         stream::iter(pieces)
             .map(move |piece| {
-                let job = job.clone();
+                let steps = steps.clone();
                 async move {
+                    let (narrow, job) = &*steps;
+                    let Some(piece) = narrow(piece) else { return Ok(None) };
                     let fetched = self.fetch(running, &piece).await?;
                     let work = job(piece.clone());
                     let (clock, counters) = (self.ports.clock.clone(), running.counters.clone());
@@ -540,10 +552,11 @@ impl QueryEngine {
                         Ok::<T, QueryError>(done)
                     };
                     let scan = self.ports.cpu.run(Priority::Query, scan);
-                    scan.instrument(tracing::info_span!("scan")).await?
+                    scan.instrument(tracing::info_span!("scan")).await?.map(Some)
                 }
             })
             .buffer_unordered(ahead)
+            .try_filter_map(|done| std::future::ready(Ok(done)))
     }
 
     /// The objects of the piece's chunks, as they lie in the bucket.

@@ -18,6 +18,11 @@ use crate::source::{ChunkSource, ScanCounters};
 /// Uncompressed bytes a piece holds, about.
 const PIECE_BYTES: u64 = 8 << 20;
 
+/// What a chunk is taken to hold where the index does not say: uncompressed bytes of a middling one.
+const UNKNOWN_BYTES: u64 = 2 << 20;
+/// And bytes of a line in it.
+const UNKNOWN_LINE_BYTES: u64 = 256;
+
 /// A chunk in the bucket.
 #[derive(Debug)]
 pub(crate) struct LazyChunk {
@@ -77,8 +82,8 @@ pub(crate) fn plan(
         let lazy = |meta: &ChunkMeta| {
             Arc::new(LazyChunk {
                 reference: ChunkRef { fingerprint, from: meta.min, through: meta.max, checksum: meta.checksum },
-                bytes: u64::from(meta.kb).max(1) * 1024,
-                entries: u64::from(meta.entries),
+                bytes: if meta.is_sized() { u64::from(meta.kb).max(1) * 1024 } else { UNKNOWN_BYTES },
+                entries: if meta.is_sized() { u64::from(meta.entries) } else { UNKNOWN_BYTES / UNKNOWN_LINE_BYTES },
             })
         };
         streams.entry((fingerprint, labels)).or_default().1.extend(chunks.iter().map(lazy));
@@ -113,8 +118,7 @@ impl PlannedStream {
 
     /// The whole of `range` as one piece; `None` if nothing lies there.
     pub(crate) fn piece(self: &Arc<Self>, range: TimeRange) -> Option<Piece> {
-        let any = self.chunks_in(range).next().is_some() || self.heads_in(range).next().is_some();
-        any.then(|| Piece { stream: self.clone(), range })
+        Some(Piece { stream: self.clone(), range }).filter(Piece::holds_any)
     }
 
     pub(crate) fn chunks_in(&self, range: TimeRange) -> impl Iterator<Item = &Arc<LazyChunk>> {
@@ -129,6 +133,25 @@ impl PlannedStream {
         self.heads
             .iter()
             .filter(move |head| head.blocks().iter().any(|block| range.overlaps_closed(block.min, block.max)))
+    }
+}
+
+impl Piece {
+    /// Whether anything lies in it.
+    pub(crate) fn holds_any(&self) -> bool {
+        self.stream.chunks_in(self.range).next().is_some() || self.stream.heads_in(self.range).next().is_some()
+    }
+
+    /// How far its entries lie from the end that is read first, about: less is nearer.
+    pub(crate) fn first_in(&self, backward: bool) -> i64 {
+        let chunks = self.stream.chunks_in(self.range).map(|chunk| chunk.span());
+        let heads = self.stream.heads_in(self.range).filter_map(|head| head.span());
+        let spans = chunks.chain(heads);
+        if backward {
+            !spans.map(|(_, last)| last.min(self.range.end)).max().unwrap_or(Nanos::MIN).0
+        } else {
+            spans.map(|(first, _)| first.max(self.range.start)).min().unwrap_or(Nanos::MAX).0
+        }
     }
 }
 
@@ -149,6 +172,8 @@ pub(crate) struct Windows {
     rest: TimeRange,
     backward: bool,
     limit: usize,
+    /// Uncompressed bytes of the first window, at least.
+    first_bytes: f64,
     /// Estimated bytes and entries by time, in reading order; none when the range is read in one go.
     bins: Vec<(f64, f64)>,
     width: i64,
@@ -157,7 +182,14 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    pub(crate) fn new(streams: &[Arc<PlannedStream>], range: TimeRange, backward: bool, limit: usize) -> Self {
+    /// With `keeps_all` each entry read is a hit: then the first window need not hold more than the limit.
+    pub(crate) fn new(
+        streams: &[Arc<PlannedStream>],
+        range: TimeRange,
+        backward: bool,
+        limit: usize,
+        keeps_all: bool,
+    ) -> Self {
         let span = range.end.0.saturating_sub(range.start.0);
         let width = span / BINS as i64 + 1;
         let chunks = || streams.iter().flat_map(|stream| stream.chunks_in(range));
@@ -179,7 +211,18 @@ impl Windows {
                 bins.reverse();
             }
         }
-        Self { start: range.start, rest: range, backward, limit, bins, width, next_bin: 0, read_bytes: 0.0 }
+        let first_bytes = if keeps_all { 0.0 } else { FIRST_WINDOW_BYTES };
+        Self {
+            start: range.start,
+            rest: range,
+            backward,
+            limit,
+            first_bytes,
+            bins,
+            width,
+            next_bin: 0,
+            read_bytes: 0.0,
+        }
     }
 
     /// The next window, after `hits` entries were found in those before; `None` when all was read.
@@ -189,7 +232,7 @@ impl Windows {
         }
         let first = self.read_bytes == 0.0;
         let wanted_bytes = match hits {
-            _ if first => FIRST_WINDOW_BYTES,
+            _ if first => self.first_bytes,
             0 => f64::INFINITY,
             hits => self.read_bytes / hits as f64 * self.limit.saturating_sub(hits) as f64 * 1.5,
         };
@@ -249,7 +292,7 @@ mod tests {
         let streams = [stream(&chunks)];
         let range = TimeRange::new(Nanos(0), Millis(100_000).to_nanos());
         for (backward, hits) in [(true, 0), (false, 0), (true, 40), (false, 40)] {
-            let mut windows = Windows::new(&streams, range, backward, 100);
+            let mut windows = Windows::new(&streams, range, backward, 100, false);
             let mut tiles: Vec<TimeRange> = std::iter::from_fn(|| windows.next(hits)).collect();
             assert!(tiles.len() >= 2 && (hits > 0 || tiles.len() == 2), "{tiles:?}");
             assert!(tiles[0].end.0 - tiles[0].start.0 < tiles[1].end.0 - tiles[1].start.0);
@@ -259,8 +302,10 @@ mod tests {
             assert_eq!((tiles[0].start, tiles[tiles.len() - 1].end), (range.start, range.end));
             assert!(tiles.windows(2).all(|pair| pair[0].end == pair[1].start));
         }
+        let first = |keeps_all| Windows::new(&streams, range, true, 100, keeps_all).next(0).expect("a window");
+        assert!(first(true).start > first(false).start && first(true).end == range.end);
         let small = [stream(&[(0, 99_999, 1024)])];
-        let mut windows = Windows::new(&small, range, true, 100);
+        let mut windows = Windows::new(&small, range, true, 100, false);
         assert_eq!((windows.next(0), windows.next(0)), (Some(range), None));
     }
 

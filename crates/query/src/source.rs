@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use loptr_chunk::{Chunk, ChunkError, RawEntry, Symbols};
 use loptr_eval::Finder;
-use loptr_eval::source::{BlockSpan, Scratch, Source, SourceError, Tombstones};
+use loptr_eval::source::{BlockSpan, Direction, Scratch, Source, SourceError, Tombstones};
 use loptr_model::{Entry, Labels, Nanos, TimeRange};
 use loptr_ports::Budget;
 
@@ -91,6 +91,11 @@ impl ChunkSource {
         Self { chunk, name, labels, spans, in_memory, counters }
     }
 
+    /// Earliest and latest entry.
+    pub(crate) fn span(&self) -> Option<(Nanos, Nanos)> {
+        self.chunk.bounds()
+    }
+
     /// Whether an entry can have all of `pairs` as structured metadata, by the chunk's symbols.
     pub fn may_hold<'p>(&self, pairs: impl Iterator<Item = (&'p str, &'p str)>) -> Result<bool, SourceError> {
         let mut pairs = pairs.peekable();
@@ -165,6 +170,7 @@ impl Source for ChunkSource {
         &self,
         at: usize,
         range: TimeRange,
+        direction: Direction,
         finder: Option<&mut dyn Finder>,
         tombstones: &Tombstones,
         scratch: &mut Scratch,
@@ -203,16 +209,27 @@ impl Source for ChunkSource {
             visit: &mut spared,
         };
         let mut same: SameTime<'_> = SameTime::default();
+        // Backward, entries are handed on once all are met.
+        let mut met_forward: Vec<RawEntry<'_>> = Vec::new();
+        let mut meet = |raw| {
+            if same.repeats(&raw) {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if direction == Direction::Forward {
+                return hand_on.entry(&raw);
+            }
+            if range.contains(raw.ts) {
+                met_forward.push(raw);
+            }
+            Ok(ControlFlow::Continue(()))
+        };
         match finder {
             Some(finder) => {
                 let mut failure = None;
                 let found = block.search(
                     |hay, from| finder.find_at(hay, from),
                     |raw| {
-                        if same.repeats(&raw) {
-                            return ControlFlow::Continue(());
-                        }
-                        hand_on.entry(&raw).unwrap_or_else(|error| {
+                        meet(raw).unwrap_or_else(|error| {
                             failure = Some(error);
                             ControlFlow::Break(())
                         })
@@ -225,11 +242,19 @@ impl Source for ChunkSource {
             }
             None => {
                 for raw in block.entries() {
-                    let raw = raw.map_err(corrupt)?;
-                    if !same.repeats(&raw) && hand_on.entry(&raw).map_err(corrupt)?.is_break() {
+                    if meet(raw.map_err(corrupt)?).map_err(corrupt)?.is_break() {
                         break;
                     }
                 }
+            }
+        }
+        let _met = budget.reserve((met_forward.capacity() * size_of::<RawEntry<'_>>()) as u64)?;
+        if !met_forward.is_sorted_by_key(|raw| raw.ts) {
+            met_forward.sort_by_key(|raw| raw.ts);
+        }
+        for raw in met_forward.iter().rev() {
+            if hand_on.entry(raw).map_err(corrupt)?.is_break() {
+                break;
             }
         }
         self.counters().metadata_bytes.fetch_add(hand_on.metadata_bytes, Ordering::Relaxed);

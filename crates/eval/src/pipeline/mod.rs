@@ -145,6 +145,11 @@ impl Pipeline {
         pairs.filter(|(name, _)| stream.get(name).is_none_or(str::is_empty))
     }
 
+    /// Whether every entry passes, changed or not.
+    pub fn keeps_all(&self) -> bool {
+        !self.0.stages.iter().any(|stage| matches!(stage, Stage::LineFilter(_) | Stage::LabelFilter(_)))
+    }
+
     /// Whether every entry passes unchanged.
     pub fn is_empty(&self) -> bool {
         self.0.stages.is_empty()

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use loptr_model::{Entry, Labels, Nanos, OwnedEntry, TimeRange};
 use loptr_ports::Budget;
 
-use super::{BlockSpan, Scratch, Source, SourceError, Tombstones};
+use super::{BlockSpan, Direction, Scratch, Source, SourceError, Tombstones};
 use crate::pipeline::Finder;
 
 /// Entries in memory, cut into blocks.
@@ -62,6 +62,7 @@ impl Source for VecSource {
         &self,
         at: usize,
         range: TimeRange,
+        direction: Direction,
         mut finder: Option<&mut dyn Finder>,
         tombstones: &Tombstones,
         _scratch: &mut Scratch,
@@ -70,7 +71,15 @@ impl Source for VecSource {
     ) -> Result<(), SourceError> {
         budget.check()?;
         let mut deleted = tombstones.for_stream(&self.labels);
-        for owned in self.blocks.get(at).into_iter().flatten().filter(|entry| range.contains(entry.ts)) {
+        let block = self.blocks.get(at).map_or(&[][..], Vec::as_slice);
+        for at in 0..block.len() {
+            let owned = match direction {
+                Direction::Forward => &block[at],
+                Direction::Backward => &block[block.len() - 1 - at],
+            };
+            if !range.contains(owned.ts) {
+                continue;
+            }
             if finder.as_mut().is_some_and(|finder| finder.find_at(&owned.line, 0).is_none()) {
                 continue;
             }

@@ -125,9 +125,7 @@ impl<'a> Merger<'a> {
         for cluster in clusters {
             self.budget.check()?;
             let flow = match cluster.as_slice() {
-                [one] if !one.repeats && (self.direction == Direction::Forward || !visitor.wants_order()) => {
-                    self.read_through(*one, &mut finder, scratch, visitor, &mut border)?
-                }
+                [one] if !one.repeats => self.read_through(*one, &mut finder, scratch, visitor, &mut border)?,
                 _ => self.merge(&cluster, &mut finder, scratch, visitor, &mut border, &mut held)?,
             };
             held.grow_to(visitor.held_bytes() as u64)?;
@@ -172,7 +170,7 @@ impl<'a> Merger<'a> {
     ) -> Result<(), SourceError> {
         let finder = finder.as_mut().map(|finder| &mut **finder as &mut dyn Finder);
         let source = self.sources[place.source];
-        source.scan(place.block, self.range, finder, self.tombstones, scratch, self.budget, visit)
+        source.scan(place.block, self.range, self.direction, finder, self.tombstones, scratch, self.budget, visit)
     }
 
     /// A block alone in its time: entries go on as they are read.
@@ -190,7 +188,7 @@ impl<'a> Merger<'a> {
         }
         let (mut kept, mut repeated) = (0, 0);
         self.scan(place, finder, scratch, &mut |entry| {
-            let Some(taken) = visitor.take(entry) else { return ControlFlow::Continue(()) };
+            let Some(taken) = visitor.take(entry) else { return self.rest_of(place, entry.ts, visitor) };
             kept += 1;
             let touches = entry.ts == place.min || entry.ts == place.max;
             if touches && !border.is_new(entry.ts, digest(&entry)) {
@@ -287,23 +285,30 @@ impl<'a> Merger<'a> {
         }
         self.budget.check()?;
         let (items, mut sorted, mut heap) = (&mut run.items, true, 0);
+        let forward = self.direction == Direction::Forward;
         self.scan(place, finder, scratch, &mut |entry| {
-            if let Some(kept) = visitor.take(entry) {
-                sorted &= items.back().is_none_or(|last| last.ts <= entry.ts);
-                heap += V::heap_bytes(&kept);
-                items.push_back(Item { ts: entry.ts, digest: digest(&entry), kept });
-            }
+            let Some(kept) = visitor.take(entry) else { return self.rest_of(place, entry.ts, visitor) };
+            sorted &= items.back().is_none_or(|last| if forward { last.ts <= entry.ts } else { last.ts >= entry.ts });
+            heap += V::heap_bytes(&kept);
+            items.push_back(Item { ts: entry.ts, digest: digest(&entry), kept });
             ControlFlow::Continue(())
         })?;
         self.sources[place.source].note(run.items.len() as u64, 0);
         run.bytes = heap + run.items.len() * size_of::<Item<V::Kept>>();
-        if !sorted {
+        if !sorted && forward {
             run.items.make_contiguous().sort_by_key(|item| item.ts);
-        }
-        if self.direction == Direction::Backward {
-            run.items.make_contiguous().reverse();
+        } else if !sorted {
+            run.items.make_contiguous().sort_by_key(|item| std::cmp::Reverse(item.ts));
         }
         Ok(())
+    }
+
+    /// Whether the rest of a block, from an entry at `ts` on that was not kept, is to be read. Forward it is: blocks of
+    /// old writers need not be sorted as they lie.
+    #[inline]
+    fn rest_of<V: Visitor>(&self, place: Place, ts: Nanos, visitor: &V) -> ControlFlow<()> {
+        let is_past = self.direction == Direction::Backward && visitor.skips(place.min, ts);
+        if is_past { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 

@@ -48,13 +48,14 @@ pub trait Source: Send + Sync {
     }
 
     /// Calls `visit` with each entry of block `at` inside `range` that no tombstone covers and that passes `finder`
-    /// (if any), in stored order, until the end or `Break`. A finder only rules out: entries it does not point at may
-    /// come too.
+    /// (if any), in stored order or (backward) newest first, those of equal times in the reverse of stored order, until the end or `Break`. A finder only rules out:
+    /// entries it does not point at may come too.
     #[allow(clippy::too_many_arguments, reason = "one call per block, and each argument has another owner")]
     fn scan(
         &self,
         at: usize,
         range: TimeRange,
+        direction: Direction,
         finder: Option<&mut dyn Finder>,
         tombstones: &Tombstones,
         scratch: &mut Scratch,

@@ -25,13 +25,14 @@ impl Source for Distinct {
         &self,
         at: usize,
         range: TimeRange,
+        direction: Direction,
         finder: Option<&mut dyn Finder>,
         tombstones: &Tombstones,
         scratch: &mut Scratch,
         budget: &Budget,
         visit: &mut dyn FnMut(Entry<'_>) -> ControlFlow<()>,
     ) -> Result<(), SourceError> {
-        self.0.scan(at, range, finder, tombstones, scratch, budget, visit)
+        self.0.scan(at, range, direction, finder, tombstones, scratch, budget, visit)
     }
 }
 
