@@ -149,7 +149,7 @@ pub(super) const EXPLAINED: &[(&str, &str)] = &[
     ("compactor.backup_delete_request_store_db_type", "delete requests are kept in boltdb only"),
     ("compactor_client", ONE_PROCESS),
     ("compactor_grpc_client", ONE_PROCESS),
-    ("chunk_store_config", "chunks are not cached"),
+    ("chunk_store_config", "chunks of stores on the network have one cache, those in a folder the operating system's"),
     ("distributor.dataobj_tee", OTHER_ENGINE),
     ("distributor.ingest_limits_enabled", INGEST_LIMITS),
     ("distributor.ingest_limits_dry_run_enabled", INGEST_LIMITS),
