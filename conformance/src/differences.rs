@@ -87,11 +87,12 @@ impl Differences {
         self.defects.iter().find(|defect| defect.ids.iter().any(|listed| listed == id))
     }
 
-    /// The row with a pattern that fits this query, or what differs in its answers.
+    /// The row with a pattern that fits this query, whose keywords may be in capitals, or what differs in its answers.
     pub fn of_query(&self, query: &str, difference: &str) -> Option<&Defect> {
+        let query = query.to_ascii_lowercase();
         let holds = |pattern: &String| match pattern.strip_prefix('≠') {
             Some(pattern) => fits(pattern.trim_start(), difference),
-            None => fits(pattern, query),
+            None => fits(&pattern.to_ascii_lowercase(), &query),
         };
         self.defects.iter().find(|defect| defect.patterns.iter().any(holds))
     }

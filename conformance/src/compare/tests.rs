@@ -93,6 +93,15 @@ fn a_matrix_with_fewer_samples_differs() {
 }
 
 #[test]
+fn samples_of_one_time_come_in_any_order() {
+    let matrix = |values: Value| json!({"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": values}]}});
+    same(&matrix(json!([[1, "2"], [1, "10"], [2, "3"]])), &matrix(json!([[1, "10"], [1, "2"], [2, "3"]])));
+    let other = matrix(json!([[1, "10"], [1, "10"], [2, "3"]]));
+    differs(&matrix(json!([[1, "2"], [1, "10"], [2, "3"]])), &other, "10 at 1, expected 2");
+    differs(&matrix(json!([[1, "2"], [2, "3"]])), &matrix(json!([[2, "3"], [1, "2"]])), "expected at 1");
+}
+
+#[test]
 fn scalars_are_samples() {
     let scalar = |value: &str| json!({"data": {"resultType": "scalar", "result": [5, value]}});
     same(&scalar("0.3"), &scalar("0.30000000000000004"));

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 
 use foldhash::fast::FixedState;
 use loptr_logql::ast::{Grouping, MetricExpr, RangeAggregation, VariantsExpr, VectorAggregation, VectorOp};
+use loptr_logql::check_selector;
 use loptr_logql::with_stack;
 use loptr_model::{Entry, Fingerprint, Labels, Nanos, TimeRange};
 
@@ -56,10 +57,14 @@ impl VariantsPlan {
             TimeRange::new(steps.start.saturating_sub(back), steps.end.saturating_sub(of.offset_ns).saturating_add(1));
         let mut variants = Vec::with_capacity(expr.variants.len());
         for variant in &expr.variants {
+            // Upstream reads nothing where a variant reads no logs or could read those of every stream, and keeps the fault
+            // to itself.
             if is_constant(variant) {
-                // Upstream reads nothing then, and keeps the fault to itself.
                 range = TimeRange::new(range.start, range.start);
                 continue;
+            }
+            if selects_everything(variant) {
+                range = TimeRange::new(range.start, range.start);
             }
             let number = variants.len().to_string();
             variants.push(Variant::new(variant, number, steps, now)?);
@@ -174,6 +179,15 @@ fn is_constant(variant: &MetricExpr) -> bool {
         MetricExpr::LabelReplace(replace) => is_constant(&replace.inner),
         MetricExpr::Range(_) | MetricExpr::Binary(_) | MetricExpr::Variants(_) => false,
     })
+}
+
+/// Whether a variant has a selector that a query of its own would be refused for.
+fn selects_everything(variant: &MetricExpr) -> bool {
+    let range = match variant {
+        MetricExpr::Vector(vector) => &*vector.inner,
+        other => other,
+    };
+    matches!(range, MetricExpr::Range(range) if check_selector(&range.range.log).is_err())
 }
 
 /// What upstream calls an expression.

@@ -13,7 +13,7 @@
 
 use std::iter::FusedIterator;
 
-use loptr_model::Millis;
+use loptr_model::{ChunkRef, Millis};
 
 use crate::cursor::{Cursor, Put};
 use crate::error::IndexError;
@@ -45,6 +45,16 @@ impl ChunkMeta {
     /// What chunks of a series are sorted and deduplicated by.
     pub(crate) fn key(&self) -> (Millis, Millis, u32) {
         (self.min, self.max, self.checksum)
+    }
+
+    /// A chunk of which only its name is known.
+    pub fn unsized_of(chunk: &ChunkRef) -> Self {
+        Self { min: chunk.from, max: chunk.through, checksum: chunk.checksum, kb: 0, entries: 0 }
+    }
+
+    /// Whether its size is known: no chunk is without a line, but a boltdb index does not say how many there are.
+    pub fn is_sized(&self) -> bool {
+        self.entries > 0 || self.kb > 0
     }
 
     /// [`ChunkMeta::kb`] of a chunk with this many uncompressed bytes: halves round up.

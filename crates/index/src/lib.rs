@@ -12,6 +12,7 @@
 //! * [`IndexFile`] reads versions 2 and 3, [`IndexBuilder`] writes them byte for byte as upstream does
 //!   (`docs/formats/index.md`). [`merge`](merge()) makes one file per tenant of many.
 //! * [`IndexHead`] is the index of an ingester's live streams, in memory.
+//! * [`bolt`] reads and writes the bbolt databases of boltdb-shipper, the index before TSDB.
 //! * [`tables`] names tables and objects and sorts listings (`docs/formats/tables.md`); [`gzip`] packs files.
 //!
 //! Times are milliseconds ([`Millis`](loptr_model::Millis)). A chunk is `[min, max]`, a query `[from, through)`. Sizes
@@ -48,6 +49,7 @@
 //! ```
 #![warn(missing_docs)]
 
+pub mod bolt;
 mod build;
 mod chunks;
 mod cursor;

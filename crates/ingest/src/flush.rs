@@ -12,11 +12,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use loptr_index::tables::FileName;
-use loptr_index::{IndexBuilder, Version, gzip};
 use loptr_model::{ChunkRef, Nanos, TenantId};
 use loptr_ports::Priority;
-use loptr_storage::{IndexOperation, StorageError, TableId};
+use loptr_storage::{IndexOperation, TableBuilder, TableId};
 use loptr_wal::{Flushed, flushed_record, shipped_record};
 use tokio_util::sync::CancellationToken;
 
@@ -269,19 +267,13 @@ impl Ingester {
             }
         }
         for (table, chunks) in &tables {
-            let first = &unshipped.chunks[chunks[0]].3;
-            let version =
-                if self.bucket.schema().period_at(first.max).schema.number() >= 13 { Version::V3 } else { Version::V2 };
-            let mut builder = IndexBuilder::new(version);
+            let schema = self.bucket.schema();
+            let mut builder = TableBuilder::new(schema, table);
             for &at in chunks {
                 let (tenant, labels, fingerprint, meta) = &unshipped.chunks[at];
-                builder.add_tenant_series(tenant, labels.iter(), *fingerprint, [*meta]);
+                builder.add(schema, tenant, labels, *fingerprint, *meta);
             }
-            let name = table.name.clone();
-            let build = move || builder.build().map(|file| Bytes::from(gzip::compress(&file)));
-            let object = self.ports.cpu.run(Priority::Push, build).await?;
-            let object = object.map_err(|source| StorageError::Build { table: name, source })?;
-            self.upload(table, object).await?;
+            self.upload(table, builder).await?;
         }
         self.pending.shipped(&unshipped, self.ports.clock.monotonic());
         for table in tables.keys() {
@@ -295,12 +287,14 @@ impl Ingester {
     }
 
     /// Puts the file under a name never used before: names of index files are immutable.
-    async fn upload(&self, table: &TableId, object: Bytes) -> Result<(), IngestError> {
+    async fn upload(&self, table: &TableId, builder: TableBuilder) -> Result<(), IngestError> {
+        let names = builder.names();
+        let object = self.ports.cpu.run(Priority::Push, move || builder.build()).await??;
         let mut unix_secs = self.ports.clock.now().0.div_euclid(Nanos::PER_SEC);
         loop {
             unix_secs = unix_secs.max(self.last_upload_secs.load(Ordering::Relaxed) + 1);
             self.last_upload_secs.store(unix_secs, Ordering::Relaxed);
-            let name = FileName::Common { unix_secs, uploader: self.settings.uploader.clone() };
+            let name = names(unix_secs, &self.settings.uploader);
             if self.in_time(self.bucket.put_index(table, &name, object.clone())).await? {
                 return Ok(());
             }

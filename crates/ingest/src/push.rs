@@ -432,7 +432,7 @@ impl Ingester {
         // Periods of older schemas have no place for it.
         let schema = self.bucket.schema();
         let holds_metadata =
-            |ts: Nanos| rules.allow_metadata && schema.period_at(ts.floor_millis()).schema.allows_structured_metadata();
+            |ts: Nanos| rules.allow_metadata && schema.period_at(ts.floor_millis()).allows_structured_metadata();
         let mut entries: Vec<(Nanos, Cow<'a, [u8]>, std::ops::Range<usize>)> = Vec::with_capacity(stream.len());
         // The time from which entries are being moved on.
         let mut crowded = stream.entries().next().map(|entry| entry.ts);

@@ -6,7 +6,7 @@
 use loptr_model::{MatchOp, Matcher};
 
 use crate::ast::{
-    BinaryExpr, BinaryOp, Deep, Grouping, LabelReplace, LogRange, MetricExpr, RangeAggregation, RangeOp, Span,
+    BinaryExpr, BinaryOp, Deep, Grouping, LabelReplace, LogExpr, LogRange, MetricExpr, RangeAggregation, RangeOp, Span,
     VariantsExpr, VectorAggregation, VectorMatching, VectorOp,
 };
 use crate::error::ParseError;
@@ -44,6 +44,12 @@ pub(crate) fn pattern_parser(text: &[u8], span: Span) -> Result<Vec<u8>, ParseEr
         Ok(_) => Ok(text.to_vec()),
         Err(message) => Err(ParseError::at_span(format!("invalid pattern parser: {message}"), span)),
     }
+}
+
+/// Fails if streams without any label meet the selector of `log`, in upstream's words. Parsing looks at every selector but
+/// those of variants.
+pub fn check_selector(log: &LogExpr) -> Result<(), ParseError> {
+    selector(&log.matchers, log.span).map_or(Ok(()), Err)
 }
 
 /// A selector must have a matcher that streams without the label do not meet.
@@ -176,7 +182,8 @@ pub(crate) fn variants(metrics: Vec<Metric>, of: LogRange, span: Span) -> Node {
     let mut fault = selector(&of.log.matchers, of.log.span);
     let mut variants = Vec::with_capacity(metrics.len());
     for metric in metrics {
-        fault = fault.or(metric.fault);
+        // Upstream looks at the common selector alone.
+        fault = fault.or(metric.fault.filter(|fault| fault.message != NO_EQUALITY));
         variants.push(metric.expr);
     }
     Node { kind: NodeKind::Variants(VariantsExpr { variants, of, span }), fault, height }

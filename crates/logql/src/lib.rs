@@ -58,6 +58,7 @@ mod regex;
 mod stages;
 mod unicode;
 
+pub use check::check_selector;
 pub use deep::with_stack;
 pub use error::{ErrorKind, ParseError, stage_error};
 pub use parse::{MAX_QUERY_BYTES, parse, parse_bytes, parse_log, parse_matchers, parse_selector};

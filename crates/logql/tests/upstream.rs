@@ -1,7 +1,6 @@
 //! What Loki 3.7.6 answered, query by query. The words after `, expecting ` are ours.
 //!
 //! - `format_query.jsonl`: odd queries with the answer of the `format_query` endpoint.
-//! - `differences.jsonl`: those where ours is another, on purpose; `docs/logql.md` says why.
 //! - `stages.jsonl`: queries with the error of the range query endpoint, stages built.
 //! - `cases.jsonl`: every query of the conformance suite.
 
@@ -45,15 +44,6 @@ fn format_query_answers_as_recorded() {
         count += 1;
     }
     assert!(count > 3000 && wrong.is_empty(), "{} of {count} differ:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-#[test]
-fn format_query_differs_where_listed() {
-    for record in lines(include_str!("../testdata/differences.jsonl")) {
-        let ours = answer(text(&record, "query"));
-        assert!(same(&ours, &record["ours"]), "{record}\n  ours: {ours:?}");
-        assert!(!same(&ours, &record["upstream"]), "no difference any more: {record}");
-    }
 }
 
 #[test]

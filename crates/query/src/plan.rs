@@ -18,6 +18,11 @@ use crate::source::{ChunkSource, ScanCounters};
 /// Uncompressed bytes a piece holds, about.
 const PIECE_BYTES: u64 = 8 << 20;
 
+/// What a chunk is taken to hold where the index does not say: uncompressed bytes of a middling one.
+const UNKNOWN_BYTES: u64 = 2 << 20;
+/// And bytes of a line in it.
+const UNKNOWN_LINE_BYTES: u64 = 256;
+
 /// A chunk in the bucket.
 #[derive(Debug)]
 pub(crate) struct LazyChunk {
@@ -79,8 +84,8 @@ pub(crate) fn plan(
         let lazy = |meta: &ChunkMeta| {
             Arc::new(LazyChunk {
                 reference: ChunkRef { fingerprint, from: meta.min, through: meta.max, checksum: meta.checksum },
-                bytes: u64::from(meta.kb).max(1) * 1024,
-                entries: u64::from(meta.entries),
+                bytes: if meta.is_sized() { u64::from(meta.kb).max(1) * 1024 } else { UNKNOWN_BYTES },
+                entries: if meta.is_sized() { u64::from(meta.entries) } else { UNKNOWN_BYTES / UNKNOWN_LINE_BYTES },
             })
         };
         streams.entry((fingerprint, labels)).or_default().1.extend(chunks.iter().map(lazy));

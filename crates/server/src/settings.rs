@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loptr_chunk::{Encoding, SchemaVersion};
-use loptr_config::{Config, IndexKind, Limits};
+use loptr_config::{Config, Limits};
 use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule, SyncPolicy, TakeoverSettings};
 use loptr_model::{Millis, Nanos};
 use loptr_query::{BlockedQuery, FrontendEncoding, QueryLimits, QuerySettings, TailSettings};
 use loptr_regex::LabelMatcher;
-use loptr_storage::{IndexCacheSettings, Period, Schema};
+use loptr_storage::{IndexCacheSettings, IndexKind, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
 
 pub use self::stores::StoreSettings;
@@ -34,6 +34,9 @@ pub const HONOURED: &[&str] = &[
     "frontend.compress_responses",
     "frontend.support_parquet_encoding",
     "querier.per_request_limits_enabled",
+    "schema_config.configs[].store=boltdb-shipper",
+    "schema_config.configs[].schema=v9",
+    "schema_config.configs[].schema=v10",
     "schema_config.configs[].schema=v11",
     "schema_config.configs[].schema=v12",
     "schema_config.configs[].object_store=s3",
@@ -114,6 +117,7 @@ pub const HONOURED: &[&str] = &[
     "storage_config.tsdb_shipper.active_index_directory",
     "storage_config.tsdb_shipper.resync_interval",
     "storage_config.boltdb_shipper.active_index_directory",
+    "storage_config.boltdb_shipper.resync_interval",
     "limits_config.ingestion_rate_mb",
     "limits_config.ingestion_burst_size_mb",
     "limits_config.max_label_name_length",
@@ -388,7 +392,7 @@ impl Settings {
                 replay_memory_bytes: replay_memory(config.bytes("ingester.wal.replay_memory_ceiling"), memory_bytes)
                     .min(memory_bytes / 4),
                 flush_on_shutdown: config.bool("ingester.wal.flush_on_shutdown"),
-                keep_shipped: keep_shipped(config.duration("storage_config.tsdb_shipper.resync_interval")),
+                keep_shipped: keep_shipped(resync(config)),
                 ..IngestSettings::default()
             },
             takeover: takeover(config, memory_bytes),
@@ -409,14 +413,14 @@ impl Settings {
                 ..TailSettings::default()
             },
             index_cache: IndexCacheSettings {
-                resync: config.duration("storage_config.tsdb_shipper.resync_interval"),
+                resync: resync(config),
                 files_bytes: usize::try_from(memory_bytes / 8).unwrap_or(usize::MAX),
                 ..IndexCacheSettings::default()
             },
             refuse_lost_tables: config.str("loptr.lost_index_tables") != "warn",
             schema,
             stores,
-            active_index_dir: PathBuf::from(config.str("storage_config.tsdb_shipper.active_index_directory")),
+            active_index_dir: own_index_dir(config),
             label_cache_bytes: usize::try_from(memory_bytes / 32).unwrap_or(usize::MAX).clamp(8 << 20, 256 << 20),
             query_limits: query_limits(&limits)?,
             limits: write_limits(&limits)?,
@@ -437,20 +441,31 @@ impl Settings {
     }
 }
 
+/// Where upstream keeps an index of this kind that is not in the bucket yet. It fills the key in only where a period of
+/// the schema has this kind.
+fn index_dir(config: &Config, kind: &str) -> PathBuf {
+    match config.str(&format!("storage_config.{kind}_shipper.active_index_directory")) {
+        "" => PathBuf::from(config.str("common.path_prefix")).join(format!("{kind}-shipper-active")),
+        dir => PathBuf::from(dir),
+    }
+}
+
+/// Where the uploader's name lies: beside the TSDB index, as ever, but where no period has one.
+fn own_index_dir(config: &Config) -> PathBuf {
+    let mut kinds = config.schema().periods.iter().map(|period| &period.index);
+    let only_boltdb = kinds.all(|kind| *kind == loptr_config::IndexKind::BoltdbShipper);
+    index_dir(config, if only_boltdb { "boltdb" } else { "tsdb" })
+}
+
 /// Where upstream keeps what is not in the bucket.
 fn takeover(config: &Config, memory_bytes: u64) -> TakeoverSettings {
     let ceiling = replay_memory(config.bytes("ingester.wal.replay_memory_ceiling"), memory_bytes);
     let periods = config.schema().periods.iter();
     let periods = periods.map(|period| TakeoverSettings::period_name(&period.object_store, period.from_day));
-    // Upstream fills it in only where a period of the schema uses it.
-    let boltdb_dir = match config.str("storage_config.boltdb_shipper.active_index_directory") {
-        "" => PathBuf::from(config.str("common.path_prefix")).join("boltdb-shipper-active"),
-        dir => PathBuf::from(dir),
-    };
     TakeoverSettings {
         wal_dir: config.bool("ingester.wal.enabled").then(|| PathBuf::from(config.str("ingester.wal.dir"))),
-        index_dir: PathBuf::from(config.str("storage_config.tsdb_shipper.active_index_directory")),
-        boltdb_dir,
+        index_dir: index_dir(config, "tsdb"),
+        boltdb_dir: index_dir(config, "boltdb"),
         periods: periods.collect(),
         ceiling_bytes: usize::try_from(ceiling).unwrap_or(usize::MAX),
     }
@@ -508,6 +523,16 @@ fn replay_memory(ceiling: u64, memory_bytes: u64) -> u64 {
     (ceiling / 4 * 3).max(1)
 }
 
+/// How long a listing of an index table is believed: the shorter time, where periods differ in kind.
+fn resync(config: &Config) -> Duration {
+    let shipper = |kind: &loptr_config::IndexKind| match kind {
+        loptr_config::IndexKind::BoltdbShipper => "storage_config.boltdb_shipper.resync_interval",
+        _ => "storage_config.tsdb_shipper.resync_interval",
+    };
+    let times = config.schema().periods.iter().map(|period| config.duration(shipper(&period.index)));
+    times.min().unwrap_or_default()
+}
+
 fn schema(config: &Config) -> Result<(Schema, Vec<StoreSettings>), SettingsError> {
     let (mut periods, mut stores) = (Vec::new(), Stores::default());
     for (at, period) in config.schema().periods.iter().enumerate() {
@@ -516,9 +541,16 @@ fn schema(config: &Config) -> Result<(Schema, Vec<StoreSettings>), SettingsError
             line: period.line,
             reason,
         };
-        if period.index != IndexKind::Tsdb {
-            return Err(refuse("store", "only tsdb is supported yet".to_owned()));
-        }
+        let index = match &period.index {
+            loptr_config::IndexKind::Tsdb => IndexKind::Tsdb,
+            loptr_config::IndexKind::BoltdbShipper if period.index_period_secs != 86_400 => {
+                return Err(refuse("index.period", "only 24h is supported for a boltdb-shipper index".to_owned()));
+            }
+            loptr_config::IndexKind::BoltdbShipper => IndexKind::Boltdb { row_shards: period.row_shards },
+            loptr_config::IndexKind::Other(kind) => {
+                return Err(refuse("store", format!("{kind}: only tsdb and boltdb-shipper are supported")));
+            }
+        };
         let number = period.schema;
         let schema = SchemaVersion::ALL
             .into_iter()
@@ -527,6 +559,7 @@ fn schema(config: &Config) -> Result<(Schema, Vec<StoreSettings>), SettingsError
         periods.push(Period {
             from: Millis(period.from_day.saturating_mul(86_400_000)),
             schema,
+            index,
             index_prefix: period.index_prefix.clone(),
             path_prefix: period.index_path_prefix.clone(),
             store: stores.place(config, &period.object_store)?,

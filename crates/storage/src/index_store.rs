@@ -10,9 +10,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use loptr_index::tables::{ListedFile, TableListing, list_tables};
-use loptr_index::{IndexFile, gzip};
+use loptr_index::bolt::{self, BoltFile};
+use loptr_index::tables::{FileName, ListedFile, TableListing, list_tables_as};
+use loptr_index::{IndexError, IndexFile, gzip};
 use loptr_model::{Millis, Nanos, TenantId};
 use loptr_ports::{Clock, CpuPool, Priority};
 use object_store::ObjectStoreExt;
@@ -136,7 +138,7 @@ impl IndexStore {
     ) -> Result<IndexSnapshot, StorageError> {
         let mut gone = String::new();
         for _ in 0..LISTINGS {
-            let mut wanted: Vec<(TableId, ListedFile, bool)> = Vec::new();
+            let mut wanted: Vec<(TableId, ListedFile, Option<TenantId>)> = Vec::new();
             for place in self.schema.index_places() {
                 for name in self.tables(&place).await?.iter() {
                     let table = TableId { store: place.0, path_prefix: place.1.clone(), name: name.clone() };
@@ -144,12 +146,12 @@ impl IndexStore {
                         continue;
                     }
                     let listing = self.listing(&table).await?;
-                    wanted.extend(listing.common.iter().map(|file| (table.clone(), file.clone(), true)));
-                    wanted.extend(listing.own(tenant).iter().map(|file| (table.clone(), file.clone(), false)));
+                    wanted.extend(listing.common.iter().map(|file| (table.clone(), file.clone(), None)));
+                    let own = listing.own(tenant).iter();
+                    wanted.extend(own.map(|file| (table.clone(), file.clone(), Some(tenant.clone()))));
                 }
             }
-            let fetches =
-                wanted.iter().map(|(table, listed, common)| self.file(table.store, listed.key.clone(), *common));
+            let fetches = wanted.iter().map(|(table, listed, owner)| self.file(table.store, listed, owner.as_ref()));
             let fetches: Vec<_> = fetches.collect();
             let files: Vec<Option<TableFile>> = stream::iter(fetches).buffered(PARALLEL_FETCHES).try_collect().await?;
             let Some(at) = files.iter().position(Option::is_none) else {
@@ -195,7 +197,8 @@ impl IndexStore {
         let keys = objects.map_ok(|object| object.location.to_string()).try_collect::<Vec<String>>();
         let keys = self.meter.time(Operation::Iter, 1, keys).await;
         let keys = keys.map_err(|source| StorageError::store(&dir, source))?;
-        let mut listed = list_tables(&table.path_prefix, keys.iter().map(String::as_str));
+        let kind = self.schema.index_kind(table).files();
+        let mut listed = list_tables_as(|_| kind, &table.path_prefix, keys.iter().map(String::as_str));
         let listing = listed.remove(&table.name).unwrap_or_default();
         for stray in &listing.strays {
             tracing::warn!(table = %table.name, key = %stray, "object in an index table is no index file, passed over");
@@ -209,8 +212,15 @@ impl IndexStore {
         now.0 - at.0 < i64::try_from(self.settings.resync.as_nanos()).unwrap_or(i64::MAX)
     }
 
-    /// Opens a file; `None` if it is gone, as after a compaction: then another one holds its series.
-    async fn file(&self, store: usize, key: String, common: bool) -> Result<Option<TableFile>, StorageError> {
+    /// Opens a file, which is `owner`'s or all tenants'; `None` if it is gone, as after a compaction: then another one
+    /// holds its series.
+    async fn file(
+        &self,
+        store: usize,
+        listed: &ListedFile,
+        owner: Option<&TenantId>,
+    ) -> Result<Option<TableFile>, StorageError> {
+        let (key, common) = (listed.key.clone(), owner.is_none());
         {
             let mut state = self.state.lock();
             state.uses += 1;
@@ -230,7 +240,14 @@ impl IndexStore {
             object => object.map_err(|source| StorageError::store(&key, source))?,
         };
         let (limit, name) = (self.settings.file_bytes_max, key.clone());
-        let open = move || gzip::unpack(&name, object, limit).and_then(IndexFile::open);
+        let owner = matches!(listed.name, FileName::Boltdb { .. }).then(|| owner.cloned());
+        let open = move || {
+            let bytes = gzip::unpack(&name, object, limit)?;
+            owner.map_or_else(
+                || IndexFile::open(bytes.clone()),
+                |owner| open_boltdb(&name, bytes.clone(), owner.as_ref()),
+            )
+        };
         let file = self.cpu.run(Priority::Query, open).await?;
         let file = file.map_err(|source| StorageError::Index { key: key.clone(), source })?;
         let file = Arc::new(file);
@@ -253,6 +270,15 @@ impl IndexStore {
             state.files_bytes -= gone.bytes;
         }
     }
+}
+
+/// A database of boltdb-shipper as the index that the rest knows.
+fn open_boltdb(key: &str, bytes: Bytes, owner: Option<&TenantId>) -> Result<IndexFile, IndexError> {
+    let (file, left_out) = bolt::to_index(&BoltFile::open(bytes)?, owner)?;
+    if left_out.chunks > 0 {
+        tracing::warn!(%key, chunks = left_out.chunks, "no row of the index file has labels of these chunks: no query finds them");
+    }
+    Ok(file)
 }
 
 /// A key as the store's path. Unlike `Path::from`, it changes no character: tenant names may hold any of theirs.
@@ -288,6 +314,7 @@ mod tests {
         let period = Period {
             from: Millis(0),
             schema: loptr_chunk::SchemaVersion::V13,
+            index: crate::schema::IndexKind::Tsdb,
             index_prefix: "index_".into(),
             path_prefix: "index/".into(),
             store: 0,

@@ -26,6 +26,7 @@ mod schema;
 mod snapshot;
 mod spool;
 mod store;
+mod table_builder;
 
 pub use bucket::Bucket;
 pub use disk_store::{DiskStore, OWN_PREFIX};
@@ -38,7 +39,8 @@ pub use remote::{
     AzureCredentials, AzureSettings, Connection, Encryption, GcsSettings, HedgeSettings, HttpSettings, RemoteKind,
     RemoteSettings, Retries, S3Settings, StoreError,
 };
-pub use schema::{Period, Schema, TableId};
+pub use schema::{IndexKind, Period, Schema, TableId};
 pub use snapshot::{IndexSnapshot, IndexedStream, merge_streams};
 pub use spool::Spool;
 pub use store::{ChunkNames, Store};
+pub use table_builder::TableBuilder;

@@ -222,9 +222,9 @@ impl StorageMetrics {
 
 /// Upstream's name of the period's index: `index-store-tsdb-2024-01-01`.
 fn component(schema: &Schema, at: Millis) -> String {
-    let from = schema.period_at(at).from;
-    let mut name = "index-store-tsdb".to_owned();
-    if let Some(day) = chrono::DateTime::from_timestamp_millis(from.0) {
+    let period = schema.period_at(at);
+    let mut name = format!("index-store-{}", period.index.as_str());
+    if let Some(day) = chrono::DateTime::from_timestamp_millis(period.from.0) {
         write!(name, "-{}", day.date_naive()).expect("a String takes everything");
     }
     name
@@ -243,6 +243,7 @@ mod tests {
         let period = Period {
             from: Millis(1_704_067_200_000),
             schema: loptr_chunk::SchemaVersion::V13,
+            index: crate::schema::IndexKind::Tsdb,
             index_prefix: "index_".into(),
             path_prefix: "index/".into(),
             store: 0,

@@ -10,11 +10,11 @@
 use std::collections::BTreeSet;
 
 use futures::stream::StreamExt;
-use loptr_index::tables::{self, TableListing, list_tables};
+use loptr_index::tables::{self, TableListing, list_tables_as};
 
 use crate::error::StorageError;
 use crate::index_store::{IndexStore, path};
-use crate::schema::{Period, Schema};
+use crate::schema::{Period, Schema, TableId};
 use crate::store::Store;
 
 /// The folder of indexes where no period names another.
@@ -38,8 +38,8 @@ pub enum LostReason {
     /// Its prefix is that of a period which does not hold its day.
     #[error("the period with its prefix does not hold its day")]
     Day,
-    /// Its files are not tsdb's.
-    #[error("it holds no tsdb file, perhaps another store's")]
+    /// Its files are of another kind than the period's.
+    #[error("it holds no file of the period's kind of index, perhaps another store's")]
     Kind,
 }
 
@@ -87,7 +87,11 @@ async fn lost_tables(stores: &[Store], schema: &Schema) -> Result<Vec<LostTable>
         while let Some(object) = objects.next().await {
             keys.push(object.map_err(|source| StorageError::store(folder, source))?.location.to_string());
         }
-        for (name, listing) in list_tables(folder, keys.iter().map(String::as_str)) {
+        let kind = |table: &str| {
+            let table = TableId { store: place.0, path_prefix: folder.clone(), name: table.to_owned() };
+            schema.index_kind(&table).files()
+        };
+        for (name, listing) in list_tables_as(kind, folder, keys.iter().map(String::as_str)) {
             if let Some(why) = schema.loses(&place, &name, &listing) {
                 lost.push(LostTable { key: format!("{folder}{name}"), why });
             }
@@ -115,6 +119,7 @@ mod tests {
         let period = |(from, prefix, folder): &(i64, &str, &str)| Period {
             from: Millis(from * DAY),
             schema: SchemaVersion::V13,
+            index: crate::schema::IndexKind::Tsdb,
             index_prefix: (*prefix).to_owned(),
             path_prefix: (*folder).to_owned(),
             store: 0,

@@ -1,8 +1,39 @@
 //! Schema periods: from which day on objects are named and indexed how.
 
 use loptr_chunk::SchemaVersion;
-use loptr_index::tables;
+use loptr_index::Version;
+use loptr_index::tables::{self, FileKind};
 use loptr_model::Millis;
+
+/// How a period keeps its index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexKind {
+    /// TSDB files.
+    Tsdb,
+    /// boltdb-shipper's databases.
+    Boltdb {
+        /// Shards of the rows of labels.
+        row_shards: u32,
+    },
+}
+
+impl IndexKind {
+    /// As the configuration calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tsdb => "tsdb",
+            Self::Boltdb { .. } => "boltdb-shipper",
+        }
+    }
+
+    /// How its files are called.
+    pub fn files(self) -> FileKind {
+        match self {
+            Self::Tsdb => FileKind::Tsdb,
+            Self::Boltdb { .. } => FileKind::Boltdb,
+        }
+    }
+}
 
 /// One period of the schema. It ends where the next begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,12 +42,26 @@ pub struct Period {
     pub from: Millis,
     /// Decides chunk format and key form.
     pub schema: SchemaVersion,
+    /// How its index is kept.
+    pub index: IndexKind,
     /// Prefix of table names.
     pub index_prefix: String,
     /// Prefix of index objects; ends in `/`.
     pub path_prefix: String,
     /// Which of the bucket's stores holds its objects.
     pub store: usize,
+}
+
+impl Period {
+    /// The version of the TSDB files written for it.
+    pub fn index_version(&self) -> Version {
+        if self.schema.number() >= 13 { Version::V3 } else { Version::V2 }
+    }
+
+    /// Whether entries may carry structured metadata: upstream keeps it only beside a TSDB index.
+    pub fn allows_structured_metadata(&self) -> bool {
+        self.index == IndexKind::Tsdb && self.schema.allows_structured_metadata()
+    }
 }
 
 /// All periods, oldest first.
@@ -75,6 +120,32 @@ impl Schema {
         found
     }
 
+    /// The period that `table` belongs to, and the number of its day.
+    pub fn period_of_table(&self, table: &TableId) -> Option<(&Period, i64)> {
+        let periods = self.periods.iter().enumerate();
+        let mut of_place = periods
+            .filter(|(_, period)| (period.store, &period.path_prefix) == (table.store, &table.path_prefix))
+            .filter_map(|(at, period)| {
+                tables::parse_day(&period.index_prefix, &table.name).map(|day| (at, period, day))
+            });
+        let (_, period, day) = of_place.find(|(at, period, day)| {
+            let begun = *at == 0 || tables::day_of(period.from) <= *day;
+            begun && self.periods.get(at + 1).is_none_or(|next| tables::day_of(next.from) > *day)
+        })?;
+        Some((period, day))
+    }
+
+    /// The last millisecond of a period.
+    pub fn last_of(&self, period: &Period) -> Millis {
+        let next = self.periods.iter().map(|other| other.from).find(|from| *from > period.from);
+        next.map_or(Millis(i64::MAX), |next| Millis(next.0 - 1))
+    }
+
+    /// How the index in `table` is kept.
+    pub fn index_kind(&self, table: &TableId) -> IndexKind {
+        self.period_of_table(table).map_or(IndexKind::Tsdb, |(period, _)| period.index)
+    }
+
     /// Whether `table` can index a chunk that overlaps `[from, through]`.
     pub fn table_covers(&self, table: &TableId, from: Millis, through: Millis) -> bool {
         let days = tables::days_touched(from, through);
@@ -105,6 +176,7 @@ mod tests {
         let period = |from: i64, schema, index_prefix: &str| Period {
             from: Millis(from),
             schema,
+            index: IndexKind::Tsdb,
             index_prefix: index_prefix.into(),
             path_prefix: "index/".into(),
             store: 0,
@@ -121,6 +193,21 @@ mod tests {
         assert_eq!(names(9 * DAY - 1, 9 * DAY), ["old_8", "old_9"]);
         assert_eq!(names(10 * DAY - 1, 10 * DAY), ["old_9", "new_10"]);
         assert_eq!(names(11 * DAY, 11 * DAY + 5), ["new_11"]);
+    }
+
+    #[test]
+    fn the_day_decides_between_periods_of_one_prefix() {
+        let mut periods = schema().periods().to_vec();
+        periods[0].index = IndexKind::Boltdb { row_shards: 16 };
+        periods[1].index_prefix = "old_".into();
+        let schema = Schema::new(periods).expect("rising");
+        let table = |day: i64| TableId { store: 0, path_prefix: "index/".into(), name: format!("old_{day}") };
+        assert_eq!(schema.index_kind(&table(9)), IndexKind::Boltdb { row_shards: 16 });
+        assert_eq!(schema.index_kind(&table(10)), IndexKind::Tsdb);
+        let (old, day) = schema.period_of_table(&table(9)).expect("its day is in the first period");
+        assert_eq!((day, schema.last_of(old)), (9, Millis(10 * DAY - 1)));
+        let elsewhere = TableId { store: 1, ..table(9) };
+        assert_eq!(schema.period_of_table(&elsewhere), None);
     }
 
     #[test]

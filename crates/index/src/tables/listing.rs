@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use loptr_model::TenantId;
 
-use super::names::{DELETE_REQUESTS, FileName, IndexPath, TableError};
+use super::names::{DELETE_REQUESTS, FileKind, FileName, IndexPath, TableError};
 
 /// An index file in a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,15 @@ impl TableListing {
 /// Sorts the keys of a listing under `path_prefix` by table. Keys elsewhere, directories listed as objects and the
 /// delete requests are passed over; objects directly under the prefix belong to no table and are passed over, too.
 pub fn list_tables<'k>(path_prefix: &str, keys: impl IntoIterator<Item = &'k str>) -> BTreeMap<String, TableListing> {
+    list_tables_as(|_| FileKind::Tsdb, path_prefix, keys)
+}
+
+/// The same, where `kind` says what the files of a table are.
+pub fn list_tables_as<'k>(
+    kind: impl Fn(&str) -> FileKind,
+    path_prefix: &str,
+    keys: impl IntoIterator<Item = &'k str>,
+) -> BTreeMap<String, TableListing> {
     let mut tables: BTreeMap<String, TableListing> = BTreeMap::new();
     for key in keys {
         let Some((table, rest)) = key.strip_prefix(path_prefix).and_then(|path| path.split_once('/')) else { continue };
@@ -51,7 +60,7 @@ pub fn list_tables<'k>(path_prefix: &str, keys: impl IntoIterator<Item = &'k str
             continue;
         }
         let listing = tables.entry(table.to_owned()).or_default();
-        match IndexPath::parse(path_prefix, key) {
+        match IndexPath::parse_as(kind(table), path_prefix, key) {
             Some(IndexPath { tenant, name, .. }) => {
                 let file = ListedFile { key: key.to_owned(), name };
                 match tenant {

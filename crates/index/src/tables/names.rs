@@ -82,6 +82,15 @@ fn decimal(text: &str) -> Option<i64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
+/// What the files of a table are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// TSDB files, known by their names.
+    Tsdb,
+    /// Databases of boltdb-shipper: any name.
+    Boltdb,
+}
+
 /// Name of an index file, without its directory. Displays as the object is named, `.gz` included.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum FileName {
@@ -105,9 +114,27 @@ pub enum FileName {
         /// [`IndexFile::toc_checksum`](crate::IndexFile::toc_checksum).
         checksum: u32,
     },
+    /// A database of boltdb-shipper: its name says nothing.
+    Boltdb {
+        /// The name, `.gz` included if it has it.
+        name: String,
+    },
 }
 
 impl FileName {
+    /// `<uploader>-<unixSeconds>.gz`: as an ingester uploads a database.
+    pub fn boltdb(unix_secs: i64, uploader: &str) -> Self {
+        FileName::Boltdb { name: format!("{uploader}-{unix_secs}{GZIP_SUFFIX}") }
+    }
+
+    /// Reads the name of a file of this kind.
+    pub fn parse_as(kind: FileKind, name: &str) -> Option<Self> {
+        match kind {
+            FileKind::Tsdb => Self::parse(name),
+            FileKind::Boltdb => (!name.is_empty()).then(|| FileName::Boltdb { name: name.to_owned() }),
+        }
+    }
+
     /// Name for one tenant's `file`, made at `created`.
     pub fn compacted(created: Nanos, file: &IndexFile) -> Self {
         let (from, through) = file.bounds();
@@ -152,6 +179,7 @@ impl fmt::Display for FileName {
             FileName::Compacted { created, in_secs: _, from, through, checksum } => {
                 write!(f, "{created}-{COMPACTOR}-{}-{}-{checksum:x}", from.0, through.0)?;
             }
+            FileName::Boltdb { name } => return f.write_str(name),
         }
         f.write_str(TSDB_SUFFIX)?;
         f.write_str(GZIP_SUFFIX)
@@ -179,8 +207,13 @@ impl IndexPath {
         }
     }
 
-    /// Reads a key; `None` if it is no index file's.
+    /// Reads a key; `None` if it is no TSDB file's.
     pub fn parse(path_prefix: &str, key: &str) -> Option<Self> {
+        Self::parse_as(FileKind::Tsdb, path_prefix, key)
+    }
+
+    /// Reads a key of a table with files of this kind; `None` if it is no index file's.
+    pub fn parse_as(kind: FileKind, path_prefix: &str, key: &str) -> Option<Self> {
         let mut parts = key.strip_prefix(path_prefix)?.split('/');
         let (table, second, third) = (parts.next()?, parts.next()?, parts.next());
         if parts.next().is_some() || table.is_empty() || table == DELETE_REQUESTS {
@@ -190,7 +223,7 @@ impl IndexPath {
             Some(name) => (Some(TenantId::parse(second).ok()?), name),
             None => (None, second),
         };
-        Some(Self { table: table.to_owned(), tenant, name: FileName::parse(name)? })
+        Some(Self { table: table.to_owned(), tenant, name: FileName::parse_as(kind, name)? })
     }
 }
 
@@ -240,6 +273,19 @@ mod tests {
         }
         let old = FileName::parse("1620000000-compactor-1-2-f.tsdb").expect("old name");
         assert!(matches!(old, FileName::Compacted { in_secs: true, checksum: 15, .. }), "{old:?}");
+    }
+
+    #[test]
+    fn databases_have_any_name() {
+        for key in ["index/index_20776/vm-1795249651220913049-1795249651.gz", "index/index_20776/t/compactor-1.r.gz"] {
+            let path = IndexPath::parse_as(FileKind::Boltdb, "index/", key).expect(key);
+            assert_eq!(path.key("index/"), key);
+            assert_eq!(IndexPath::parse("index/", key), None);
+        }
+        assert_eq!(FileName::boltdb(900, "a-1").to_string(), "a-1-900.gz");
+        for key in ["index/index_20776/a/b/c", "index/index_20776/bad tenant/c", "index/index_20776/"] {
+            assert_eq!(IndexPath::parse_as(FileKind::Boltdb, "index/", key), None, "{key}");
+        }
     }
 
     #[test]

@@ -70,6 +70,7 @@ async fn start(world: &World, settings: IngestSettings) -> Result<Arc<Ingester>,
     let period = Period {
         from: Millis(0),
         schema: SchemaVersion::V13,
+        index: loptr_storage::IndexKind::Tsdb,
         index_prefix: "index_".to_owned(),
         path_prefix: "index/".to_owned(),
         store: 0,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use loptr_chunk::ChunkError;
 use loptr_index::IndexError;
 use loptr_ports::{PoolError, TaskError};
+use loptr_storage::StorageError;
 use loptr_takeover::UpstreamError;
 
 /// What stopped it. Texts name the file: whoever reads them has to decide about it.
@@ -93,13 +94,8 @@ pub enum TakeoverError {
         source: IndexError,
     },
     /// The index could not be built.
-    #[error("index table {table} cannot be built: {source}")]
-    Build {
-        /// The table.
-        table: String,
-        /// Why.
-        source: IndexError,
-    },
+    #[error(transparent)]
+    Build(#[from] StorageError),
     /// An index file or head that the schema has no place for, or that is of another kind.
     #[error("files of Loki cannot be taken over: {path}: {reason}")]
     NotOurs {

@@ -26,7 +26,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use loptr_chunk::ChunkOptions;
 use loptr_index::ChunkMeta;
@@ -61,7 +60,7 @@ pub struct TakeoverSettings {
     pub wal_dir: Option<PathBuf>,
     /// `tsdb_shipper.active_index_directory`.
     pub index_dir: PathBuf,
-    /// `boltdb_shipper.active_index_directory`: what lies there cannot be taken over, and is refused.
+    /// `boltdb_shipper.active_index_directory`.
     pub boltdb_dir: PathBuf,
     /// Names of the schema's periods as upstream's folders of index heads have them: `<store>_<date>`.
     pub periods: Vec<String>,
@@ -238,13 +237,11 @@ impl Work<'_> {
     /// Uploads the index of everything, and the files upstream had built.
     async fn ship(&mut self, survey: &Arc<Survey>) -> Result<(), TakeoverError> {
         for (table, builder) in std::mem::take(&mut self.index).tables() {
-            let name = table.name.clone();
-            let build = move || builder.build().map(|file| Bytes::from(loptr_index::gzip::compress(&file)));
-            let object = self.ports.cpu.run(Priority::Push, build).await?;
-            let object = object.map_err(|source| TakeoverError::Build { table: name, source })?;
+            let names = builder.names();
+            let object = self.ports.cpu.run(Priority::Push, move || builder.build()).await??;
             let mut unix_secs = self.ports.clock.now().0.div_euclid(Nanos::PER_SEC);
             loop {
-                let name = index::file_name(unix_secs, &self.ingest.uploader);
+                let name = names(unix_secs, &self.ingest.uploader);
                 let put = || self.bucket.put_index(&table, &name, object.clone());
                 if retry(self.ports, "index", put).await {
                     break;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use loptr_index::tables::{self, FileName};
+use loptr_index::tables::{self, FileKind, FileName};
 use loptr_ports::Disk;
 use loptr_storage::{Schema, TableId};
 use loptr_takeover::LogFolder;
@@ -90,13 +90,13 @@ fn all_files(disk: &dyn Disk, dir: &Path) -> Result<Vec<Found>, TakeoverError> {
 
 impl Survey {
     pub(super) fn of(disk: &dyn Disk, settings: &TakeoverSettings, schema: &Schema) -> Result<Self, TakeoverError> {
-        refuse_boltdb(disk, &settings.boltdb_dir)?;
         let mut survey = Self::default();
         if let Some(dir) = &settings.wal_dir {
             survey.log(disk, dir)?;
         }
         survey.heads(disk, settings)?;
         survey.built(disk, &settings.index_dir.join("multitenant"), schema)?;
+        survey.boltdb(disk, &settings.boltdb_dir, schema)?;
         Ok(survey)
     }
 
@@ -148,12 +148,44 @@ impl Survey {
                 if !name(&path).ends_with(".tsdb") {
                     continue;
                 }
-                let tables = tables_named(schema, name(&table));
+                let tables = tables_named(schema, name(&table), FileKind::Tsdb);
                 if tables.is_empty() {
                     return Err(not_ours(format!("the schema has no index table {}", name(&table))));
                 }
                 let name = FileName::parse(name(&path)).ok_or_else(|| not_ours("not an index file's name".into()))?;
                 self.built.push(Built { file: found(disk, path)?, tables, name });
+            }
+        }
+        Ok(())
+    }
+
+    /// Databases of an index before TSDB, as many per table as quarters of an hour were written in. Upstream uploads them
+    /// under these names, so one that it has uploaded already is the same object.
+    fn boltdb(&mut self, disk: &dyn Disk, dir: &Path, schema: &Schema) -> Result<(), TakeoverError> {
+        let uploader = match disk.read(&dir.join("uploader/name")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => "loki".to_owned(),
+            read => {
+                let bytes = read.map_err(|source| TakeoverError::Disk { path: dir.join("uploader/name"), source })?;
+                String::from_utf8_lossy(&bytes).trim().to_owned()
+            }
+        };
+        // Tables end in their day's number; beside them lies what is no table.
+        let is_table = |path: &Path| name(path).ends_with(|last: char| last.is_ascii_digit());
+        for (table, is_dir) in list(disk, dir)?.into_iter().filter(|(path, _)| is_table(path)) {
+            let files = if is_dir { all_files(disk, &table)? } else { vec![found(disk, table.clone())?] };
+            let copies = [".snapshot", ".temp"];
+            let kept = |file: &Found| file.bytes > 0 && !copies.iter().any(|end| name(&file.path).ends_with(end));
+            for file in files.into_iter().filter(kept) {
+                let tables = tables_named(schema, name(&table), FileKind::Boltdb);
+                if tables.is_empty() {
+                    let reason = format!("the schema has no boltdb-shipper index table {}", name(&table));
+                    return Err(TakeoverError::NotOurs { path: file.path, reason });
+                }
+                let database = name(&file.path);
+                // A file beside the tables, and what became of it, has its table's name.
+                let uploaded =
+                    if database == name(&table) { uploader.clone() } else { format!("{uploader}-{database}") };
+                self.built.push(Built { tables, name: FileName::Boltdb { name: format!("{uploaded}.gz") }, file });
             }
         }
         Ok(())
@@ -177,8 +209,8 @@ impl Survey {
     }
 }
 
-/// The tables called `name`, in whichever periods have one.
-fn tables_named(schema: &Schema, name: &str) -> Vec<TableId> {
+/// The tables called `name`, in whichever periods have one with such files.
+fn tables_named(schema: &Schema, name: &str, kind: FileKind) -> Vec<TableId> {
     let mut found: Vec<TableId> = Vec::new();
     for period in schema.periods() {
         let Some(day) = tables::parse_day(&period.index_prefix, name) else { continue };
@@ -186,28 +218,10 @@ fn tables_named(schema: &Schema, name: &str) -> Vec<TableId> {
         let table = TableId { store: period.store, path_prefix, name: name.to_owned() };
         let start = loptr_model::Millis(day.saturating_mul(86_400_000));
         let end = loptr_model::Millis(start.0.saturating_add(86_399_999));
-        if schema.tables_of(start, end).contains(&table) && !found.contains(&table) {
+        let is_of_kind = schema.index_kind(&table).files() == kind;
+        if is_of_kind && schema.tables_of(start, end).contains(&table) && !found.contains(&table) {
             found.push(table);
         }
     }
     found
-}
-
-/// Upstream's index before TSDB: a database file per table that is still being written.
-fn refuse_boltdb(disk: &dyn Disk, dir: &Path) -> Result<(), TakeoverError> {
-    for (path, is_dir) in list(disk, dir)? {
-        // The uploader's name lies beside the tables.
-        if name(&path) == "uploader" {
-            continue;
-        }
-        let files = if is_dir { all_files(disk, &path)? } else { vec![found(disk, path)?] };
-        if let Some(file) = files.into_iter().find(|file| file.bytes > 0) {
-            let reason =
-                "index in boltdb-shipper's format, which is not supported: let Loki upload it (it does when it \
-                          is stopped in order), then remove it"
-                    .to_owned();
-            return Err(TakeoverError::NotOurs { path: file.path, reason });
-        }
-    }
-    Ok(())
 }

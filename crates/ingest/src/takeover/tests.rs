@@ -166,6 +166,7 @@ impl Setup {
         let period = Period {
             from: Millis(18_559 * 86_400_000),
             schema: SchemaVersion::V13,
+            index: loptr_storage::IndexKind::Tsdb,
             index_prefix: "index_".into(),
             path_prefix: "index/".into(),
             store: 0,

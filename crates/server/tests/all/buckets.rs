@@ -109,7 +109,7 @@ pub(crate) fn check(api: &Api, stored: &Streams) {
     assert_eq!(series, stored.keys().cloned().collect(), "series");
 }
 
-fn home(bucket: &str, more: &str, edits: &[(&str, &str)]) -> Home {
+pub(crate) fn home(bucket: &str, more: &str, edits: &[(&str, &str)]) -> Home {
     let home = Home::edited(more, edits);
     archive::unpack(bucket, &home.dir().join("chunks"));
     home
@@ -182,14 +182,19 @@ fn schema_v12_has_no_metadata() {
     let limits = "limits_config:\n  allow_structured_metadata: false\n";
     let home = home("v12", limits, &[("schema: v13", "schema: v12")]);
     let loptr = home.start();
+    check(loptr.api(), &stored(&without_metadata(), false));
+    assert!(loptr.stop().0.success());
+}
+
+/// What was pushed, the structured metadata taken out.
+pub(crate) fn without_metadata() -> Vec<Value> {
     let mut bodies = archive::pushed("all.json");
     for stream in bodies.iter_mut().flat_map(|body| body["streams"].as_array_mut().expect("a list")) {
         for value in stream["values"].as_array_mut().expect("a list") {
             value.as_array_mut().expect("a list").truncate(2);
         }
     }
-    check(loptr.api(), &stored(&bodies, false));
-    assert!(loptr.stop().0.success());
+    bodies
 }
 
 /// Both tenants have the same entries, so each is checked with the other's key objects taken away, too.

@@ -64,17 +64,6 @@ pub(crate) fn check(loptr: &Loptr, ledger: &Ledger, when: &str) {
     agree(ledger, &all_lines(loptr.api()), when);
 }
 
-/// Asks for a flush and waits until memory is empty.
-fn flush_all(loptr: &Loptr) {
-    let until = Instant::now() + Duration::from_secs(30);
-    loptr.api().flush();
-    while loptr.api().metric("loki_ingester_memory_chunks") > 0.0 {
-        assert!(Instant::now() < until, "not flushed after half a minute");
-        std::thread::sleep(Duration::from_millis(20));
-        loptr.api().flush();
-    }
-}
-
 /// A push that had no answer, and its lines.
 type Unanswered = (Vec<u8>, Vec<String>);
 
@@ -207,7 +196,7 @@ fn while_pushes_and_flushes_go_on() {
         let loptr = home.start();
         all.check_last(&loptr, "after the kill");
         if draws.one_in(2) {
-            flush_all(&loptr);
+            loptr.api().flush_all();
             all.check_last(&loptr, "flushed after the kill");
         }
         // Clients send again what had no answer; what was stored nevertheless stays one entry.
@@ -230,7 +219,7 @@ fn while_pushes_and_flushes_go_on() {
     }
     let loptr = home.start();
     all.check_all(&loptr, "after the last kill");
-    flush_all(&loptr);
+    loptr.api().flush_all();
     all.check_all(&loptr, "flushed after the last kill");
     assert!(loptr.stop().0.success());
     all.check_all(&home.start(), "after a stop in order");
@@ -262,7 +251,7 @@ fn right_after_a_flush_and_in_the_middle_of_one() {
         let streams = draws.between(1, 60);
         push_streams(loptr.api(), &mut ledger, 2 * round, streams);
         if draws.one_in(2) {
-            flush_all(&loptr);
+            loptr.api().flush_all();
             push_streams(loptr.api(), &mut ledger, 2 * round + 1, streams);
         }
         loptr.api().flush();
@@ -273,7 +262,7 @@ fn right_after_a_flush_and_in_the_middle_of_one() {
         loptr = home.start();
         check(&loptr, &ledger, &format!("round {round}, after the kill"));
         if draws.one_in(2) {
-            flush_all(&loptr);
+            loptr.api().flush_all();
             check(&loptr, &ledger, &format!("round {round}, flushed after the kill"));
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! | module | question |
 //! |---|---|
+//! | `boltdb` | an index before TSDB: upstream's is read, ours is written, taken over, followed by TSDB |
 //! | `buckets` | does it read what upstream wrote, to the last entry? |
 //! | `command_line` | does it start, refuse and stop as operators know it? |
 //! | `faults` | a disk or store that fails in one way: is the push refused, does it heal, is anything lost? |
@@ -39,6 +40,7 @@
     reason = "these tests are the outside: they start processes, write files, and measure real time"
 )]
 
+mod boltdb;
 mod buckets;
 mod command_line;
 mod doomed;

@@ -84,8 +84,39 @@ fn a_loki_2_9_file() {
             "table_manager.retention_period",
             "a boltdb-shipper index holds no structured metadata",
         ],
-        &["schema_config.configs[].store", "compactor.retention_enabled", "limits_config.retention_period"],
+        &["compactor.retention_enabled", "limits_config.retention_period"],
     );
+}
+
+#[test]
+fn a_loki_2_9_file_without_retention_serves() {
+    let folder = Folder::with(b"");
+    let mut text = A.replace("/loki/", &format!("{}/", folder.0.path().display()));
+    for (from, to) in [
+        ("http_listen_port: 3100", "http_listen_address: 127.0.0.1\n  http_listen_port: 0"),
+        ("log_level: warn", "log_level: info"),
+        ("retention_enabled: true", "retention_enabled: false"),
+        ("  retention_period: 744h\n\n", "\n"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    fs::write(folder.0.path().join("loki.yaml"), text).expect("the folder can be written");
+    let start = || Loptr::start(folder.command(&["-ingester.wal-disk-full-threshold=0"]));
+    let loptr = start();
+    let count = |loptr: &Loptr| {
+        let answer = loptr.api().get("/loki/api/v1/query", &[("query", "sum(count_over_time({app=\"a\"}[1h]))")]);
+        answer.expect(200).json()["data"]["result"][0]["value"][1].clone()
+    };
+    let values = (0..10).map(|at| json!([(now() + at).to_string(), format!("line {at}")])).collect();
+    let body = push_body(&[(json!({"app": "a"}), values)]);
+    loptr.api().send("POST", "/loki/api/v1/push", &[JSON], &body).expect("it answers").expect(204);
+    assert_eq!(count(&loptr), "10");
+    loptr.api().flush_all();
+    assert!(loptr.stop().0.success());
+    let loptr = start();
+    assert_eq!(count(&loptr), "10", "from the bucket");
+    assert!(loptr.stop().0.success());
 }
 
 #[test]
@@ -100,7 +131,7 @@ fn a_distributed_file() {
                 "key querier.engine.timeout belongs to an older version; its value goes to limits_config.query_timeout",
                 "frontend_worker.frontend_address",
             ],
-            &["target", "frontend.downstream_url", "schema_config.configs[].store"],
+            &["target", "frontend.downstream_url"],
         );
     }
     // As one process it is one replica too few.

@@ -205,7 +205,7 @@ fn what_cannot_be_read_is_refused_by_name() {
         fs::write(table.join("1795253850"), b"bolt").expect("it is ours");
     });
     assert!(
-        boltdb.contains("/boltdb-shipper-active/index_20776/1795253850: index in boltdb-shipper's format"),
+        boltdb.contains("/boltdb-shipper-active/index_20776/1795253850: the schema has no boltdb-shipper index table"),
         "{boltdb}"
     );
     let table = refusal("killed-wal", &|dir| {

@@ -7,8 +7,11 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-const PACKED: [&[u8]; 2] =
-    [include_bytes!("../../../testdata/buckets.tar.zst"), include_bytes!("../../../testdata/killed.tar.zst")];
+const PACKED: [&[u8]; 3] = [
+    include_bytes!("../../../testdata/buckets.tar.zst"),
+    include_bytes!("../../../testdata/boltdb.tar.zst"),
+    include_bytes!("../../../testdata/killed.tar.zst"),
+];
 /// Window of the archives, as a power of two.
 const WINDOW_LOG: u32 = 27;
 

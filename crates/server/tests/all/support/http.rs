@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -153,6 +153,17 @@ impl Api {
     pub(crate) fn get(&self, path: &str, params: &[(&str, &str)]) -> Reply {
         let target = if params.is_empty() { path.to_owned() } else { format!("{path}?{}", form(params)) };
         self.send("GET", &target, &[], &[]).unwrap_or_else(|error| panic!("GET {target}: {error}"))
+    }
+
+    /// Asks for everything to be flushed until no chunk is in memory.
+    pub(crate) fn flush_all(&self) {
+        let until = Instant::now() + Duration::from_secs(30);
+        self.flush();
+        while self.metric("loki_ingester_memory_chunks") > 0.0 {
+            assert!(Instant::now() < until, "not flushed after half a minute");
+            std::thread::sleep(Duration::from_millis(20));
+            self.flush();
+        }
     }
 
     /// A JSON push.
