@@ -14,7 +14,9 @@ use loptr_model::{Labels, Millis, Nanos, StreamEntries, TenantId, TimeRange};
 use loptr_ports::{Clock, Disk, DiskLock, Ports, TaskError, TaskHandle};
 use loptr_query::{QueryEngine, Recent, RecentChunk, RecentSizes, RecentStream, Tails};
 use loptr_regex::LabelMatcher;
-use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream, Spool, StorageMetrics, Store, StoreError};
+use loptr_storage::{
+    Bucket, ChunkCache, DiskStore, IndexStore, IndexedStream, Spool, StorageMetrics, Store, StoreError,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::http::ring::Instance;
@@ -214,6 +216,8 @@ pub(crate) struct Folders {
     pub(crate) bucket: Arc<Bucket>,
     pub(crate) index: Arc<IndexStore>,
     pub(crate) storage: StorageMetrics,
+    /// Before stores on the network, if there is one.
+    pub(crate) cache: Option<Arc<ChunkCache>>,
     pub(crate) shutdown: Shutdown,
     pub(crate) uploader: String,
 }
@@ -244,6 +248,19 @@ fn open_store(ports: &Ports, store: &StoreSettings, log_dir: Option<&Path>) -> R
     }
 }
 
+/// The cache of chunks, where a store is on the network.
+fn chunk_cache(ports: &Ports, settings: &Settings, metrics: &StorageMetrics) -> Option<Arc<ChunkCache>> {
+    let is_remote = |store: &StoreSettings| matches!(store, StoreSettings::Remote(_));
+    if !settings.stores.iter().any(is_remote) {
+        return None;
+    }
+    if let Some(unused) = &settings.chunk_cache_unused {
+        tracing::warn!("{unused}");
+    }
+    let (clock, cpu, network) = (ports.clock.clone(), ports.cpu.clone(), ports.network.clone());
+    Some(Arc::new(ChunkCache::new(&settings.chunk_cache, &metrics.caches, clock, cpu, network)))
+}
+
 /// Locks the folder and opens the others.
 pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Result<Folders, StartError> {
     let disk = &ports.disk;
@@ -269,11 +286,15 @@ pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Re
     };
     let schema = Arc::new(settings.schema.clone());
     let storage = StorageMetrics::new(&settings.bucket_name());
-    let bucket = Bucket::new(stores, schema, spool).metered(ports.clock.clone(), storage.clone());
+    let mut bucket = Bucket::new(stores, schema, spool).metered(ports.clock.clone(), storage.clone());
+    let cache = chunk_cache(ports, settings, &storage);
+    if let Some(cache) = &cache {
+        bucket = bucket.cached(cache.clone());
+    }
     let index = IndexStore::new(&bucket, ports.clock.clone(), ports.cpu.clone(), settings.index_cache);
     let (bucket, index) = (Arc::new(bucket), Arc::new(index.metered(storage.clone())));
     let shutdown = Shutdown::new(&**disk, settings.shutdown_marker_dir.as_deref());
-    Ok(Folders { lock, bucket, index, storage, shutdown, uploader })
+    Ok(Folders { lock, bucket, index, storage, cache, shutdown, uploader })
 }
 
 impl Process {
@@ -295,7 +316,7 @@ impl Process {
         };
         let (opening, name) = ((ports.clone(), settings.clone()), host.to_owned());
         let open = move || open_folders(&opening.0, &opening.1, &name);
-        let Folders { lock, bucket, index, storage, shutdown, uploader } =
+        let Folders { lock, bucket, index, storage, cache, shutdown, uploader } =
             ports.spawner.run_blocking("open folders", open).await??;
         settings.ingest.uploader = uploader;
         check_tables(&index, settings.refuse_lost_tables).await?;
@@ -351,6 +372,7 @@ impl Process {
             instance,
         });
         let mut reloading = Vec::new();
+        reloading.extend(cache.and_then(|cache| cache.start(&*ports.spawner, stop.clone())));
         if let (Some(config), true) = (&app.config, app.runtime.is_on()) {
             let (runtime, limits) = (app.runtime.clone(), app.limits.clone());
             reloading.push(runtime.keep_loading(&ports, config.clone(), limits, stop.clone()));
@@ -399,7 +421,7 @@ impl Process {
         }
         for reloading in self.reloading {
             if let Err(error) = reloading.await {
-                tracing::error!(%error, "a task that reads files again failed");
+                tracing::error!(%error, "a task in the background failed");
             }
         }
         self.app.shutdown.is_stopping.store(true, Ordering::SeqCst);

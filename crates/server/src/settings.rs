@@ -1,6 +1,7 @@
 //! Upstream's configuration → the plain settings of each service. Every path read here is in [`HONOURED`], which decides
 //! what is warned of and what stops the start.
 
+mod caches;
 mod otlp;
 mod stores;
 
@@ -14,7 +15,7 @@ use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, Strea
 use loptr_model::{Millis, Nanos};
 use loptr_query::{BlockedQuery, FrontendEncoding, QueryLimits, QuerySettings, TailSettings};
 use loptr_regex::LabelMatcher;
-use loptr_storage::{IndexCacheSettings, IndexKind, Period, Schema};
+use loptr_storage::{CacheSettings, IndexCacheSettings, IndexKind, Period, Schema};
 use loptr_wire::push::PushLimits as BodyLimits;
 
 pub use self::stores::StoreSettings;
@@ -34,6 +35,30 @@ pub const HONOURED: &[&str] = &[
     "frontend.compress_responses",
     "frontend.support_parquet_encoding",
     "querier.per_request_limits_enabled",
+    "chunk_store_config.chunk_cache_config.default_validity",
+    "chunk_store_config.chunk_cache_config.background",
+    "chunk_store_config.chunk_cache_config.embedded_cache",
+    "chunk_store_config.chunk_cache_config.memcached",
+    "chunk_store_config.chunk_cache_config.memcached_client.addresses",
+    "chunk_store_config.chunk_cache_config.memcached_client.host",
+    "chunk_store_config.chunk_cache_config.memcached_client.timeout",
+    "chunk_store_config.chunk_cache_config.memcached_client.max_idle_conns",
+    "chunk_store_config.chunk_cache_config.memcached_client.max_item_size",
+    "chunk_store_config.chunk_cache_config.memcached_client.update_interval",
+    "chunk_store_config.chunk_cache_config.memcached_client.consistent_hash",
+    "chunk_store_config.chunk_cache_config.memcached_client.circuit_breaker_consecutive_failures",
+    "chunk_store_config.chunk_cache_config.memcached_client.circuit_breaker_timeout",
+    "chunk_store_config.chunk_cache_config.memcached_client.circuit_breaker_interval",
+    "chunk_store_config.chunk_cache_config.memcached_client.tls_enabled",
+    "chunk_store_config.chunk_cache_config.redis.endpoint",
+    "chunk_store_config.chunk_cache_config.redis.master_name",
+    "chunk_store_config.chunk_cache_config.redis.timeout",
+    "chunk_store_config.chunk_cache_config.redis.expiration",
+    "chunk_store_config.chunk_cache_config.redis.db",
+    "chunk_store_config.chunk_cache_config.redis.pool_size",
+    "chunk_store_config.chunk_cache_config.redis.username",
+    "chunk_store_config.chunk_cache_config.redis.password",
+    "chunk_store_config.chunk_cache_config.redis.tls_enabled",
     "schema_config.configs[].store=boltdb-shipper",
     "schema_config.configs[].schema=v9",
     "schema_config.configs[].schema=v10",
@@ -289,6 +314,10 @@ pub struct Settings {
     pub tails: TailSettings,
     /// Index files in memory.
     pub index_cache: IndexCacheSettings,
+    /// Chunks of stores on the network, kept near.
+    pub chunk_cache: CacheSettings,
+    /// Why a part of the chunk cache that was asked for is not used.
+    pub chunk_cache_unused: Option<String>,
     /// Whether index tables that no period reaches stop the start.
     pub refuse_lost_tables: bool,
     /// Schema periods.
@@ -343,6 +372,7 @@ impl Settings {
             ..LogSettings::new(PathBuf::from(config.str("ingester.wal.dir")).join("loptr"))
         });
         let (schema, stores) = schema(config)?;
+        let (chunk_cache, chunk_cache_unused) = caches::chunk_cache(config);
         let conn_limit = config.count("server.http_listen_conn_limit");
         let header_timeout = config.duration("server.http_server_read_header_timeout");
         // Zero means no bound upstream. Here a connection that sends nothing never keeps its place for ever.
@@ -417,6 +447,8 @@ impl Settings {
                 files_bytes: usize::try_from(memory_bytes / 8).unwrap_or(usize::MAX),
                 ..IndexCacheSettings::default()
             },
+            chunk_cache,
+            chunk_cache_unused,
             refuse_lost_tables: config.str("loptr.lost_index_tables") != "warn",
             schema,
             stores,

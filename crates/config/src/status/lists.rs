@@ -143,7 +143,7 @@ pub(super) const EXPLAINED: &[(&str, &str)] = &[
     ("compactor", NO_COMPACTOR),
     ("compactor_client", NO_COMPACTOR),
     ("compactor_grpc_client", NO_COMPACTOR),
-    ("chunk_store_config", "chunks are not cached"),
+    ("chunk_store_config", "chunks of stores on the network have one cache, those in a folder the operating system's"),
     ("distributor.dataobj_tee", OTHER_ENGINE),
     ("distributor.ingest_limits_enabled", INGEST_LIMITS),
     ("distributor.ingest_limits_dry_run_enabled", INGEST_LIMITS),

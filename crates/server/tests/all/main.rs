@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `boltdb` | an index before TSDB: upstream's is read, ours is written, taken over, followed by TSDB |
 //! | `buckets` | does it read what upstream wrote, to the last entry? |
+//! | `caches` | memcached and redis, where they are installed: does what is put come back? |
 //! | `command_line` | does it start, refuse and stop as operators know it? |
 //! | `faults` | a disk or store that fails in one way: is the push refused, does it heal, is anything lost? |
 //! | `full_disk` | disks that are really full or read-only: refused, survived, healed? |
@@ -42,6 +43,7 @@
 
 mod boltdb;
 mod buckets;
+mod caches;
 mod command_line;
 mod doomed;
 mod faults;

@@ -147,7 +147,6 @@ fn a_simple_scalable_file() {
             &[&format!("-target={target}"), "-config.expand-env=true"],
             &[
                 "query_range.results_cache.cache.embedded_cache.ttl",
-                "chunk_store_config.chunk_cache_config.memcached_client.addresses",
                 "ruler.alertmanager_url",
             ],
             &[
