@@ -18,10 +18,10 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use loptr_eval::source::{Direction, Merger, Scratch, Source, SourceError};
 use loptr_eval::{
-    Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, RangeFold, RangePlan, SampleVisitor,
+    EvalError, Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, RangeFold, RangePlan, SampleVisitor,
     SeriesSteps, Steps, VariantsFold, VariantsPlan, VariantsVisitor, evaluate, leaves, variants_of,
 };
-use loptr_logql::ast::{LogExpr, MetricExpr, RangeAggregation, RangeOp, VariantsExpr};
+use loptr_logql::ast::{LogExpr, MetricExpr, RangeOp, VariantsExpr};
 use loptr_model::{ChunkRef, Labels, Matcher, Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{Budget, Ports, Priority, ProcessBudget, Reservation};
 use loptr_regex::LabelMatcher;
@@ -172,6 +172,14 @@ impl std::fmt::Debug for QueryEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("QueryEngine").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+/// A range vector of a metric query.
+#[derive(Clone)]
+struct PlannedLeaf {
+    plan: RangePlan,
+    /// Whether series are marked with their tenant.
+    marks: bool,
 }
 
 /// A query under way.
@@ -367,12 +375,28 @@ impl QueryEngine {
         let reads = reads_of(&query, steps);
         self.check_query_bytes(readers, limits, &reads).await?;
         let shardable = is_shardable(&query);
-        for (leaf, read) in leaves(&query).into_iter().zip(&reads) {
-            let range_plan = leaf.plan(steps, self.ports.clock.now())?;
-            let planned_leaf = self.plan_leaf(readers, &running, limits, read, shardable, &range_plan).await?;
-            let (series, streams) = self.leaf(&running, leaf.aggregation, &range_plan, planned_leaf).await?;
-            results.push(series);
-            planned.extend(streams);
+        let leaves = leaves(&query).into_iter().map(|leaf| {
+            let plan = leaf.plan(steps, self.ports.clock.now())?;
+            // Absence is one series' whoever is absent.
+            Ok(PlannedLeaf { plan, marks: leaf.aggregation.op != RangeOp::Absent })
+        });
+        let leaves: Vec<PlannedLeaf> = leaves.collect::<Result<_, EvalError>>()?;
+        let mut folds: Vec<Option<RangeFold>> = leaves.iter().map(|_| None).collect();
+        for (at, read) in reads.iter().enumerate() {
+            if folds[at].is_none() {
+                // Leaves that read the same, as both sides of a ratio often do, are read together.
+                let same = |other: &usize| reads[*other] == *read;
+                let together: Vec<usize> = (at..reads.len()).filter(same).collect();
+                let group: Arc<[PlannedLeaf]> = together.iter().map(|&one| leaves[one].clone()).collect();
+                let planned_leaf = self.plan_leaf(readers, &running, limits, read, shardable, &leaves[at].plan).await?;
+                let (folded, streams) = self.fold_leaves(&running, group, planned_leaf).await?;
+                planned.extend(streams);
+                for (one, fold) in together.into_iter().zip(folded) {
+                    folds[one] = Some(fold);
+                }
+            }
+            let Some(fold) = folds[at].take() else { continue };
+            results.push(self.ports.cpu.run(Priority::Query, move || fold.finish()).await??);
         }
         drop(reads);
         let max_series = limits.series();
@@ -486,39 +510,42 @@ impl QueryEngine {
         Ok(Some((range, streams)))
     }
 
-    async fn leaf(
+    /// Reads once for all of `leaves`, which read the same.
+    async fn fold_leaves(
         &self,
         running: &Running,
-        aggregation: &RangeAggregation,
-        range_plan: &RangePlan,
+        leaves: Arc<[PlannedLeaf]>,
         planned: Option<(TimeRange, Vec<Arc<PlannedStream>>)>,
-    ) -> Result<(Vec<SeriesSteps>, Vec<Arc<PlannedStream>>), QueryError> {
-        let Some((range, streams)) = planned else { return Ok((range_plan.fold().finish()?, Vec::new())) };
-        // Absence is one series' whoever is absent.
-        let marks = aggregation.op != RangeOp::Absent;
-        let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
+    ) -> Result<(Vec<RangeFold>, Vec<Arc<PlannedStream>>), QueryError> {
+        let empty: Vec<RangeFold> = leaves.iter().map(|leaf| leaf.plan.fold()).collect();
+        let Some((range, streams)) = planned else { return Ok((empty, Vec::new())) };
+        let mut pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
+        pieces.iter_mut().for_each(|piece| piece.read_again = leaves.len() > 1);
         let job = |piece: Piece| {
-            let (range_plan, budget, counters) = (range_plan.clone(), running.budget.clone(), running.counters.clone());
+            let (leaves, budget, counters) = (leaves.clone(), running.budget.clone(), running.counters.clone());
             move |sources: &[Arc<ChunkSource>]| {
-                let mut fold = range_plan.fold();
-                let extractor = range_plan.extractor();
-                let required = sources_that_may_hold(sources, || extractor.required_metadata(&piece.stream.labels));
-                let mut stream = extractor.for_stream(&piece.stream.labels);
-                let mark = piece.stream.reader.mark.as_deref().filter(|_| marks);
-                let mut visitor = SampleVisitor::new(&mut stream, &mut fold).marked(mark);
-                let finder = extractor.block_finder();
-                scan(&required?, &piece, Direction::Forward, finder, &budget, &mut visitor)?;
-                counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
-                budget.charge(fold.held_bytes() as u64)?;
-                Ok(fold)
+                let folds = leaves.iter().map(|PlannedLeaf { plan, marks }| {
+                    let mut fold = plan.fold();
+                    let extractor = plan.extractor();
+                    let required = sources_that_may_hold(sources, || extractor.required_metadata(&piece.stream.labels));
+                    let mut stream = extractor.for_stream(&piece.stream.labels);
+                    let mark = piece.stream.reader.mark.as_deref().filter(|_| *marks);
+                    let mut visitor = SampleVisitor::new(&mut stream, &mut fold).marked(mark);
+                    let finder = extractor.block_finder();
+                    scan(&required?, &piece, Direction::Forward, finder, &budget, &mut visitor)?;
+                    counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
+                    budget.charge(fold.held_bytes() as u64)?;
+                    Ok(fold)
+                });
+                folds.collect::<Result<Vec<RangeFold>, SourceError>>()
             }
         };
-        let folded = self
-            .run_pieces(running, pieces, Some, job)
-            .try_fold(range_plan.fold(), |all: RangeFold, part| std::future::ready(Ok(all.merge(part))))
-            .await?;
-        let series = self.ports.cpu.run(Priority::Query, move || folded.finish()).await??;
-        Ok((series, streams))
+        let merge = |all: Vec<RangeFold>, part: Vec<RangeFold>| {
+            let merged = all.into_iter().zip(part).map(|(all, part)| all.merge(part)).collect();
+            std::future::ready(Ok(merged))
+        };
+        let folded = self.run_pieces(running, pieces, Some, job).try_fold(empty, merge).await?;
+        Ok((folded, streams))
     }
 
     /// Fetches each piece's chunks and runs its job on the CPU pool, several pieces at once, results in any order. When a
@@ -674,7 +701,8 @@ impl Fetched {
         for (reference, object) in &self.chunks {
             let chunk = self.bucket.open_chunk(&self.tenant, reference, object.clone())?;
             let name = format!("chunk object {}", self.bucket.chunk_name(&self.tenant, reference));
-            sources.push(Arc::new(ChunkSource::new(chunk, name, labels.clone(), false, self.counters.clone())));
+            let source = ChunkSource::new(chunk, name, labels.clone(), false, self.counters.clone());
+            sources.push(Arc::new(if piece.read_again { source.keeping_blocks() } else { source }));
         }
         sources.extend(piece.stream.heads_in(piece.range).cloned());
         Ok(sources)

@@ -61,6 +61,8 @@ pub(crate) struct PlannedStream {
 pub(crate) struct Piece {
     pub(crate) stream: Arc<PlannedStream>,
     pub(crate) range: TimeRange,
+    /// Whether its blocks are read several times.
+    pub(crate) read_again: bool,
 }
 
 /// Puts memory, pending chunks and index together, stream by stream.
@@ -112,20 +114,20 @@ impl PlannedStream {
         for chunk in self.chunks_in(range) {
             let (from, _) = chunk.span();
             if bytes + chunk.bytes > PIECE_BYTES && from > start && from < range.end {
-                pieces.push(Piece { stream: self.clone(), range: TimeRange::new(start, from) });
+                pieces.push(Piece::new(self, TimeRange::new(start, from)));
                 (start, bytes) = (from, 0);
             }
             bytes += chunk.bytes;
         }
         if bytes > 0 || self.heads_in(TimeRange::new(start, range.end)).next().is_some() {
-            pieces.push(Piece { stream: self.clone(), range: TimeRange::new(start, range.end) });
+            pieces.push(Piece::new(self, TimeRange::new(start, range.end)));
         }
         pieces
     }
 
     /// The whole of `range` as one piece; `None` if nothing lies there.
     pub(crate) fn piece(self: &Arc<Self>, range: TimeRange) -> Option<Piece> {
-        Some(Piece { stream: self.clone(), range }).filter(Piece::holds_any)
+        Some(Piece::new(self, range)).filter(Piece::holds_any)
     }
 
     pub(crate) fn chunks_in(&self, range: TimeRange) -> impl Iterator<Item = &Arc<LazyChunk>> {
@@ -144,6 +146,10 @@ impl PlannedStream {
 }
 
 impl Piece {
+    fn new(stream: &Arc<PlannedStream>, range: TimeRange) -> Self {
+        Self { stream: stream.clone(), range, read_again: false }
+    }
+
     /// Whether anything lies in it.
     pub(crate) fn holds_any(&self) -> bool {
         self.stream.chunks_in(self.range).next().is_some() || self.stream.heads_in(self.range).next().is_some()
