@@ -9,10 +9,13 @@
 mod crowd;
 mod logs;
 mod measure;
+mod plot;
 mod process;
 mod push;
 mod questions;
 mod report;
+mod suite;
+mod suite_run;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -46,6 +49,12 @@ loptr-bench run --url URL --pid PID      push a day of logs, flush, ask, print w
     --patience SECS                      wait so long for a flush (120)
     --tenant NAME                        X-Scope-OrgID
     --save                               keep the raw figures below benches/results (--results DIR for another folder)
+loptr-bench suite --run CMD --url URL --vs-run CMD --vs-url URL
+                                         start both servers, push a day of logs, and ask every question of each, started
+                                         anew for it: CPU, wall, memory, ratios and their geometric mean
+    --clear DIR --vs-clear DIR           emptied before each later start: a log that would be replayed though flushed
+    --at-once N                          ask so many at once, too (16; 0: not)
+                                         the other options are those of run; --save keeps an SVG per question, too
 loptr-bench generate --mb N --out FILE   write the logs as JSON lines (--seed, --end as above)
 loptr-bench crowd --url URL --pid PID    tails, queries and slow readers at once, beside pushes; the server allows as many
     --lines N                            numbered lines for one tail across flushes (100000)
@@ -69,7 +78,12 @@ fn main() -> ExitCode {
     }
 }
 
-const VALUED: [&str; 24] = [
+const VALUED: [&str; 31] = [
+    "run",
+    "vs-run",
+    "clear",
+    "vs-clear",
+    "at-once",
     "url",
     "pid",
     "vs-url",
@@ -94,6 +108,8 @@ const VALUED: [&str; 24] = [
     "secs",
     "rate",
     "limit",
+    "name",
+    "vs-name",
 ];
 const SWITCHES: [&str; 4] = ["skip-push", "doubled", "save", "help"];
 
@@ -158,6 +174,7 @@ fn now_secs() -> i64 {
 fn command(name: &str, options: &Options) -> Result<bool, String> {
     match name {
         "run" => run(options),
+        "suite" => suite_run::run(options),
         "generate" => generate(options).map(|()| true),
         "crowd" => crowded(options).map(|()| true),
         "questions" => {
@@ -197,9 +214,10 @@ fn run(options: &Options) -> Result<bool, String> {
 
     let mut passes = Vec::new();
     if !options.has("skip-push") {
-        passes.push(push_all(&mut servers, options, 1)?);
+        let mut all: Vec<&mut Server> = servers.iter_mut().collect();
+        passes.push(push_all(&mut all, options, 1)?);
         if options.has("doubled") {
-            passes.push(push_all(&mut servers, options, 2)?);
+            passes.push(push_all(&mut all, options, 2)?);
         }
     }
     for (pass, pushed) in passes.iter().enumerate() {
@@ -250,7 +268,7 @@ fn crowded(options: &Options) -> Result<(), String> {
 /// Part of a chunk's age, 37 minutes, after which the second pass flushes once, so that its chunks are cut elsewhere.
 const SHIFT_NS: i64 = 37 * 60 * 1_000_000_000;
 
-fn push_all(servers: &mut [Server], options: &Options, pass: u64) -> Result<Vec<Pushed>, String> {
+fn push_all(servers: &mut [&mut Server], options: &Options, pass: u64) -> Result<Vec<Pushed>, String> {
     let patience = Duration::from_secs(options.number("patience", 120)?);
     let start_ns = options.end_secs()?.saturating_mul(1_000_000_000) - logs::SPAN_NS;
     let flush_at_ns = (pass > 1).then_some(start_ns + SHIFT_NS);
@@ -266,9 +284,6 @@ fn record(
     passes: &[Vec<Pushed>],
     rows: &[Row],
 ) -> Result<Value, String> {
-    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model =
-        cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':')).map(|(_, name)| name.trim());
     let servers: Vec<Value> = servers
         .iter_mut()
         .enumerate()
@@ -282,13 +297,22 @@ fn record(
         .collect();
     let differences: BTreeMap<&str, &str> =
         rows.iter().filter_map(|row| Some((row.name, row.difference.as_deref()?))).collect();
+    let mut record = circumstances(options, end_secs)?;
+    record["servers"] = json!(servers);
+    record["differences"] = json!(differences);
+    Ok(record)
+}
+
+/// When, where and of what was measured.
+fn circumstances(options: &Options, end_secs: i64) -> Result<Value, String> {
+    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model =
+        cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':')).map(|(_, name)| name.trim());
     Ok(json!({
         "time_secs": now_secs(),
         "machine": {"cpu": model, "cpus": std::thread::available_parallelism().map_or(0, usize::from)},
         "options": {"mb": options.number("mb", 256)?, "seed": options.number("seed", 1)?, "end_secs": end_secs,
             "doubled": options.has("doubled"), "note": options.text("note")},
-        "servers": servers,
-        "differences": differences,
     }))
 }
 

@@ -145,7 +145,7 @@ impl Server {
 /// Sends every batch to every server in turn, then flushes each; `flush_at_ns` flushes once more on the way, when the
 /// entries have come that far and every collector has sent some.
 pub(crate) fn push(
-    servers: &mut [Server],
+    servers: &mut [&mut Server],
     mut batches: Batches,
     flush_at_ns: Option<i64>,
     patience: Duration,

@@ -1,9 +1,11 @@
-//! The questions, and the windows they are asked over.
+//! The questions, one file each in `benches/questions`, and the windows they are asked over.
 //!
 //! A question is asked again and again with its window moved by a step each time, so that no two requests are the same
 //! and a cache of whole answers helps nobody. The moves alternate between later and earlier and turn back after
 //! [`REACH`] steps; each further round shortens the window by a step. So every window covers at least 91 % of the 24
 //! hours, and all of them some 95 %.
+
+use std::sync::LazyLock;
 
 use loptr_conformance::http::Request;
 
@@ -34,6 +36,8 @@ pub(crate) enum Kind {
 pub(crate) struct Question {
     pub(crate) name: &'static str,
     pub(crate) query: &'static str,
+    /// What it asks, in words.
+    pub(crate) about: &'static str,
     pub(crate) kind: Kind,
     /// Entries are asked for oldest first.
     pub(crate) forward: bool,
@@ -43,63 +47,83 @@ pub(crate) struct Question {
     pub(crate) step_secs: i64,
 }
 
-const fn log(name: &'static str, query: &'static str, limit: u32) -> Question {
-    Question { name, query, kind: Kind::Log, forward: false, limit, step_secs: 300 }
-}
-
-const fn metric(name: &'static str, query: &'static str) -> Question {
-    Question { name, query, kind: Kind::Metric, forward: false, limit: 100, step_secs: 300 }
-}
-
 /// Asked when none are named.
 pub(crate) const DEFAULT: [&str; 2] = ["absent-needle", "count-by-app"];
 
-/// Every question.
-pub(crate) const ALL: [Question; 18] = [
-    log("absent-needle", r#"{app=~".+"} |= "$ABSENT""#, 100),
-    log("metadata-needle", r#"{app=~".+"} | trace_id="$TRACE_ID""#, 100),
-    log("newest", r#"{app=~".+"}"#, 100),
-    log("two-filters", r#"{app="nginx"} |= "POST" |= "\" 502 ""#, 100),
-    log("rare-regex", r#"{app=~"mailer|billing|indexer"} |~ "exhausted after \\d+ attempts at 0x[0-9a-f]+""#, 100),
-    metric("count-nocase", r#"sum(count_over_time({app=~".+"} |~ "(?i)connection refused" [5m]))"#),
-    metric("count-by-app", r#"sum by (app) (count_over_time({app=~".+"}[5m]))"#),
-    metric("volume-by-level", r#"sum by (detected_level) (count_over_time({app=~".+"}[5m]))"#),
-    log("json-filter", r#"{app="checkout"} | json | status >= 500 | duration_ms > 100"#, 100),
-    metric(
-        "json-p99",
-        r#"quantile_over_time(0.99, {app="checkout"} | json | unwrap duration_ms | __error__="" [5m]) by (path)"#,
-    ),
-    metric("logfmt-rate", r#"sum by (level) (rate({app="mailer"} | logfmt | duration > 50ms [5m]))"#),
-    Question {
-        step_secs: 1800,
-        ..metric("topk-bytes", r#"topk(10, sum by (pod) (bytes_over_time({app=~".+", pod!=""}[30m])))"#)
-    },
-    Question { kind: Kind::Instant, ..metric("instant-count", r#"sum(count_over_time({app=~".+"}[24h]))"#) },
-    metric(
-        "pattern-5xx",
-        r#"sum by (method) (count_over_time({app="nginx"} | pattern `<_> "<method> <_>" <status> <_>` | status >= 500 [5m]))"#,
-    ),
-    log(
-        "line-format",
-        r#"{app="checkout"} | json | line_format "{{.method}} {{.path}} {{.status}} {{.duration_ms}}""#,
-        1000,
-    ),
-    metric("error-ratio", r#"sum(rate({app="nginx"} |~ "\" 5\\d\\d " [5m])) / sum(rate({app="nginx"}[5m]))"#),
-    Question {
-        forward: true,
-        ..log("syslog-grep", r#"{app="system"} |= "Failed password" |~ "from 10\\.(1|2)\\.""#, 1000)
-    },
-    metric(
-        "unwrap-bytes",
-        r#"sum by (app) (sum_over_time({app=~"checkout|orders"} | json | unwrap bytes | __error__="" [5m]))"#,
-    ),
+const NAMES: [&str; 18] = [
+    "absent-needle",
+    "metadata-needle",
+    "newest",
+    "two-filters",
+    "rare-regex",
+    "count-nocase",
+    "count-by-app",
+    "volume-by-level",
+    "json-filter",
+    "json-p99",
+    "logfmt-rate",
+    "topk-bytes",
+    "instant-count",
+    "pattern-5xx",
+    "line-format",
+    "error-ratio",
+    "syslog-grep",
+    "unwrap-bytes",
 ];
+const FILES: [&str; 18] = [
+    include_str!("../questions/01-absent-needle.logql"),
+    include_str!("../questions/02-metadata-needle.logql"),
+    include_str!("../questions/03-newest.logql"),
+    include_str!("../questions/04-two-filters.logql"),
+    include_str!("../questions/05-rare-regex.logql"),
+    include_str!("../questions/06-count-nocase.logql"),
+    include_str!("../questions/07-count-by-app.logql"),
+    include_str!("../questions/08-volume-by-level.logql"),
+    include_str!("../questions/09-json-filter.logql"),
+    include_str!("../questions/10-json-p99.logql"),
+    include_str!("../questions/11-logfmt-rate.logql"),
+    include_str!("../questions/12-topk-bytes.logql"),
+    include_str!("../questions/13-instant-count.logql"),
+    include_str!("../questions/14-pattern-5xx.logql"),
+    include_str!("../questions/15-line-format.logql"),
+    include_str!("../questions/16-error-ratio.logql"),
+    include_str!("../questions/17-syslog-grep.logql"),
+    include_str!("../questions/18-unwrap-bytes.logql"),
+];
+
+/// Every question, from `benches/questions`.
+pub(crate) static ALL: LazyLock<Vec<Question>> =
+    LazyLock::new(|| NAMES.into_iter().zip(FILES).map(|(name, file)| Question::read(name, file)).collect());
+
+impl Question {
+    /// Lines of comment, some with a setting, and the query.
+    fn read(name: &'static str, file: &'static str) -> Self {
+        let mut question =
+            Self { name, query: "", about: "", kind: Kind::Log, forward: false, limit: 100, step_secs: 300 };
+        for line in file.lines() {
+            let Some(comment) = line.strip_prefix("# ") else {
+                question.query = line;
+                continue;
+            };
+            match comment.split_once(": ") {
+                Some(("kind", "metric")) => question.kind = Kind::Metric,
+                Some(("kind", "instant")) => question.kind = Kind::Instant,
+                Some(("limit", number)) => question.limit = number.parse().unwrap_or(question.limit),
+                Some(("step", number)) => question.step_secs = number.parse().unwrap_or(question.step_secs),
+                Some(("direction", direction)) => question.forward = direction == "forward",
+                _ if question.about.is_empty() => question.about = comment,
+                _ => {}
+            }
+        }
+        question
+    }
+}
 
 /// The questions of these names, comma-separated; `all` for every one, the two of [`DEFAULT`] without names.
 pub(crate) fn chosen(names: Option<&str>) -> Result<Vec<Question>, String> {
     let find = |name: &str| ALL.iter().copied().find(|question| question.name == name);
     match names {
-        Some("all") => Ok(ALL.to_vec()),
+        Some("all") => Ok(ALL.clone()),
         Some(names) => {
             names.split(',').map(|name| find(name).ok_or_else(|| format!("there is no question {name:?}"))).collect()
         }
@@ -144,6 +168,11 @@ mod tests {
     fn names_are_distinct_and_defaults_exist() {
         let names: BTreeSet<&str> = ALL.iter().map(|question| question.name).collect();
         assert_eq!(names.len(), 18);
+        assert!(ALL.iter().all(|question| !question.query.is_empty() && !question.about.is_empty()));
+        let kinds = |kind| ALL.iter().filter(|question| question.kind == kind).count();
+        assert_eq!((kinds(Kind::Log), kinds(Kind::Metric), kinds(Kind::Instant)), (8, 9, 1));
+        let grep = chosen(Some("syslog-grep,topk-bytes")).unwrap();
+        assert!(grep[0].forward && grep[0].limit == 1000 && grep[1].step_secs == 1800);
         assert_eq!(chosen(None).unwrap().len(), 2);
         assert_eq!(chosen(Some("all")).unwrap().len(), 18);
         assert_eq!(chosen(Some("newest,json-p99")).unwrap()[1].name, "json-p99");
@@ -152,9 +181,9 @@ mod tests {
 
     #[test]
     fn no_request_comes_twice_in_200_runs() {
-        for question in ALL {
+        for question in ALL.iter() {
             let all: BTreeSet<String> =
-                (0..200).map(|run| format!("{:?}", request(&question, 1_795_000_200, run, "t").params)).collect();
+                (0..200).map(|run| format!("{:?}", request(question, 1_795_000_200, run, "t").params)).collect();
             assert_eq!(all.len(), 200, "{}", question.name);
         }
     }

@@ -3,6 +3,16 @@
 use std::fmt::Write;
 
 use crate::measure::{Asked, Pushed, megabytes};
+use crate::suite::{self, Measured};
+
+/// One question as both servers of a suite answered it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SuiteRow {
+    pub(crate) name: &'static str,
+    pub(crate) measured: [Measured; 2],
+    /// What differs between the answers.
+    pub(crate) difference: Option<String>,
+}
 
 /// One question as every server answered it.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +66,52 @@ pub(crate) fn question_table(names: &[&str], rows: &[Row]) -> String {
     table
 }
 
+/// The table of a suite: a line for each question, and what all of it comes to.
+pub(crate) fn suite_table(rows: &[SuiteRow], at_once: u32) -> String {
+    let mut table = String::new();
+    let many = format!("wall, {at_once} at once");
+    let _ = writeln!(
+        table,
+        "\n{:<18}{:>24}{:>9}{:>24}{:>9}{:>24}{:>9}{:>16}",
+        "", "CPU s a query: A, B", "", "wall s: A, B", "", many, "", "peak MB: A, B"
+    );
+    let ratio = |a: f64, b: f64| if a > 0.0 && b > 0.0 { format!("{:.2}x", b / a) } else { String::new() };
+    for row in rows {
+        let [a, b] = &row.measured;
+        let _ = write!(table, "{:<18}", row.name);
+        let crowded = a.crowded_wall_secs.zip(b.crowded_wall_secs);
+        let pairs = [
+            Some((a.asked.cpu_secs_per_run(), b.asked.cpu_secs_per_run())),
+            Some((a.asked.wall_secs_per_run(), b.asked.wall_secs_per_run())),
+            crowded,
+        ];
+        for pair in pairs {
+            let Some((a, b)) = pair else {
+                let _ = write!(table, "{:>33}", "");
+                continue;
+            };
+            let _ = write!(table, "{:>13}{:>11}{:>9}", figure_text(a), figure_text(b), ratio(a, b));
+        }
+        let _ = write!(table, "{:>9}{:>7}", figure_text(megabytes(a.peak_bytes)), figure_text(megabytes(b.peak_bytes)));
+        let told = row.difference.as_ref().map_or(String::new(), |text| format!("  ANSWERS DIFFER: {text}"));
+        let _ = writeln!(table, "{told}");
+    }
+    let mean = |pair: &dyn Fn(&SuiteRow) -> Option<(f64, f64)>| {
+        suite::mean_ratio(rows.iter().filter_map(pair)).map_or(String::new(), |mean| format!("{mean:.2}x"))
+    };
+    let cpu = |row: &SuiteRow| {
+        let [a, b] = &row.measured;
+        Some((a.asked.cpu_secs_per_run(), b.asked.cpu_secs_per_run()))
+    };
+    let wall = |row: &SuiteRow| {
+        let [a, b] = &row.measured;
+        Some((a.asked.wall_secs_per_run(), b.asked.wall_secs_per_run()))
+    };
+    let crowded = |row: &SuiteRow| row.measured[0].crowded_wall_secs.zip(row.measured[1].crowded_wall_secs);
+    let _ = writeln!(table, "{:<18}{:>33}{:>33}{:>33}", "geometric mean", mean(&cpu), mean(&wall), mean(&crowded));
+    table
+}
+
 fn heading(title: &str, names: &[&str]) -> String {
     let columns: String = names.iter().map(|name| format!("{name:>14}")).collect();
     let ratio = if names.len() == 2 { format!("{:>14}", "better by") } else { String::new() };
@@ -72,7 +128,7 @@ fn figures_line(label: &str, figures: &[f64], better_is_more: bool) -> String {
     format!("{label:<26}{columns}{ratio}\n")
 }
 
-fn figure_text(figure: f64) -> String {
+pub(crate) fn figure_text(figure: f64) -> String {
     match figure {
         _ if figure >= 100.0 => format!("{figure:.0}"),
         _ if figure >= 1.0 => format!("{figure:.2}"),
@@ -114,5 +170,15 @@ mod tests {
         let row = Row { name: "newest", asked: vec![asked.clone(), asked], difference: Some("status".to_owned()) };
         let table = question_table(&["a", "b"], &[row]);
         assert!(table.contains("ANSWERS DIFFER: status") && table.contains("0.20000"), "{table}");
+    }
+
+    #[test]
+    fn a_suite_has_a_mean() {
+        let answer = Answer { status: 200, content_type: String::new(), body: Vec::new() };
+        let asked = |cpu_secs| Asked { first_cpu_secs: 0.1, cpu_secs, wall_secs: 1.0, runs: 1, answer: answer.clone() };
+        let one = |cpu_secs| Measured { asked: asked(cpu_secs), crowded_wall_secs: None, peak_bytes: 1_000_000 };
+        let row = |name, b| SuiteRow { name, measured: [one(1.0), one(b)], difference: None };
+        let table = suite_table(&[row("x", 2.0), row("y", 8.0)], 16);
+        assert!(table.contains("8.00x") && table.contains("geometric mean") && table.contains("4.00x"), "{table}");
     }
 }

@@ -48,8 +48,15 @@ impl Object {
         let checksum = crc32c::crc32c(&object);
         let metadata_end = metadata_end(&object)?;
         let mut buf = Vec::new();
-        let json = codec::decompress_raw(Encoding::Snappy, &object[4..metadata_end], &mut buf, MAX_METADATA_BYTES, 0)
-            .map_err(|fault| fault.at("chunk metadata", 4, Encoding::Snappy, MAX_METADATA_BYTES))?;
+        let json = codec::decompress_raw(
+            Encoding::Snappy,
+            &object[4..metadata_end],
+            &mut buf,
+            MAX_METADATA_BYTES,
+            0,
+            codec::Sums::Checked,
+        )
+        .map_err(|fault| fault.at("chunk metadata", 4, Encoding::Snappy, MAX_METADATA_BYTES))?;
         let metadata = Metadata::parse(json)?;
         let chunk = ChunkRef {
             fingerprint: Fingerprint(metadata.fingerprint),

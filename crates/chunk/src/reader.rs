@@ -6,7 +6,7 @@ use bytes::Bytes;
 use loptr_model::Nanos;
 
 use crate::block::Block;
-use crate::codec::decompress_raw;
+use crate::codec::{Sums, decompress_raw};
 use crate::encoding::{Encoding, Format};
 use crate::error::ChunkError;
 use crate::symbols::Symbols;
@@ -103,7 +103,8 @@ impl Chunk {
         self
     }
 
-    /// Leaves out the blocks' own checksums: the object's, which covers every byte, was found right.
+    /// Leaves out the blocks' own checksums, and those of their frames: the object's, which covers every byte, was found
+    /// right.
     pub fn verified(mut self) -> Self {
         self.verified = true;
         self
@@ -144,7 +145,7 @@ impl Chunk {
         }
         let symbols = match &self.bodies {
             Bodies::Object { bytes, symbols: Some((at, len)), .. } => {
-                Symbols::decode(&bytes[*at..*at + *len], *at as u64, self.encoding, self.limit)?
+                Symbols::decode(&bytes[*at..*at + *len], *at as u64, self.encoding, self.limit, self.sums())?
             }
             _ => Symbols::default(),
         };
@@ -163,10 +164,14 @@ impl Chunk {
         let bytes = if body.is_empty() {
             body
         } else {
-            decompress_raw(encoding, body, buf, self.limit, decoded_bytes(meta))
+            decompress_raw(encoding, body, buf, self.limit, decoded_bytes(meta), self.sums())
                 .map_err(|fault| fault.at("block", meta.offset, encoding, self.limit))?
         };
         Ok(Block::new(bytes, self.format.has_metadata()))
+    }
+
+    fn sums(&self) -> Sums {
+        if self.verified { Sums::PassedOver } else { Sums::Checked }
     }
 
     /// The compressed bytes of a block of an object. A block whose checksum is wrong is looked for where it should lie

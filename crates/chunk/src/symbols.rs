@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use crate::codec::decompress_raw;
+use crate::codec::{Sums, decompress_raw};
 use crate::encoding::Encoding;
 use crate::error::ChunkError;
 use crate::names;
@@ -27,7 +27,13 @@ pub struct Symbols {
 impl Symbols {
     /// Decodes a section that starts at byte `at` of the chunk, its checksum already checked. Bytes that are not
     /// UTF-8 become U+FFFD.
-    pub(crate) fn decode(section: &[u8], at: u64, encoding: Encoding, limit: usize) -> Result<Self, ChunkError> {
+    pub(crate) fn decode(
+        section: &[u8],
+        at: u64,
+        encoding: Encoding,
+        limit: usize,
+        sums: Sums,
+    ) -> Result<Self, ChunkError> {
         let malformed = |why| ChunkError::Malformed { what: "symbols", at, why };
         let (count, start) = varint::read(section, 0).ok_or(malformed("no symbol count"))?;
         if count == 0 {
@@ -36,28 +42,38 @@ impl Symbols {
         let limit = limit.min(1 << 30);
         let mut buf = Vec::new();
         let packed = &section[start..];
-        let bytes = decompress_raw(encoding, packed, &mut buf, limit, packed.len().saturating_mul(4))
+        let bytes = decompress_raw(encoding, packed, &mut buf, limit, packed.len().saturating_mul(4), sums)
             .map_err(|fault| fault.at("symbols", at, encoding, limit))?;
         let count = usize::try_from(count).ok().filter(|&count| count <= bytes.len());
         let count = count.ok_or(malformed("more symbols than bytes"))?;
 
-        let mut symbols = Self {
-            text: String::with_capacity(bytes.len() - count),
-            ends: Vec::with_capacity(count),
-            names: OnceLock::new(),
-        };
+        let (mut text, mut ends) = (Vec::with_capacity(bytes.len() - count), Vec::with_capacity(count));
         let mut next = 0;
         for _ in 0..count {
             let (len, start) = varint::read(bytes, next).ok_or(malformed("ends inside a symbol's length"))?;
             let symbol = usize::try_from(len).ok().and_then(|len| bytes[start..].get(..len));
             let symbol = symbol.ok_or(malformed("ends inside a symbol"))?;
-            match std::str::from_utf8(symbol) {
-                Ok(text) => symbols.push(text),
-                Err(_) => symbols.push(&String::from_utf8_lossy(symbol)),
-            }
+            text.extend_from_slice(symbol);
+            ends.push(text.len() as u32);
             next = start + symbol.len();
         }
-        Ok(symbols)
+        // Nearly always all of it is UTF-8, which one look tells faster than one a symbol.
+        match String::from_utf8(text) {
+            Ok(text) if ends.iter().all(|&end| text.is_char_boundary(end as usize)) => Ok(Self::from_parts(text, ends)),
+            Ok(text) => Ok(Self::replaced(text.as_bytes(), &ends)),
+            Err(error) => Ok(Self::replaced(error.as_bytes(), &ends)),
+        }
+    }
+
+    /// Symbol by symbol, what is no UTF-8 replaced.
+    fn replaced(text: &[u8], ends: &[u32]) -> Self {
+        let mut symbols = Self::default();
+        let mut start = 0;
+        for &end in ends {
+            symbols.push(&String::from_utf8_lossy(&text[start..end as usize]));
+            start = end as usize;
+        }
+        symbols
     }
 
     pub(crate) fn from_parts(text: String, ends: Vec<u32>) -> Self {
@@ -176,19 +192,25 @@ mod tests {
     #[test]
     fn invalid_utf8_is_replaced_and_bad_sections_say_why() {
         let section = [3, 2, b'o', b'k', 1, 0xff, 0, 7];
-        let symbols = Symbols::decode(&section, 6, Encoding::None, 100).expect("decodes");
+        let symbols = Symbols::decode(&section, 6, Encoding::None, 100, Sums::Checked).expect("decodes");
         assert_eq!(symbols.iter().map(|it| it.1).collect::<Vec<_>>(), ["ok", "\u{fffd}", ""]);
+        // A character cut in two by the end of a symbol.
+        let halves = Symbols::decode(&[2, 1, 0xc3, 1, 0xa9], 6, Encoding::None, 100, Sums::Checked).expect("decodes");
+        assert_eq!(halves.iter().map(|it| it.1).collect::<Vec<_>>(), ["\u{fffd}", "\u{fffd}"]);
         for (bad, why) in [
             (&[][..], "no symbol count"),
             (&[9, 0, 0], "more symbols than bytes"),
             (&[1, 5, b'x'], "ends inside a symbol"),
             (&[1, 0x80], "ends inside a symbol's length"),
         ] {
-            let found = Symbols::decode(bad, 6, Encoding::None, 100).expect_err("malformed");
+            let found = Symbols::decode(bad, 6, Encoding::None, 100, Sums::Checked).expect_err("malformed");
             assert_eq!(found, ChunkError::Malformed { what: "symbols", at: 6, why });
         }
-        assert!(matches!(Symbols::decode(&section, 6, Encoding::None, 3), Err(ChunkError::TooLarge { limit: 3, .. })));
+        assert!(matches!(
+            Symbols::decode(&section, 6, Encoding::None, 3, Sums::Checked),
+            Err(ChunkError::TooLarge { limit: 3, .. })
+        ));
         // No symbols: the stream after the count is not even looked at.
-        assert!(Symbols::decode(&[0], 6, Encoding::Gzip, 100).expect("empty").is_empty());
+        assert!(Symbols::decode(&[0], 6, Encoding::Gzip, 100, Sums::Checked).expect("empty").is_empty());
     }
 }

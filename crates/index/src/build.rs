@@ -159,6 +159,15 @@ impl IndexBuilder {
         }
     }
 
+    /// Calls `visit` with each series and its chunks, which are sorted and without doubles.
+    pub fn each(&mut self, mut visit: impl FnMut(&SeriesLabels<'_>, Fingerprint, &[ChunkMeta])) {
+        for series in &mut self.series {
+            sort_and_dedup(&mut series.chunks);
+            let labels = SeriesLabels { strings: &self.strings, pairs: &series.pairs };
+            visit(&labels, Fingerprint(series.fingerprint), &series.chunks);
+        }
+    }
+
     /// The bytes of the file. A series without chunks is written, too.
     pub fn build(mut self) -> Result<Vec<u8>, IndexError> {
         for series in &mut self.series {

@@ -46,11 +46,11 @@ pub(crate) enum Sweep {
 ///
 /// While the log is full or its sync failed, everything is flushed and shipped, at once and again and again: pushes are
 /// refused then, and what lies in the bucket lets segments go, which makes room and heals a log whose sync failed. A sweep
-/// begins early, too, when chunks hold more memory than they may.
+/// begins early, too, when closed chunks hold much, or all chunks more memory than they may.
 pub(crate) async fn flush_loop(ingester: Arc<Ingester>, stop: CancellationToken) {
     let clock = ingester.ports.clock.clone();
     let mut shipped_at = clock.monotonic();
-    // Memory stays over its budget: flushing fails, or is slower than the pushes.
+    // Memory holds too much after a sweep: flushing fails, or is slower than the pushes.
     let mut is_short = false;
     loop {
         let is_troubled = ingester.wants_empty_memory();
@@ -80,7 +80,7 @@ pub(crate) async fn flush_loop(ingester: Arc<Ingester>, stop: CancellationToken)
             shipped_at = clock.monotonic();
         }
         ingester.sweep(sweep, ship).await;
-        is_short = ingester.memory.excess().is_some();
+        is_short = ingester.memory.wants_sweep();
     }
 }
 

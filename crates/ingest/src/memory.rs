@@ -1,5 +1,6 @@
 //! What chunks in memory hold, added up as they grow, and what becomes of pushes when that is too much.
 //!
+//! Closed chunks wait for the next sweep, or until together they hold [`CLOSED_BYTES`].
 //! Above the budget the flush loop closes and flushes the heaviest chunks until three quarters of it are left; a store
 //! or spool slower than the pushes lets memory grow on, up to half a budget more: there pushes wait a little, then they
 //! are refused.
@@ -20,14 +21,20 @@ pub(crate) struct ChunkMemory {
     /// 0: no limit.
     budget_bytes: usize,
     held_bytes: AtomicUsize,
+    /// Those of closed chunks among them.
+    closed_bytes: AtomicUsize,
     passed: Notify,
 }
+
+/// What closed chunks may hold before they are flushed out of turn.
+const CLOSED_BYTES: usize = 16 << 20;
 
 /// One chunk's share; given back when the chunk goes.
 #[derive(Debug)]
 pub(crate) struct Share {
     of: Arc<ChunkMemory>,
     bytes: usize,
+    is_closed: bool,
 }
 
 impl ChunkMemory {
@@ -37,7 +44,7 @@ impl ChunkMemory {
     }
 
     pub(crate) fn share(self: &Arc<Self>) -> Share {
-        Share { of: self.clone(), bytes: 0 }
+        Share { of: self.clone(), bytes: 0, is_closed: false }
     }
 
     pub(crate) fn held_bytes(&self) -> usize {
@@ -57,9 +64,14 @@ impl ChunkMemory {
             .then(|| format!("chunks in memory hold {held} bytes, limit {most}: they are being flushed"))
     }
 
+    /// Whether there is something to flush before the next sweep.
+    pub(crate) fn wants_sweep(&self) -> bool {
+        self.excess().is_some() || self.closed_bytes.load(Ordering::Relaxed) > CLOSED_BYTES
+    }
+
     /// Wakes the flush loop if there is something to flush.
     pub(crate) fn ask(&self) {
-        if self.excess().is_some() {
+        if self.wants_sweep() {
             self.passed.notify_one();
         }
     }
@@ -68,7 +80,7 @@ impl ChunkMemory {
     pub(crate) async fn passed(&self) {
         loop {
             self.passed.notified().await;
-            if self.excess().is_some() {
+            if self.wants_sweep() {
                 return;
             }
         }
@@ -78,11 +90,21 @@ impl ChunkMemory {
 impl Share {
     /// The chunk holds so many bytes now.
     pub(crate) fn set(&mut self, bytes: usize) {
-        match bytes.checked_sub(self.bytes) {
-            Some(more) => self.of.held_bytes.fetch_add(more, Ordering::Relaxed),
-            None => self.of.held_bytes.fetch_sub(self.bytes - bytes, Ordering::Relaxed),
-        };
+        let sums = [Some(&self.of.held_bytes), self.is_closed.then_some(&self.of.closed_bytes)];
+        for sum in sums.into_iter().flatten() {
+            match bytes.checked_sub(self.bytes) {
+                Some(more) => sum.fetch_add(more, Ordering::Relaxed),
+                None => sum.fetch_sub(self.bytes - bytes, Ordering::Relaxed),
+            };
+        }
         self.bytes = bytes;
+    }
+
+    /// The chunk waits to be flushed from now on.
+    pub(crate) fn close(&mut self) {
+        if !std::mem::replace(&mut self.is_closed, true) {
+            self.of.closed_bytes.fetch_add(self.bytes, Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -166,5 +188,18 @@ mod tests {
         let mut share = unlimited.share();
         share.set(usize::MAX);
         assert_eq!((unlimited.excess(), unlimited.refusal()), (None, None));
+    }
+
+    #[test]
+    fn closed_chunks_are_flushed_out_of_turn_when_they_hold_much() {
+        let memory = ChunkMemory::new(0);
+        let mut share = memory.share();
+        share.set(CLOSED_BYTES + 1);
+        assert!(!memory.wants_sweep());
+        share.close();
+        assert!(memory.wants_sweep());
+        drop(share);
+        assert!(!memory.wants_sweep());
+        assert_eq!(memory.closed_bytes.load(Ordering::Relaxed), 0);
     }
 }

@@ -353,6 +353,7 @@ impl OpenChunk {
 
     pub(crate) fn closed(mut self, reason: CloseReason) -> Arc<ClosedChunk> {
         self.weigh();
+        self.share.close();
         let Self { chunk, first_segment, covers, share, .. } = self;
         Arc::new(ClosedChunk { chunk, first_segment, covers, reason, share })
     }

@@ -1,4 +1,4 @@
-//! Listening sockets as a port.
+//! Sockets as a port: those that listen and those that call.
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,4 +27,8 @@ pub trait Listener: Send + Sync {
 pub trait Network: Send + Sync {
     /// Binds `address` (`host:port`; an empty host means all interfaces).
     async fn listen(&self, address: &str) -> io::Result<Box<dyn Listener>>;
+    /// Connects to `address` (`host:port`).
+    async fn connect(&self, address: &str) -> io::Result<Box<dyn Connection>>;
+    /// All addresses that `address` (`host:port`) stands for.
+    async fn lookup(&self, address: &str) -> io::Result<Vec<SocketAddr>>;
 }

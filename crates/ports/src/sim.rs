@@ -21,8 +21,8 @@ use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 
 use crate::{
-    Accepted, Clock, CpuPool, Disk, DiskFile, DiskLock, DiskUsage, Listener, Network, Ports, Random, Spawner,
-    TaskError, TaskHandle,
+    Accepted, Clock, Connection, CpuPool, Disk, DiskFile, DiskLock, DiskUsage, Listener, Network, Ports, Random,
+    Spawner, TaskError, TaskHandle,
 };
 
 /// A simulated world: the parts, and handles to turn them.
@@ -196,6 +196,18 @@ impl Network for SimNetwork {
         let (send, incoming) = mpsc::channel(16);
         self.0.lock().insert(port, send);
         Ok(Box::new(SimListener { port, incoming: tokio::sync::Mutex::new(incoming) }))
+    }
+
+    async fn connect(&self, address: &str) -> io::Result<Box<dyn Connection>> {
+        let port = self.lookup(address).await?.first().map_or(0, SocketAddr::port);
+        Ok(Box::new(self.dial(port).await?))
+    }
+
+    /// Every host is this process.
+    async fn lookup(&self, address: &str) -> io::Result<Vec<SocketAddr>> {
+        let port = address.rsplit(':').next().and_then(|port| port.parse().ok());
+        let port: u16 = port.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
     }
 }
 

@@ -16,12 +16,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use loptr_eval::source::{Direction, Merger, Scratch, Source, SourceError, Tombstones};
+use loptr_eval::source::{Direction, Merger, Scratch, Source, SourceError};
 use loptr_eval::{
-    Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, RangeFold, RangePlan, SampleVisitor,
+    EvalError, Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, RangeFold, RangePlan, SampleVisitor,
     SeriesSteps, Steps, VariantsFold, VariantsPlan, VariantsVisitor, evaluate, leaves, variants_of,
 };
-use loptr_logql::ast::{LogExpr, MetricExpr, RangeAggregation, RangeOp, VariantsExpr};
+use loptr_logql::ast::{LogExpr, MetricExpr, RangeOp, VariantsExpr};
 use loptr_model::{ChunkRef, Labels, Matcher, Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{Budget, Ports, Priority, ProcessBudget, Reservation};
 use loptr_regex::LabelMatcher;
@@ -29,6 +29,7 @@ use loptr_storage::{Bucket, IndexOperation, IndexStore, IndexedStream};
 use parking_lot::Mutex;
 use tracing::Instrument;
 
+use crate::deletes::{Deletes, NoDeletes};
 use crate::error::QueryError;
 use crate::limits::{QueryLimits, nanos};
 use crate::plan::{Piece, PlannedStream, Windows, plan};
@@ -161,6 +162,7 @@ pub struct QueryEngine {
     pub(crate) bucket: Arc<Bucket>,
     pub(crate) index: Arc<IndexStore>,
     pub(crate) recent: Arc<dyn Recent>,
+    deletes: Arc<dyn Deletes>,
     settings: QuerySettings,
     process: Arc<ProcessBudget>,
     pub(crate) running: Arc<RunningQueries>,
@@ -170,6 +172,14 @@ impl std::fmt::Debug for QueryEngine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("QueryEngine").field("settings", &self.settings).finish_non_exhaustive()
     }
+}
+
+/// A range vector of a metric query.
+#[derive(Clone)]
+struct PlannedLeaf {
+    plan: RangePlan,
+    /// Whether series are marked with their tenant.
+    marks: bool,
 }
 
 /// A query under way.
@@ -199,7 +209,12 @@ impl QueryEngine {
         settings: QuerySettings,
     ) -> Self {
         let process = ProcessBudget::new(settings.process_bytes);
-        Self { ports, bucket, index, recent, settings, process, running: Arc::default() }
+        Self { ports, bucket, index, recent, deletes: Arc::new(NoDeletes), settings, process, running: Arc::default() }
+    }
+
+    /// Leaves out what `deletes` tells.
+    pub fn without_deleted(self, deletes: Arc<dyn Deletes>) -> Self {
+        Self { deletes, ..self }
     }
 
     /// Bytes all queries hold now.
@@ -324,7 +339,7 @@ impl QueryEngine {
                     let required = sources_that_may_hold(sources, || pipeline.required_metadata(&piece.stream.labels));
                     let mark = piece.stream.reader.mark.as_deref();
                     let mut visitor = LogVisitor::new(&mut stream, &mut part).marked(mark);
-                    scan(&required?, piece.range, direction, pipeline.block_finder(), &budget, &mut visitor)?;
+                    scan(&required?, &piece, direction, pipeline.block_finder(), &budget, &mut visitor)?;
                     counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
                     budget.charge(part.held_bytes() as u64)?;
                     Ok(part)
@@ -360,12 +375,28 @@ impl QueryEngine {
         let reads = reads_of(&query, steps);
         self.check_query_bytes(readers, limits, &reads).await?;
         let shardable = is_shardable(&query);
-        for (leaf, read) in leaves(&query).into_iter().zip(&reads) {
-            let range_plan = leaf.plan(steps, self.ports.clock.now())?;
-            let planned_leaf = self.plan_leaf(readers, &running, limits, read, shardable, &range_plan).await?;
-            let (series, streams) = self.leaf(&running, leaf.aggregation, &range_plan, planned_leaf).await?;
-            results.push(series);
-            planned.extend(streams);
+        let leaves = leaves(&query).into_iter().map(|leaf| {
+            let plan = leaf.plan(steps, self.ports.clock.now())?;
+            // Absence is one series' whoever is absent.
+            Ok(PlannedLeaf { plan, marks: leaf.aggregation.op != RangeOp::Absent })
+        });
+        let leaves: Vec<PlannedLeaf> = leaves.collect::<Result<_, EvalError>>()?;
+        let mut folds: Vec<Option<RangeFold>> = leaves.iter().map(|_| None).collect();
+        for (at, read) in reads.iter().enumerate() {
+            if folds[at].is_none() {
+                // Leaves that read the same, as both sides of a ratio often do, are read together.
+                let same = |other: &usize| reads[*other] == *read;
+                let together: Vec<usize> = (at..reads.len()).filter(same).collect();
+                let group: Arc<[PlannedLeaf]> = together.iter().map(|&one| leaves[one].clone()).collect();
+                let planned_leaf = self.plan_leaf(readers, &running, limits, read, shardable, &leaves[at].plan).await?;
+                let (folded, streams) = self.fold_leaves(&running, group, planned_leaf).await?;
+                planned.extend(streams);
+                for (one, fold) in together.into_iter().zip(folded) {
+                    folds[one] = Some(fold);
+                }
+            }
+            let Some(fold) = folds[at].take() else { continue };
+            results.push(self.ports.cpu.run(Priority::Query, move || fold.finish()).await??);
         }
         drop(reads);
         let max_series = limits.series();
@@ -449,7 +480,7 @@ impl QueryEngine {
                     let mut stream = plan.for_stream(labels, piece.stream.reader.mark.as_deref());
                     let mut visitor = VariantsVisitor::new(&mut stream, &mut fold);
                     let finder = pipeline.block_finder();
-                    scan(&required?, piece.range, Direction::Forward, finder, &budget, &mut visitor)?;
+                    scan(&required?, &piece, Direction::Forward, finder, &budget, &mut visitor)?;
                     counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
                     budget.charge(fold.held_bytes() as u64)?;
                     Ok(fold)
@@ -479,39 +510,42 @@ impl QueryEngine {
         Ok(Some((range, streams)))
     }
 
-    async fn leaf(
+    /// Reads once for all of `leaves`, which read the same.
+    async fn fold_leaves(
         &self,
         running: &Running,
-        aggregation: &RangeAggregation,
-        range_plan: &RangePlan,
+        leaves: Arc<[PlannedLeaf]>,
         planned: Option<(TimeRange, Vec<Arc<PlannedStream>>)>,
-    ) -> Result<(Vec<SeriesSteps>, Vec<Arc<PlannedStream>>), QueryError> {
-        let Some((range, streams)) = planned else { return Ok((range_plan.fold().finish()?, Vec::new())) };
-        // Absence is one series' whoever is absent.
-        let marks = aggregation.op != RangeOp::Absent;
-        let pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
+    ) -> Result<(Vec<RangeFold>, Vec<Arc<PlannedStream>>), QueryError> {
+        let empty: Vec<RangeFold> = leaves.iter().map(|leaf| leaf.plan.fold()).collect();
+        let Some((range, streams)) = planned else { return Ok((empty, Vec::new())) };
+        let mut pieces: Vec<Piece> = streams.iter().flat_map(|stream| stream.pieces(range)).collect();
+        pieces.iter_mut().for_each(|piece| piece.read_again = leaves.len() > 1);
         let job = |piece: Piece| {
-            let (range_plan, budget, counters) = (range_plan.clone(), running.budget.clone(), running.counters.clone());
+            let (leaves, budget, counters) = (leaves.clone(), running.budget.clone(), running.counters.clone());
             move |sources: &[Arc<ChunkSource>]| {
-                let mut fold = range_plan.fold();
-                let extractor = range_plan.extractor();
-                let required = sources_that_may_hold(sources, || extractor.required_metadata(&piece.stream.labels));
-                let mut stream = extractor.for_stream(&piece.stream.labels);
-                let mark = piece.stream.reader.mark.as_deref().filter(|_| marks);
-                let mut visitor = SampleVisitor::new(&mut stream, &mut fold).marked(mark);
-                let finder = extractor.block_finder();
-                scan(&required?, piece.range, Direction::Forward, finder, &budget, &mut visitor)?;
-                counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
-                budget.charge(fold.held_bytes() as u64)?;
-                Ok(fold)
+                let folds = leaves.iter().map(|PlannedLeaf { plan, marks }| {
+                    let mut fold = plan.fold();
+                    let extractor = plan.extractor();
+                    let required = sources_that_may_hold(sources, || extractor.required_metadata(&piece.stream.labels));
+                    let mut stream = extractor.for_stream(&piece.stream.labels);
+                    let mark = piece.stream.reader.mark.as_deref().filter(|_| *marks);
+                    let mut visitor = SampleVisitor::new(&mut stream, &mut fold).marked(mark);
+                    let finder = extractor.block_finder();
+                    scan(&required?, &piece, Direction::Forward, finder, &budget, &mut visitor)?;
+                    counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
+                    budget.charge(fold.held_bytes() as u64)?;
+                    Ok(fold)
+                });
+                folds.collect::<Result<Vec<RangeFold>, SourceError>>()
             }
         };
-        let folded = self
-            .run_pieces(running, pieces, Some, job)
-            .try_fold(range_plan.fold(), |all: RangeFold, part| std::future::ready(Ok(all.merge(part))))
-            .await?;
-        let series = self.ports.cpu.run(Priority::Query, move || folded.finish()).await??;
-        Ok((series, streams))
+        let merge = |all: Vec<RangeFold>, part: Vec<RangeFold>| {
+            let merged = all.into_iter().zip(part).map(|(all, part)| all.merge(part)).collect();
+            std::future::ready(Ok(merged))
+        };
+        let folded = self.run_pieces(running, pieces, Some, job).try_fold(empty, merge).await?;
+        Ok((folded, streams))
     }
 
     /// Fetches each piece's chunks and runs its job on the CPU pool, several pieces at once, results in any order. When a
@@ -595,6 +629,7 @@ impl QueryEngine {
         let (from, through) = millis(range);
         let mut all = Vec::new();
         for reader in readers.each() {
+            let deletions = self.deletes.of(&reader.tenant).await.map_err(QueryError::Deletes)?;
             if let Some(partial) = self.recent.partial(&reader.tenant, range).await {
                 *running.partial.lock() = Some(partial);
             }
@@ -607,7 +642,8 @@ impl QueryEngine {
             let (in_memory, pending) = self.ports.cpu.run(Priority::Query, in_memory).await?;
             let indexed = self.indexed(IndexOperation::ChunkRefs, &reader.tenant, &matchers, from, through).await?;
             let counters = running.counters.clone();
-            let put_together = move || plan(&reader, in_memory, pending.into_iter().chain(indexed), &counters);
+            let put_together =
+                move || plan(&reader, in_memory, pending.into_iter().chain(indexed), &deletions, &counters);
             all.extend(self.ports.cpu.run(Priority::Query, put_together).await?);
         }
         running.counters.lookup_ns.fetch_add(self.ns_since(begun), Ordering::Relaxed);
@@ -665,7 +701,8 @@ impl Fetched {
         for (reference, object) in &self.chunks {
             let chunk = self.bucket.open_chunk(&self.tenant, reference, object.clone())?;
             let name = format!("chunk object {}", self.bucket.chunk_name(&self.tenant, reference));
-            sources.push(Arc::new(ChunkSource::new(chunk, name, labels.clone(), false, self.counters.clone())));
+            let source = ChunkSource::new(chunk, name, labels.clone(), false, self.counters.clone());
+            sources.push(Arc::new(if piece.read_again { source.keeping_blocks() } else { source }));
         }
         sources.extend(piece.stream.heads_in(piece.range).cloned());
         Ok(sources)
@@ -700,17 +737,16 @@ fn sources_that_may_hold<'s, 'p, P: Iterator<Item = (&'p str, &'p str)>>(
 
 fn scan<V: loptr_eval::source::Visitor>(
     sources: &[&dyn Source],
-    range: TimeRange,
+    piece: &Piece,
     direction: Direction,
     finder: Option<loptr_eval::BlockFinder>,
     budget: &Budget,
     visitor: &mut V,
 ) -> Result<(), SourceError> {
-    let tombstones = Tombstones::default();
     let mut scratch = Scratch::default();
     let mut finder = finder;
     let finder = finder.as_mut().map(|finder| finder as &mut dyn Finder);
-    Merger::new(sources, range, direction, &tombstones, budget).run(finder, &mut scratch, visitor)
+    Merger::new(sources, piece.range, direction, &piece.stream.tombstones, budget).run(finder, &mut scratch, visitor)
 }
 
 /// Steps of a range query. Upstream moves start down and end up to multiples of the step when it splits queries.

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use loptr_eval::source::{Deletion, Tombstones};
 use loptr_index::ChunkMeta;
 use loptr_model::{ChunkRef, Fingerprint, Labels, Nanos, TimeRange};
 use loptr_storage::{IndexedStream, merge_streams};
@@ -48,6 +49,8 @@ impl LazyChunk {
 pub(crate) struct PlannedStream {
     pub(crate) reader: Reader,
     pub(crate) labels: Labels,
+    /// What of it was deleted.
+    pub(crate) tombstones: Tombstones,
     pub(crate) heads: Vec<Arc<ChunkSource>>,
     /// By (from, through, checksum).
     pub(crate) chunks: Vec<Arc<LazyChunk>>,
@@ -58,6 +61,8 @@ pub(crate) struct PlannedStream {
 pub(crate) struct Piece {
     pub(crate) stream: Arc<PlannedStream>,
     pub(crate) range: TimeRange,
+    /// Whether its blocks are read several times.
+    pub(crate) read_again: bool,
 }
 
 /// Puts memory, pending chunks and index together, stream by stream.
@@ -65,6 +70,7 @@ pub(crate) fn plan(
     reader: &Reader,
     recent: Vec<RecentStream>,
     indexed: impl IntoIterator<Item = IndexedStream>,
+    deletions: &[Deletion],
     counters: &Arc<ScanCounters>,
 ) -> Vec<Arc<PlannedStream>> {
     type Key = (Fingerprint, Labels);
@@ -90,7 +96,10 @@ pub(crate) fn plan(
     }
     let mut planned: Vec<Arc<PlannedStream>> = streams
         .into_iter()
-        .map(|((_, labels), (heads, chunks))| Arc::new(PlannedStream { reader: reader.clone(), labels, heads, chunks }))
+        .map(|((_, labels), (heads, chunks))| {
+            let tombstones = Tombstones::of_stream(&labels, deletions);
+            Arc::new(PlannedStream { reader: reader.clone(), labels, tombstones, heads, chunks })
+        })
         .collect();
     planned.sort_by(|a, b| a.labels.cmp(&b.labels));
     planned
@@ -105,20 +114,20 @@ impl PlannedStream {
         for chunk in self.chunks_in(range) {
             let (from, _) = chunk.span();
             if bytes + chunk.bytes > PIECE_BYTES && from > start && from < range.end {
-                pieces.push(Piece { stream: self.clone(), range: TimeRange::new(start, from) });
+                pieces.push(Piece::new(self, TimeRange::new(start, from)));
                 (start, bytes) = (from, 0);
             }
             bytes += chunk.bytes;
         }
         if bytes > 0 || self.heads_in(TimeRange::new(start, range.end)).next().is_some() {
-            pieces.push(Piece { stream: self.clone(), range: TimeRange::new(start, range.end) });
+            pieces.push(Piece::new(self, TimeRange::new(start, range.end)));
         }
         pieces
     }
 
     /// The whole of `range` as one piece; `None` if nothing lies there.
     pub(crate) fn piece(self: &Arc<Self>, range: TimeRange) -> Option<Piece> {
-        Some(Piece { stream: self.clone(), range }).filter(Piece::holds_any)
+        Some(Piece::new(self, range)).filter(Piece::holds_any)
     }
 
     pub(crate) fn chunks_in(&self, range: TimeRange) -> impl Iterator<Item = &Arc<LazyChunk>> {
@@ -137,6 +146,10 @@ impl PlannedStream {
 }
 
 impl Piece {
+    fn new(stream: &Arc<PlannedStream>, range: TimeRange) -> Self {
+        Self { stream: stream.clone(), range, read_again: false }
+    }
+
     /// Whether anything lies in it.
     pub(crate) fn holds_any(&self) -> bool {
         self.stream.chunks_in(self.range).next().is_some() || self.stream.heads_in(self.range).next().is_some()
@@ -279,7 +292,7 @@ mod tests {
         let labels = Labels::from_pairs([("a", "b")]);
         let indexed = IndexedStream { fingerprint: labels.fingerprint(), labels, chunks: chunks.collect() };
         let reader = Reader { tenant: loptr_model::TenantId::single(), mark: None };
-        plan(&reader, Vec::new(), [indexed], &Arc::default()).remove(0)
+        plan(&reader, Vec::new(), [indexed], &[], &Arc::default()).remove(0)
     }
 
     fn millis(range: TimeRange) -> (i64, i64) {

@@ -15,6 +15,7 @@ use crate::plan::PlannedStream;
 use crate::readers::Readers;
 
 /// Streams a query reads, and when.
+#[derive(PartialEq)]
 pub(crate) struct Read<'a> {
     pub(crate) matchers: &'a [Matcher],
     /// Of the query, without what follows.

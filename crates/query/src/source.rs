@@ -1,14 +1,14 @@
 //! A chunk as a [`Source`] of entries, from the bucket or from memory alike.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use loptr_chunk::{Chunk, ChunkError, RawEntry, Symbols};
+use loptr_chunk::{Block, Chunk, ChunkError, RawEntry, Symbols};
 use loptr_eval::Finder;
 use loptr_eval::source::{BlockSpan, Direction, Scratch, Source, SourceError, Tombstones};
 use loptr_model::{Entry, Labels, Nanos, TimeRange};
-use loptr_ports::Budget;
+use loptr_ports::{Budget, Reservation};
 
 /// Entries handed on between two looks at the clock; whether the query was cancelled is looked at for each.
 const ENTRIES_BETWEEN_CHECKS: u32 = 64;
@@ -72,6 +72,14 @@ pub struct ChunkSource {
     spans: Vec<BlockSpan>,
     in_memory: bool,
     counters: Arc<ScanCounters>,
+    /// Decompressed blocks, where they are read several times.
+    kept: Option<Box<[OnceLock<KeptBlock>]>>,
+}
+
+/// A decompressed block and what it counts for.
+struct KeptBlock {
+    bytes: Vec<u8>,
+    _held: Reservation,
 }
 
 /// Buffer of a decompressed block, kept from block to block.
@@ -88,7 +96,28 @@ impl ChunkSource {
             bytes: block.uncompressed,
         };
         let spans = chunk.blocks().iter().map(span).collect();
-        Self { chunk, name, labels, spans, in_memory, counters }
+        Self { chunk, name, labels, spans, in_memory, counters, kept: None }
+    }
+
+    /// Keeps decompressed blocks as long as it lives: it is read several times.
+    pub(crate) fn keeping_blocks(mut self) -> Self {
+        self.kept = Some((0..self.spans.len()).map(|_| OnceLock::new()).collect());
+        self
+    }
+
+    /// Decompresses a block into `buffer`, unless it is kept.
+    fn block<'b>(&'b self, at: usize, buffer: &'b mut Vec<u8>, budget: &Budget) -> Result<Block<'b>, SourceError> {
+        let kept = self.kept.as_ref().and_then(|kept| kept.get(at));
+        if let Some(known) = kept.and_then(OnceLock::get) {
+            return Ok(Block::from_decompressed(&known.bytes, self.chunk.format()));
+        }
+        let block = self.chunk.decode_block(at, buffer).map_err(|error| self.corrupt(&error))?;
+        if let Some(kept) = kept {
+            let held = budget.reserve(block.bytes().len() as u64)?;
+            // Were two to read it at once, the second's goes.
+            let _ = kept.set(KeptBlock { bytes: block.bytes().to_vec(), _held: held });
+        }
+        Ok(block)
     }
 
     /// Earliest and latest entry.
@@ -131,6 +160,8 @@ struct HandOn<'s, 'v> {
     /// Decoded with the first entry handed on: a search without a hit needs none.
     symbols: Option<&'s Symbols>,
     range: TimeRange,
+    /// Symbol and text of the names of the last entry that had any: the next one's are often the same.
+    names: Vec<(u32, &'s str)>,
     metadata: Vec<(&'s str, &'s str)>,
     metadata_bytes: u64,
     visit: &'v mut dyn FnMut(Entry<'_>) -> ControlFlow<()>,
@@ -147,8 +178,18 @@ impl<'s> HandOn<'s, '_> {
                 Some(symbols) => symbols,
                 None => self.symbols.insert(self.chunk.symbols()?),
             };
-            for pair in raw.metadata.resolve(symbols) {
+            for (at, pair) in raw.metadata.pairs().enumerate() {
                 let (name, value) = pair?;
+                let name = match self.names.get(at) {
+                    Some(&(known, text)) if known == name => text,
+                    _ => {
+                        let text = symbols.name(name);
+                        self.names.truncate(at);
+                        self.names.push((name, text));
+                        text
+                    }
+                };
+                let value = symbols.value(value);
                 self.metadata_bytes += (name.len() + value.len()) as u64;
                 self.metadata.push((name, value));
             }
@@ -181,7 +222,7 @@ impl Source for ChunkSource {
         let corrupt = |error: ChunkError| self.corrupt(&error);
         let buffer = scratch.slot::<BlockBuffer>();
         let held = buffer.0.capacity() as u64;
-        let block = self.chunk.decode_block(at, &mut buffer.0).map_err(corrupt)?;
+        let block = self.block(at, &mut buffer.0, budget)?;
         self.count(at);
         let _reserved = budget.reserve((block.bytes().len() as u64).saturating_sub(held))?;
         let mut deleted = (!tombstones.spares(range)).then(|| tombstones.for_stream(&self.labels));
@@ -204,6 +245,7 @@ impl Source for ChunkSource {
             chunk: &self.chunk,
             symbols: None,
             range,
+            names: Vec::new(),
             metadata: Vec::new(),
             metadata_bytes: 0,
             visit: &mut spared,

@@ -8,15 +8,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use loptr_chunk::Chunk;
+use loptr_compact::Compactor;
+use loptr_compact::lease::Holder;
+use loptr_compact::requests::{DeleteStore, RequestError};
 use loptr_config::Config;
 use loptr_ingest::{IngestError, Ingester, TakeoverError, TakeoverMetrics, Watcher, give_up_reserve, take_over};
 use loptr_model::{Labels, Millis, Nanos, StreamEntries, TenantId, TimeRange};
 use loptr_ports::{Clock, Disk, DiskLock, Ports, TaskError, TaskHandle};
 use loptr_query::{QueryEngine, Recent, RecentChunk, RecentSizes, RecentStream, Tails};
 use loptr_regex::LabelMatcher;
-use loptr_storage::{Bucket, DiskStore, IndexStore, IndexedStream, Spool, StorageMetrics, Store, StoreError};
+use loptr_storage::{
+    Bucket, ChunkCache, DiskStore, IndexStore, IndexedStream, Spool, StorageMetrics, Store, StoreError,
+};
 use tokio_util::sync::CancellationToken;
 
+use crate::deletes::{self, Deleting, PendingChunks, StoredDeletes};
 use crate::http::ring::Instance;
 use crate::http::{App, router};
 use crate::limits::TenantLimits;
@@ -62,6 +68,9 @@ pub enum StartError {
     /// Index tables that no period reaches.
     #[error(transparent)]
     LostTables(#[from] LostTables),
+    /// Delete requests that cannot be read: what they delete would be shown.
+    #[error(transparent)]
+    Deletes(#[from] RequestError),
     /// A task did not end well.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -87,6 +96,7 @@ pub struct Process {
     stop: CancellationToken,
     server: TaskHandle,
     learning: Option<TaskHandle>,
+    compacting: Vec<TaskHandle>,
     reloading: Vec<TaskHandle>,
     address: SocketAddr,
     _lock: Box<dyn DiskLock>,
@@ -214,6 +224,8 @@ pub(crate) struct Folders {
     pub(crate) bucket: Arc<Bucket>,
     pub(crate) index: Arc<IndexStore>,
     pub(crate) storage: StorageMetrics,
+    /// Before stores on the network, if there is one.
+    pub(crate) cache: Option<Arc<ChunkCache>>,
     pub(crate) shutdown: Shutdown,
     pub(crate) uploader: String,
 }
@@ -244,6 +256,19 @@ fn open_store(ports: &Ports, store: &StoreSettings, log_dir: Option<&Path>) -> R
     }
 }
 
+/// The cache of chunks, where a store is on the network.
+fn chunk_cache(ports: &Ports, settings: &Settings, metrics: &StorageMetrics) -> Option<Arc<ChunkCache>> {
+    let is_remote = |store: &StoreSettings| matches!(store, StoreSettings::Remote(_));
+    if !settings.stores.iter().any(is_remote) {
+        return None;
+    }
+    if let Some(unused) = &settings.chunk_cache_unused {
+        tracing::warn!("{unused}");
+    }
+    let (clock, cpu, network) = (ports.clock.clone(), ports.cpu.clone(), ports.network.clone());
+    Some(Arc::new(ChunkCache::new(&settings.chunk_cache, &metrics.caches, clock, cpu, network)))
+}
+
 /// Locks the folder and opens the others.
 pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Result<Folders, StartError> {
     let disk = &ports.disk;
@@ -269,11 +294,15 @@ pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Re
     };
     let schema = Arc::new(settings.schema.clone());
     let storage = StorageMetrics::new(&settings.bucket_name());
-    let bucket = Bucket::new(stores, schema, spool).metered(ports.clock.clone(), storage.clone());
+    let mut bucket = Bucket::new(stores, schema, spool).metered(ports.clock.clone(), storage.clone());
+    let cache = chunk_cache(ports, settings, &storage);
+    if let Some(cache) = &cache {
+        bucket = bucket.cached(cache.clone());
+    }
     let index = IndexStore::new(&bucket, ports.clock.clone(), ports.cpu.clone(), settings.index_cache);
     let (bucket, index) = (Arc::new(bucket), Arc::new(index.metered(storage.clone())));
     let shutdown = Shutdown::new(&**disk, settings.shutdown_marker_dir.as_deref());
-    Ok(Folders { lock, bucket, index, storage, shutdown, uploader })
+    Ok(Folders { lock, bucket, index, storage, cache, shutdown, uploader })
 }
 
 impl Process {
@@ -295,8 +324,9 @@ impl Process {
         };
         let (opening, name) = ((ports.clone(), settings.clone()), host.to_owned());
         let open = move || open_folders(&opening.0, &opening.1, &name);
-        let Folders { lock, bucket, index, storage, shutdown, uploader } =
+        let Folders { lock, bucket, index, storage, cache, shutdown, uploader } =
             ports.spawner.run_blocking("open folders", open).await??;
+        settings.compact.holder = Holder { name: uploader.clone(), life: ports.clock.now().0 };
         settings.ingest.uploader = uploader;
         check_tables(&index, settings.refuse_lost_tables).await?;
         let takeover = TakeoverMetrics::default();
@@ -315,7 +345,22 @@ impl Process {
             clock: ports.clock.clone(),
             requests: requests.clone(),
         });
-        let engine = Arc::new(QueryEngine::new(ports.clone(), bucket, index.clone(), recent, settings.query.clone()));
+        let mut compactor = Compactor::new(ports.clone(), bucket.clone(), index.clone(), settings.compact.clone());
+        let mut engine = QueryEngine::new(ports.clone(), bucket.clone(), index.clone(), recent, settings.query.clone());
+        let mut deleting = None;
+        if let (Some(requests), Some(retention)) = (&settings.delete_requests, &settings.compact.retention) {
+            let store = Arc::new(DeleteStore::new(ports.clone(), bucket, requests.clone()));
+            deletes::load(&store).await?;
+            engine = engine.without_deleted(Arc::new(StoredDeletes { store: store.clone(), limits: limits.clone() }));
+            deleting = Some(Deleting {
+                store: store.clone(),
+                metrics: compactor.metrics().clone(),
+                max_interval: settings.delete_max_interval,
+                cancel_period: retention.cancel_period,
+            });
+            compactor = compactor.deleting(store).sparing(Arc::new(PendingChunks(ingester.clone())));
+        }
+        let engine = Arc::new(engine);
         let address = listener
             .local_addr()
             .map_err(|source| StartError::Listen { address: settings.http_address.clone(), source })?;
@@ -329,7 +374,8 @@ impl Process {
             learning = Some(patterns.start(stop.clone()));
         }
         ingester.watch(watchers);
-        let metrics = Metrics::new(&ingester, &takeover, &storage, requests);
+        let metrics = Metrics::new(&ingester, &takeover, &storage, compactor.metrics(), requests);
+        let compacting = Arc::new(compactor).start(limits.clone(), stop.clone());
         let instance = Instance { name: host.to_owned(), address: address.to_string(), since: ports.clock.now() };
         let app = Arc::new(App {
             ports: ports.clone(),
@@ -342,6 +388,7 @@ impl Process {
             index,
             metrics,
             tails,
+            deleting,
             patterns,
             stop: stop.clone(),
             stopping: AtomicBool::new(false),
@@ -351,6 +398,7 @@ impl Process {
             instance,
         });
         let mut reloading = Vec::new();
+        reloading.extend(cache.and_then(|cache| cache.start(&*ports.spawner, stop.clone())));
         if let (Some(config), true) = (&app.config, app.runtime.is_on()) {
             let (runtime, limits) = (app.runtime.clone(), app.limits.clone());
             reloading.push(runtime.keep_loading(&ports, config.clone(), limits, stop.clone()));
@@ -367,7 +415,7 @@ impl Process {
         );
         let server = ports.spawner.spawn("http server", Box::pin(serving));
         tracing::info!(%address, "Loptr started");
-        Ok(Self { app, stop, server, learning, reloading, address, _lock: lock })
+        Ok(Self { app, stop, server, learning, compacting, reloading, address, _lock: lock })
     }
 
     /// Where it listens.
@@ -397,9 +445,14 @@ impl Process {
         {
             tracing::error!(%error, "pattern detection failed");
         }
+        for compacting in self.compacting {
+            if let Err(error) = compacting.await {
+                tracing::error!(%error, "compaction failed");
+            }
+        }
         for reloading in self.reloading {
             if let Err(error) = reloading.await {
-                tracing::error!(%error, "a task that reads files again failed");
+                tracing::error!(%error, "a task in the background failed");
             }
         }
         self.app.shutdown.is_stopping.store(true, Ordering::SeqCst);

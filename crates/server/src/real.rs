@@ -18,8 +18,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use loptr_model::Nanos;
 use loptr_ports::{
-    Accepted, Clock, CpuPool, Disk, DiskFile, DiskLock, DiskUsage, Listener, Network, Ports, Random, Spawner,
-    TaskError, TaskHandle,
+    Accepted, Clock, Connection, CpuPool, Disk, DiskFile, DiskLock, DiskUsage, Listener, Network, Ports, Random,
+    Spawner, TaskError, TaskHandle,
 };
 
 /// Jobs of one priority that wait for a CPU thread, at most.
@@ -263,6 +263,16 @@ impl Network for TcpNetwork {
             };
         }
         Ok(Box::new(TcpListener(tokio::net::TcpListener::bind(address).await?)))
+    }
+
+    async fn connect(&self, address: &str) -> io::Result<Box<dyn Connection>> {
+        let stream = tokio::net::TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(Box::new(stream))
+    }
+
+    async fn lookup(&self, address: &str) -> io::Result<Vec<SocketAddr>> {
+        Ok(tokio::net::lookup_host(address).await?.collect())
     }
 }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use loptr_chunk::{Chunk, Object};
+use loptr_chunk::{Chunk, Object, external_key};
 use loptr_index::tables::{FileName, IndexPath};
 use loptr_model::{ChunkRef, TenantId};
 use loptr_ports::Clock;
 use object_store::{ObjectStoreExt, PutMode, PutOptions};
 
+use crate::cache::{CacheKey, ChunkCache};
 use crate::disk_store::DiskStore;
 use crate::error::StorageError;
 use crate::index_store::path;
@@ -26,6 +27,8 @@ pub struct Bucket {
     /// Where chunk objects wait while a store is down.
     spool: Option<Arc<Spool>>,
     meter: Option<Meter>,
+    /// Before stores on the network. What lies in a folder is cached by the operating system.
+    cache: Option<Arc<ChunkCache>>,
 }
 
 impl Bucket {
@@ -36,7 +39,7 @@ impl Bucket {
     /// When a period names a store that is not there.
     pub fn new(stores: Vec<Store>, schema: Arc<Schema>, spool: Option<Arc<Spool>>) -> Self {
         assert!(schema.periods().iter().all(|period| period.store < stores.len()), "a period without a store");
-        Self { stores: stores.into(), schema, spool, meter: None }
+        Self { stores: stores.into(), schema, spool, meter: None, cache: None }
     }
 
     /// The bucket in the filesystem store alone.
@@ -53,12 +56,17 @@ impl Bucket {
         &self.stores[self.schema.period_at(chunk.from).store]
     }
 
+    /// Chunks in stores on the network are looked for in `cache` first.
+    pub fn cached(self, cache: Arc<ChunkCache>) -> Self {
+        Self { cache: Some(cache), ..self }
+    }
+
     /// Its calls are timed by `clock` and told to `metrics`.
     pub fn metered(self, clock: Arc<dyn Clock>, metrics: StorageMetrics) -> Self {
         Self { meter: Some(Meter::new(clock, metrics)), ..self }
     }
 
-    async fn time<T>(
+    pub(crate) async fn time<T>(
         &self,
         operation: Operation,
         calls: usize,
@@ -140,7 +148,39 @@ impl Bucket {
             let read = self.time(Operation::Get, names.len(), read).await;
             return read.map_err(|source| StorageError::store(&*names[failed_at], source));
         }
-        let fetches: Vec<_> = chunks.iter().map(|chunk| self.get_chunk(tenant, chunk)).collect();
+        let Some(cache) =
+            self.cache.as_ref().filter(|_| chunks.iter().any(|chunk| self.store_of(chunk).local().is_none()))
+        else {
+            return self.fetch(tenant, chunks.iter(), parallel).await;
+        };
+        let key = |chunk: &ChunkRef| CacheKey {
+            key: external_key(self.schema.period_at(chunk.from).schema, tenant, chunk),
+            checksum: chunk.checksum,
+        };
+        let keys: Vec<CacheKey> = chunks.iter().map(key).collect();
+        let mut found = cache.get(&keys).await;
+        let missing: Vec<usize> = (0..chunks.len()).filter(|at| found[*at].is_none()).collect();
+        let fetched = self.fetch(tenant, missing.iter().map(|at| &chunks[*at]), parallel).await?;
+        let fetched = missing.into_iter().zip(fetched);
+        let mut new = Vec::new();
+        for (at, object) in fetched {
+            if self.store_of(&chunks[at]).local().is_none() {
+                new.push((keys[at].clone(), object.clone()));
+            }
+            found[at] = Some(object);
+        }
+        cache.put(new).await;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Chunk objects from their stores, in order.
+    async fn fetch(
+        &self,
+        tenant: &TenantId,
+        chunks: impl Iterator<Item = &ChunkRef>,
+        parallel: usize,
+    ) -> Result<Vec<Bytes>, StorageError> {
+        let fetches: Vec<_> = chunks.map(|chunk| self.get_chunk(tenant, chunk)).collect();
         stream::iter(fetches).buffered(parallel.max(1)).try_collect().await
     }
 

@@ -239,15 +239,8 @@ impl IndexStore {
             }
             object => object.map_err(|source| StorageError::store(&key, source))?,
         };
-        let (limit, name) = (self.settings.file_bytes_max, key.clone());
-        let owner = matches!(listed.name, FileName::Boltdb { .. }).then(|| owner.cloned());
-        let open = move || {
-            let bytes = gzip::unpack(&name, object, limit)?;
-            owner.map_or_else(
-                || IndexFile::open(bytes.clone()),
-                |owner| open_boltdb(&name, bytes.clone(), owner.as_ref()),
-            )
-        };
+        let (limit, listed, owner) = (self.settings.file_bytes_max, listed.clone(), owner.cloned());
+        let open = move || open_index(&listed, object, limit, owner.as_ref());
         let file = self.cpu.run(Priority::Query, open).await?;
         let file = file.map_err(|source| StorageError::Index { key: key.clone(), source })?;
         let file = Arc::new(file);
@@ -272,11 +265,21 @@ impl IndexStore {
     }
 }
 
-/// A database of boltdb-shipper as the index that the rest knows.
-fn open_boltdb(key: &str, bytes: Bytes, owner: Option<&TenantId>) -> Result<IndexFile, IndexError> {
+/// The index in an object of `owner`, or of all tenants, in whichever form its name says that it has. CPU work.
+pub fn open_index(
+    listed: &ListedFile,
+    object: Bytes,
+    bytes_max: usize,
+    owner: Option<&TenantId>,
+) -> Result<IndexFile, IndexError> {
+    let bytes = gzip::unpack(&listed.key, object, bytes_max)?;
+    if !matches!(listed.name, FileName::Boltdb { .. }) {
+        return IndexFile::open(bytes);
+    }
     let (file, left_out) = bolt::to_index(&BoltFile::open(bytes)?, owner)?;
     if left_out.chunks > 0 {
-        tracing::warn!(%key, chunks = left_out.chunks, "no row of the index file has labels of these chunks: no query finds them");
+        let (key, chunks) = (&listed.key, left_out.chunks);
+        tracing::warn!(%key, chunks, "no row of the index file has labels of these chunks: no query finds them");
     }
     Ok(file)
 }

@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::cache::CacheMetrics;
 use crate::schema::Schema;
 
 /// A call of the object store. Those that are never made count 0.
@@ -142,6 +143,8 @@ pub struct StorageMetrics {
     failures: Family<StoreLabels, Counter>,
     durations: Histograms<StoreLabels>,
     index: Histograms<IndexLabels>,
+    /// Of the caches before the stores.
+    pub caches: CacheMetrics,
 }
 
 impl Default for StorageMetrics {
@@ -159,6 +162,7 @@ impl StorageMetrics {
             failures: Family::default(),
             durations: Histograms::new_with_constructor(store_histogram),
             index: Histograms::new_with_constructor(index_histogram),
+            caches: CacheMetrics::default(),
         };
         for operation in Operation::ALL {
             let labels = metrics.store_labels(operation);
@@ -190,6 +194,7 @@ impl StorageMetrics {
             "Time (in seconds) spent in serving index query requests",
             self.index.clone(),
         );
+        self.caches.register(registry);
     }
 
     fn store_labels(&self, operation: Operation) -> StoreLabels {

@@ -15,8 +15,9 @@ mod zst;
 use crate::encoding::Encoding;
 use crate::error::ChunkError;
 
-/// zstd's own default, which upstream uses too.
-pub const DEFAULT_ZSTD_LEVEL: i32 = 3;
+/// On log lines level 1 writes 1.6 times as fast as level 3, zstd's own default and upstream's, reads faster, and is no
+/// larger.
+pub const DEFAULT_ZSTD_LEVEL: i32 = 1;
 
 /// Why a stream does not decompress.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +71,16 @@ pub fn decompress<'a>(
     limit: usize,
     expect: usize,
 ) -> Result<&'a [u8], ChunkError> {
-    decompress_raw(encoding, input, buf, limit, expect).map_err(|fault| fault.at("stream", 0, encoding, limit))
+    decompress_raw(encoding, input, buf, limit, expect, Sums::Checked)
+        .map_err(|fault| fault.at("stream", 0, encoding, limit))
+}
+
+/// What becomes of a codec's own checksums of snappy's and lz4's frames; zstd, gzip and DEFLATE always check theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sums {
+    Checked,
+    /// A checksum over all of the input was found right.
+    PassedOver,
 }
 
 pub(crate) fn decompress_raw<'a>(
@@ -79,6 +89,7 @@ pub(crate) fn decompress_raw<'a>(
     buf: &'a mut Vec<u8>,
     limit: usize,
     expect: usize,
+    sums: Sums,
 ) -> Result<&'a [u8], Fault> {
     let mut out = Output { buf, len: 0, limit };
     match encoding {
@@ -86,9 +97,9 @@ pub(crate) fn decompress_raw<'a>(
         Encoding::None => return Ok(input),
         Encoding::Gzip => deflate::gunzip(input, &mut out, expect)?,
         Encoding::Flate => deflate::inflate(input, &mut out, expect).map(|_| ())?,
-        Encoding::Snappy => snappy::decompress(input, &mut out)?,
+        Encoding::Snappy => snappy::decompress(input, &mut out, sums)?,
         Encoding::Lz4_64k | Encoding::Lz4_256k | Encoding::Lz4_1M | Encoding::Lz4_4M => {
-            lz4::decompress(input, &mut out, expect)?
+            lz4::decompress(input, &mut out, expect, sums)?
         }
         Encoding::Zstd => zst::decompress(input, &mut out, expect)?,
     }

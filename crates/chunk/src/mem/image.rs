@@ -15,7 +15,7 @@ use bytes::Bytes;
 use loptr_model::Nanos;
 
 use crate::block::Block;
-use crate::codec::{compress, decompress_raw};
+use crate::codec::{Sums, compress, decompress_raw};
 use crate::encoding::{Encoding, Format};
 use crate::error::ChunkError;
 use crate::varint;
@@ -99,7 +99,8 @@ impl Part<'_> {
     fn raw<'b>(&'b self, what: &'static str, buf: &'b mut Vec<u8>) -> Result<&'b [u8], ChunkError> {
         // Snappy's own length field is checked against its input, so the input bounds the output.
         let limit = intern::MAX_TEXT_BYTES;
-        let raw = decompress_raw(self.encoding, self.body, buf, limit, self.body.len().saturating_mul(3));
+        let raw =
+            decompress_raw(self.encoding, self.body, buf, limit, self.body.len().saturating_mul(3), Sums::Checked);
         raw.map_err(|fault| fault.at(what, self.at, self.encoding, limit))
     }
 }

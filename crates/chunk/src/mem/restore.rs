@@ -7,6 +7,7 @@ use bytes::Bytes;
 use loptr_model::Nanos;
 
 use crate::block::RawMetadata;
+use crate::codec::Sums;
 use crate::encoding::{Encoding, Format};
 use crate::error::ChunkError;
 use crate::reader::{BlockMeta, Chunk, checked, decoded_bytes, parse_header, parse_metas, sections};
@@ -32,9 +33,13 @@ impl Checkpointed {
         let (format, encoding, header) = parse_header(data)?;
         let (metas, section) = sections(data, format, header)?;
         let symbols = match section {
-            Some(place) => {
-                Symbols::decode(checked(data, "symbols", place)?, place.0 as u64, Encoding::None, usize::MAX)?
-            }
+            Some(place) => Symbols::decode(
+                checked(data, "symbols", place)?,
+                place.0 as u64,
+                Encoding::None,
+                usize::MAX,
+                Sums::Checked,
+            )?,
             None => Symbols::default(),
         };
         let start = section.map_or(header, |(at, len)| at + len + 4) as u64;

@@ -7,6 +7,7 @@ use loptr_model::{MatchOp, Matcher, go_quote_bytes};
 use super::ip::IpPattern;
 use super::labels::{ERROR, LineLabels, NameId};
 use super::number::{parse_bytes, parse_duration, parse_float};
+use super::parse::equal;
 use crate::regex::Regex;
 
 const LABEL_FILTER_ERROR: &str = "LabelFilterErr";
@@ -80,8 +81,8 @@ impl TextTest {
 
     pub(crate) fn accepts(&self, value: &[u8]) -> bool {
         match self {
-            Self::Eq(text) => value == &**text,
-            Self::Ne(text) => value != &**text,
+            Self::Eq(text) => equal(value, text),
+            Self::Ne(text) => !equal(value, text),
             Self::Re(regex) => regex.is_match(value),
             Self::Nre(regex) => !regex.is_match(value),
             Self::OneOf(values) => values.iter().any(|one| &**one == value),

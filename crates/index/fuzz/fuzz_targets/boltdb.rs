@@ -10,7 +10,15 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use loptr_index::bolt::{BoltFile, merge, to_index};
+use loptr_index::{IndexError, IndexFile};
 use loptr_model::TenantId;
+
+/// Names of a tenant's labels.
+fn names(file: &IndexFile) -> Result<Vec<String>, IndexError> {
+    let tenant = TenantId::single();
+    let names = file.tenant_view(&tenant).label_names(&[])?;
+    Ok(names.into_iter().map(str::to_owned).collect())
+}
 
 fuzz_target!(|data: &[u8]| {
     let bytes = Bytes::copy_from_slice(data);
@@ -21,10 +29,6 @@ fuzz_target!(|data: &[u8]| {
     let merged = merge(&[bytes.clone(), bytes], |_| true);
     if let Ok(Some(merged)) = merged {
         let (again, _) = to_index(&BoltFile::open(merged.into()).expect("our own"), None).expect("our own");
-        let names = |file: &loptr_index::IndexFile| {
-            let names = file.tenant_view(&TenantId::single()).label_names(&[]);
-            names.map(|names| names.into_iter().map(str::to_owned).collect::<Vec<_>>())
-        };
         assert!(names(&index).is_ok() && names(&again).is_ok());
     }
 });

@@ -127,6 +127,11 @@ impl FileName {
         FileName::Boltdb { name: format!("{uploader}-{unix_secs}{GZIP_SUFFIX}") }
     }
 
+    /// `compactor-<unixNanos>.gz`: as a compactor uploads a database.
+    pub fn boltdb_compacted(created: Nanos) -> Self {
+        FileName::Boltdb { name: format!("{COMPACTOR}-{}{GZIP_SUFFIX}", created.0) }
+    }
+
     /// Reads the name of a file of this kind.
     pub fn parse_as(kind: FileKind, name: &str) -> Option<Self> {
         match kind {

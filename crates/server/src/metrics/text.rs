@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::fmt::Write;
 
 /// Counters whose names in upstream's classic text do not end in `_total`.
-const UNSUFFIXED: &[&str] = &["loki_stream_sharding_count", "loki_blocked_queries"];
+const UNSUFFIXED: &[&str] =
+    &["loki_stream_sharding_count", "loki_blocked_queries", "loki_cache_fetched_keys", "loki_cache_hits"];
 
 /// A text format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -84,7 +84,7 @@ fn a_loki_2_9_file() {
             "table_manager.retention_period",
             "a boltdb-shipper index holds no structured metadata",
         ],
-        &["compactor.retention_enabled", "limits_config.retention_period"],
+        &["compactor.retention_enabled"],
     );
 }
 
@@ -147,17 +147,9 @@ fn a_simple_scalable_file() {
             &[&format!("-target={target}"), "-config.expand-env=true"],
             &[
                 "query_range.results_cache.cache.embedded_cache.ttl",
-                "chunk_store_config.chunk_cache_config.memcached_client.addresses",
                 "ruler.alertmanager_url",
             ],
-            &[
-                "target",
-                "memberlist.join_members",
-                "common.ring.kvstore.store",
-                "compactor.retention_enabled",
-                "limits_config.retention_period",
-                "ruler.remote_write.enabled",
-            ],
+            &["target", "memberlist.join_members", "common.ring.kvstore.store", "ruler.remote_write.enabled"],
         );
     }
 }

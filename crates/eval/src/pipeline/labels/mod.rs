@@ -13,6 +13,7 @@ use foldhash::fast::FixedState;
 use loptr_model::Labels;
 
 use super::hints::Hints;
+use super::parse::equal;
 
 /// Error label.
 pub const ERROR: &str = "__error__";
@@ -263,7 +264,7 @@ impl LineLabels {
     pub(crate) fn add_metadata(&mut self, metadata: &[(&str, &str)]) {
         for (at, &(name, value)) in metadata.iter().enumerate() {
             let id = match self.metadata_names.get(at) {
-                Some(&id) if *self.names[id.0 as usize].text == *name => id,
+                Some(&id) if equal(self.names[id.0 as usize].text.as_bytes(), name.as_bytes()) => id,
                 _ => {
                     let id = self.name(name);
                     self.metadata_names.truncate(at);

@@ -2,7 +2,7 @@
 
 use super::super::label_filter::LabelFilter;
 use super::super::labels::{DUPLICATE_SUFFIX, LineLabels};
-use super::json_scan::{Stop, Value, each_member, push_string};
+use super::json_scan::{Reader, Stop, Value, push_string, read_members};
 use super::{JSON_ERROR, Keys, Rejected, offer, parser_error, sanitize};
 
 /// Objects nested deeper are skipped: each level reads its text again.
@@ -49,21 +49,7 @@ impl Json {
         early: &[LabelFilter],
         depth: usize,
     ) -> Result<(), Stop<Enough>> {
-        each_member(data, |key, value| match value {
-            Value::Object(inner) => {
-                let len = self.prefix.len();
-                if depth < MAX_DEPTH && self.enter(key, labels) {
-                    self.object(inner, labels, early, depth + 1)?;
-                }
-                self.prefix.truncate(len);
-                Ok(())
-            }
-            Value::Array(_) | Value::Null => found_all(labels),
-            Value::String(_) | Value::Number(_) | Value::Boolean(_) => {
-                self.member(key, value, labels, early, depth).map_err(|Rejected| Stop::Asked(Enough::Rejected))?;
-                found_all(labels)
-            }
-        })
+        read_members(data, &mut Object { json: self, labels, early, depth })
     }
 
     /// Adds `key` to the prefix; `false` if no wanted label starts with it.
@@ -81,7 +67,7 @@ impl Json {
         depth: usize,
     ) -> Result<(), Rejected> {
         let name = if depth == 0 {
-            self.keys.name(labels, key, || sanitize(key, true))
+            self.keys.wanted_name(labels, key, || sanitize(key, true))
         } else {
             self.key.clear();
             self.key.extend_from_slice(self.prefix.as_bytes());
@@ -110,6 +96,45 @@ impl Json {
             Value::Object(_) | Value::Array(_) | Value::Null => {}
         };
         offer(labels, early, name, push, &mut self.scratch)
+    }
+}
+
+/// One object of the line while it is read.
+struct Object<'j> {
+    json: &'j mut Json,
+    labels: &'j mut LineLabels,
+    early: &'j [LabelFilter],
+    depth: usize,
+}
+
+impl<'a> Reader<'a, Enough> for Object<'_> {
+    #[inline]
+    fn expected(&mut self, rest: &[u8]) -> Option<usize> {
+        if self.depth > 0 {
+            self.json.keys.expect_nothing();
+            return None;
+        }
+        self.json.keys.expected(rest)
+    }
+
+    #[inline]
+    fn member(&mut self, key: &[u8], value: Value<'a>) -> Result<(), Stop<Enough>> {
+        let Self { json, labels, early, depth } = self;
+        match value {
+            Value::Object(inner) => {
+                let len = json.prefix.len();
+                if *depth < MAX_DEPTH && json.enter(key, labels) {
+                    json.object(inner, labels, early, *depth + 1)?;
+                }
+                json.prefix.truncate(len);
+                Ok(())
+            }
+            Value::Array(_) | Value::Null => found_all(labels),
+            Value::String(_) | Value::Number(_) | Value::Boolean(_) => {
+                json.member(key, value, labels, early, *depth).map_err(|Rejected| Stop::Asked(Enough::Rejected))?;
+                found_all(labels)
+            }
+        }
     }
 }
 

@@ -120,8 +120,32 @@ pub(super) enum Stop<E> {
 /// closing brace is not looked at.
 pub(super) fn each_member<'a, E>(
     data: &'a [u8],
-    mut visit: impl FnMut(&[u8], Value<'a>) -> Result<(), Stop<E>>,
+    visit: impl FnMut(&[u8], Value<'a>) -> Result<(), Stop<E>>,
 ) -> Result<(), Stop<E>> {
+    struct Visits<F>(F);
+    impl<'a, E, F: FnMut(&[u8], Value<'a>) -> Result<(), Stop<E>>> Reader<'a, E> for Visits<F> {
+        fn member(&mut self, key: &[u8], value: Value<'a>) -> Result<(), Stop<E>> {
+            (self.0)(key, value)
+        }
+    }
+    read_members(data, &mut Visits(visit))
+}
+
+/// Who is told of the members of an object.
+pub(super) trait Reader<'a, E> {
+    /// The length of the key at the start of `rest`, if that is the one expected and a quote ends it.
+    #[inline]
+    fn expected(&mut self, rest: &[u8]) -> Option<usize> {
+        let _ = rest;
+        None
+    }
+
+    /// A key (escapes resolved) and its value.
+    fn member(&mut self, key: &[u8], value: Value<'a>) -> Result<(), Stop<E>>;
+}
+
+/// As [`each_member`], for a reader that knows what to expect.
+pub(super) fn read_members<'a, E>(data: &'a [u8], reader: &mut impl Reader<'a, E>) -> Result<(), Stop<E>> {
     let fault = |text| move || Stop::Malformed(text);
     let open = next_token(data, 0).filter(|&at| data[at] == b'{').ok_or_else(fault(MALFORMED_OBJECT))?;
     let mut at = next_token(data, open + 1).ok_or_else(fault(MALFORMED))?;
@@ -132,7 +156,10 @@ pub(super) fn each_member<'a, E>(
             b'}' => return Ok(()),
             _ => return Err(Stop::Malformed(MALFORMED_OBJECT)),
         }
-        let (end, escaped) = string_end(data, at + 1).ok_or_else(fault(MALFORMED))?;
+        let (end, escaped) = match reader.expected(&data[at + 1..]) {
+            Some(len) => (at + 1 + len + 1, false),
+            None => string_end(data, at + 1).ok_or_else(fault(MALFORMED))?,
+        };
         let mut key = &data[at + 1..end - 1];
         if escaped {
             resolved.clear();
@@ -143,7 +170,7 @@ pub(super) fn each_member<'a, E>(
         }
         let colon = next_token(data, end).filter(|&at| data[at] == b':').ok_or_else(fault(MALFORMED))?;
         let (member, end) = value(data, colon + 1).map_err(Stop::Malformed)?;
-        visit(key, member)?;
+        reader.member(key, member)?;
         at = next_token(data, end).ok_or_else(fault(MALFORMED_ARRAY))?;
         match data[at] {
             b'}' => return Ok(()),

@@ -36,7 +36,7 @@ impl Logfmt {
                 }
                 Err(_) => continue,
             };
-            let Some(name) = self.keys.name(labels, pair.key, || sanitize(pair.key, true)) else { continue };
+            let Some(name) = self.keys.wanted_name(labels, pair.key, || sanitize(pair.key, true)) else { continue };
             let name = labels.name_for_parsed(name);
             if !labels.wants(name) || labels.was_written(name) {
                 continue;

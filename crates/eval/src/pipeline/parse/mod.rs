@@ -112,23 +112,54 @@ fn has_replacement(value: &[u8]) -> bool {
     !value.is_ascii() && std::str::from_utf8(value).map_or(true, |text| text.contains('\u{fffd}'))
 }
 
+/// Whether two slices are equal, without a call. Of empty ones some processors make a slow business: `memcmp` loads
+/// masked from where an empty slice points to, which is nowhere.
+#[inline(always)]
+pub(in crate::pipeline) fn equal(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    match (a.last_chunk::<8>(), b.last_chunk::<8>()) {
+        (Some(a_end), Some(b_end)) => {
+            let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+            a_end == b_end && words.into_iter().all(|(a, b)| a == b)
+        }
+        _ => match (a.first_chunk::<4>(), b.first_chunk::<4>()) {
+            (Some(a_start), Some(b_start)) => a_start == b_start && a.last_chunk::<4>() == b.last_chunk::<4>(),
+            _ => a.iter().zip(b).all(|(a, b)| a == b),
+        },
+    }
+}
+
 /// Names made of keys seen before. Lines of a stream mostly have the same keys in the same order, so the key that came
 /// at this place last time is tried first.
 #[derive(Clone, Debug, Default)]
 struct Keys {
     generation: u64,
-    known: Vec<(Box<[u8]>, Option<NameId>)>,
+    known: Vec<KnownKey>,
     by_key: HashMap<Box<[u8]>, usize, FixedState>,
     bytes: usize,
     /// Which key came at each place of the last line.
     order: Vec<usize>,
     at: usize,
+    /// Whether the key at hand is the one that came here last time, as [`Keys::expected`] found.
+    is_expected: bool,
+}
+
+#[derive(Clone, Debug)]
+struct KnownKey {
+    key: Box<[u8]>,
+    /// None: nothing is made of it.
+    name: Option<NameId>,
+    /// It can be told from the line's own bytes: no quote or backslash in it.
+    is_plain: bool,
 }
 
 impl Keys {
     /// Begins a line.
     fn start(&mut self, labels: &LineLabels) {
         self.at = 0;
+        self.is_expected = false;
         if self.generation != labels.generation() || self.known.len() > MAX_KEYS || self.bytes > MAX_KEY_BYTES {
             self.generation = labels.generation();
             self.known.clear();
@@ -138,21 +169,61 @@ impl Keys {
         }
     }
 
+    /// The next key is to be looked up.
+    #[inline]
+    fn expect_nothing(&mut self) {
+        self.is_expected = false;
+    }
+
+    /// The length of the key that came at this place last time, if `rest` starts with it and a quote ends it.
+    #[inline]
+    fn expected(&mut self, rest: &[u8]) -> Option<usize> {
+        self.expect_nothing();
+        let known = &self.known[*self.order.get(self.at)?];
+        let len = known.key.len();
+        let found = known.is_plain && rest.get(len) == Some(&b'"') && equal(&rest[..len], &known.key);
+        self.is_expected = found;
+        found.then_some(len)
+    }
+
+    /// As [`Keys::name`], and none for a name that nobody wants.
+    #[inline]
+    fn wanted_name(
+        &mut self,
+        labels: &mut LineLabels,
+        key: &[u8],
+        make: impl FnOnce() -> Option<String>,
+    ) -> Option<NameId> {
+        // Who wants it under its suffix wants it as it is too.
+        self.find(labels, key, |labels| make().filter(|name| labels.hints().wants(name)))
+    }
+
     /// The name of `key`; `make` makes it the first time.
     #[inline]
     fn name(&mut self, labels: &mut LineLabels, key: &[u8], make: impl FnOnce() -> Option<String>) -> Option<NameId> {
+        self.find(labels, key, |_| make())
+    }
+
+    #[inline]
+    fn find(
+        &mut self,
+        labels: &mut LineLabels,
+        key: &[u8],
+        make: impl FnOnce(&LineLabels) -> Option<String>,
+    ) -> Option<NameId> {
         let at = self.at;
         self.at += 1;
         if let Some(&last) = self.order.get(at)
-            && *self.known[last].0 == *key
+            && (std::mem::take(&mut self.is_expected) || equal(&self.known[last].key, key))
         {
-            return self.known[last].1;
+            return self.known[last].name;
         }
         let found = match self.by_key.get(key) {
             Some(&found) => found,
             None => {
-                let name = make().map(|text| labels.name(&text));
-                self.known.push((key.into(), name));
+                let name = make(labels).map(|text| labels.name(&text));
+                let is_plain = memchr::memchr2(b'"', b'\\', key).is_none();
+                self.known.push(KnownKey { key: key.into(), name, is_plain });
                 self.by_key.insert(key.into(), self.known.len() - 1);
                 self.bytes += 2 * key.len() + 64;
                 self.known.len() - 1
@@ -163,7 +234,7 @@ impl Keys {
         } else if at == self.order.len() && at < MAX_KEYS {
             self.order.push(found);
         }
-        self.known[found].1
+        self.known[found].name
     }
 }
 
@@ -197,6 +268,19 @@ pub(super) mod testing {
     pub(crate) fn parsed(labels: &mut LineLabels) -> String {
         let id = labels.result();
         labels.labels(id).parsed.to_string()
+    }
+
+    #[test]
+    fn short_slices_are_compared_whole() {
+        let text: Vec<u8> = (0..40).collect();
+        for len in 0..40 {
+            assert!(equal(&text[..len], &text.clone()[..len]) && !equal(&text[..len], &text[..len + 1]));
+            for at in 0..len {
+                let mut other = text[..len].to_vec();
+                other[at] ^= 1;
+                assert!(!equal(&text[..len], &other), "{len} {at}");
+            }
+        }
     }
 
     #[test]
