@@ -145,10 +145,7 @@ fn a_simple_scalable_file() {
         comes_later(
             C,
             &[&format!("-target={target}"), "-config.expand-env=true"],
-            &[
-                "query_range.results_cache.cache.embedded_cache.ttl",
-                "ruler.alertmanager_url",
-            ],
+            &["query_range.results_cache.cache.embedded_cache.ttl", "ruler.alertmanager_url"],
             &["target", "memberlist.join_members", "common.ring.kvstore.store", "ruler.remote_write.enabled"],
         );
     }
