@@ -641,10 +641,6 @@ fn schema(config: &Config) -> Result<Stored, SettingsError> {
     })?;
     let mut delete_requests = None;
     if config.bool("compactor.retention_enabled") {
-        if schema.periods().iter().any(|period| period.index != IndexKind::Tsdb) {
-            let reason = "retention of boltdb-shipper periods is not supported yet".to_owned();
-            return Err(SettingsError::Value { path: "compactor.retention_enabled", reason });
-        }
         delete_requests = Some(DeleteStoreSettings {
             store: stores.place(config, config.str("compactor.delete_request_store"))?,
             prefix: config.str("compactor.delete_request_store_key_prefix").to_owned(),
