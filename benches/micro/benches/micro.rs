@@ -43,7 +43,9 @@ fn decode(bencher: Bencher<'_, '_>, encoding: Encoding) {
     let (chunk, bytes) = filled(encoding);
     let mut buf = Vec::new();
     bencher.counter(BytesCount::new(bytes)).bench_local(|| {
-        (0..chunk.blocks().len()).map(|at| chunk.decode_block(at, &mut buf).expect("whole").bytes().len()).sum::<usize>()
+        (0..chunk.blocks().len())
+            .map(|at| chunk.decode_block(at, &mut buf).expect("whole").bytes().len())
+            .sum::<usize>()
     });
 }
 
@@ -56,7 +58,8 @@ fn search(bencher: Bencher<'_, '_>, needle: &str) {
         let mut hits = 0;
         for at in 0..chunk.blocks().len() {
             let block = chunk.decode_block(at, &mut buf).expect("whole");
-            let find = |hay: &[u8], from: usize| finder.find(&hay[from..]).map(|at| (from + at, from + at + needle.len()));
+            let find =
+                |hay: &[u8], from: usize| finder.find(&hay[from..]).map(|at| (from + at, from + at + needle.len()));
             block
                 .search(find, |_| {
                     hits += 1;

@@ -26,6 +26,8 @@ const CONFIG_FILES: &str = "config.yaml,config/config.yaml";
 
 /// The subcommand that hands a data folder back.
 const FLUSH_OUT: &str = "flush-out";
+/// The subcommand that tells what retention would remove.
+const RETENTION_PREVIEW: &str = "retention-preview";
 
 /// What the process is asked to do.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub enum Command {
     Run(Invocation),
     /// `flush-out` before everything else: load the configuration, move everything into the bucket, end.
     FlushOut(Invocation),
+    /// `retention-preview` before everything else: load the configuration, tell what retention would remove now, end.
+    RetentionPreview(Invocation),
 }
 
 /// A command line that cannot be obeyed: print it on standard error, exit 2.
@@ -103,11 +107,12 @@ pub fn parse_args<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Result<Co
     if args.iter().any(|arg| is_word(arg, "version")) {
         return Ok(Command::Version);
     }
-    let flush_out = args.first().is_some_and(|arg| *arg == FLUSH_OUT);
-    let command = parse(if flush_out { &args[1..] } else { &args }).map_err(|text| UsageError { text })?;
-    Ok(match command {
-        Command::Run(invocation) if flush_out => Command::FlushOut(invocation),
-        command => command,
+    let word = args.first().copied().filter(|arg| [FLUSH_OUT, RETENTION_PREVIEW].contains(arg));
+    let command = parse(if word.is_some() { &args[1..] } else { &args }).map_err(|text| UsageError { text })?;
+    Ok(match (command, word) {
+        (Command::Run(invocation), Some(FLUSH_OUT)) => Command::FlushOut(invocation),
+        (Command::Run(invocation), Some(RETENTION_PREVIEW)) => Command::RetentionPreview(invocation),
+        (command, _) => command,
     })
 }
 
@@ -323,6 +328,7 @@ mod tests {
         assert_eq!(invocation.config_files(), "a");
         assert!(matches!(parse_args(["flush-out", "-h"]), Ok(Command::Help(_))));
         assert!(parse_args(["flush-out", "-nonsense"]).is_err());
+        assert!(matches!(parse_args(["retention-preview", "-config.file=a"]), Ok(Command::RetentionPreview(_))));
     }
 
     #[test]

@@ -34,13 +34,13 @@ mod takeover;
 mod tenant;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use loptr_chunk::{ChunkError, ChunkOptions};
-use loptr_model::{Millis, Nanos, TenantId};
+use loptr_model::{ChunkRef, Millis, Nanos, TenantId};
 use loptr_ports::{PoolError, Ports, TaskError, TaskHandle};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, IndexStore, IndexedStream, StorageError};
@@ -327,6 +327,11 @@ impl Ingester {
         through: Millis,
     ) -> Vec<IndexedStream> {
         self.pending.streams(tenant, matchers, from, through)
+    }
+
+    /// Takes those of `chunks` out that queries may still be told of by [`Ingester::pending_streams`].
+    pub fn leave_pending(&self, tenant: &TenantId, chunks: &mut HashSet<ChunkRef>) {
+        self.pending.leave_out(tenant, chunks);
     }
 
     /// Those who are told of every entry accepted from now on. Set them once, at start.

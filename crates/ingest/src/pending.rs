@@ -1,6 +1,6 @@
 //! Chunks that lie in the bucket while readers cannot know it yet: their index is not uploaded, or was so only just now.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use loptr_index::ChunkMeta;
 use loptr_model::{ChunkRef, Fingerprint, Labels, Millis, Nanos, TenantId};
@@ -94,6 +94,16 @@ impl Pending {
         let mut ordinals = self.ordinals.lock();
         ordinals.next = ordinals.next.max(flushed.ordinal);
         ordinals.in_flight.remove(&flushed.ordinal);
+    }
+
+    /// Takes those of `chunks` out that are pending.
+    pub(crate) fn leave_out(&self, tenant: &TenantId, chunks: &mut HashSet<ChunkRef>) {
+        let tenants = self.tenants.lock();
+        for ((fingerprint, _), pending) in tenants.get(tenant).into_iter().flatten() {
+            for chunk in pending {
+                chunks.remove(&chunk.reference(*fingerprint));
+            }
+        }
     }
 
     /// The streams that `matchers` accept with their pending chunks in `[from, through)`.

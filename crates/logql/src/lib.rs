@@ -61,6 +61,6 @@ mod unicode;
 pub use check::check_selector;
 pub use deep::with_stack;
 pub use error::{ErrorKind, ParseError, stage_error};
-pub use parse::{MAX_QUERY_BYTES, parse, parse_bytes, parse_log, parse_matchers, parse_selector};
+pub use parse::{MAX_QUERY_BYTES, parse, parse_any_log, parse_bytes, parse_log, parse_matchers, parse_selector};
 pub use print::pretty;
 pub use stages::{TemplateCheck, check_pipeline, check_stages};

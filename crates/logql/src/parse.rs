@@ -38,6 +38,14 @@ pub fn parse_log(text: &str) -> Result<LogExpr, ParseError> {
     }
 }
 
+/// As [`parse_log`], but any matchers will do, even none: what delete requests take.
+pub fn parse_any_log(text: &str) -> Result<LogExpr, ParseError> {
+    match read(text.as_bytes())?.kind {
+        NodeKind::Log(log) => Ok(log),
+        _ => Err(ParseError::unsupported("only log selector is supported")),
+    }
+}
+
 /// Parses a selector with at least one matcher that does not match the empty text. Anything else that is a query is
 /// refused with `only label matchers are supported`.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use loptr_eval::source::{Direction, Merger, Scratch, Source, SourceError, Tombstones};
+use loptr_eval::source::{Direction, Merger, Scratch, Source, SourceError};
 use loptr_eval::{
     EvalError, Finder, LogCollector, LogStream, LogVisitor, Pipeline, QueryValue, RangeFold, RangePlan, SampleVisitor,
     SeriesSteps, Steps, VariantsFold, VariantsPlan, VariantsVisitor, evaluate, leaves, variants_of,
@@ -29,6 +29,7 @@ use loptr_storage::{Bucket, IndexOperation, IndexStore, IndexedStream};
 use parking_lot::Mutex;
 use tracing::Instrument;
 
+use crate::deletes::{Deletes, NoDeletes};
 use crate::error::QueryError;
 use crate::limits::{QueryLimits, nanos};
 use crate::plan::{Piece, PlannedStream, Windows, plan};
@@ -161,6 +162,7 @@ pub struct QueryEngine {
     pub(crate) bucket: Arc<Bucket>,
     pub(crate) index: Arc<IndexStore>,
     pub(crate) recent: Arc<dyn Recent>,
+    deletes: Arc<dyn Deletes>,
     settings: QuerySettings,
     process: Arc<ProcessBudget>,
     pub(crate) running: Arc<RunningQueries>,
@@ -207,7 +209,12 @@ impl QueryEngine {
         settings: QuerySettings,
     ) -> Self {
         let process = ProcessBudget::new(settings.process_bytes);
-        Self { ports, bucket, index, recent, settings, process, running: Arc::default() }
+        Self { ports, bucket, index, recent, deletes: Arc::new(NoDeletes), settings, process, running: Arc::default() }
+    }
+
+    /// Leaves out what `deletes` tells.
+    pub fn without_deleted(self, deletes: Arc<dyn Deletes>) -> Self {
+        Self { deletes, ..self }
     }
 
     /// Bytes all queries hold now.
@@ -332,7 +339,7 @@ impl QueryEngine {
                     let required = sources_that_may_hold(sources, || pipeline.required_metadata(&piece.stream.labels));
                     let mark = piece.stream.reader.mark.as_deref();
                     let mut visitor = LogVisitor::new(&mut stream, &mut part).marked(mark);
-                    scan(&required?, piece.range, direction, pipeline.block_finder(), &budget, &mut visitor)?;
+                    scan(&required?, &piece, direction, pipeline.block_finder(), &budget, &mut visitor)?;
                     counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
                     budget.charge(part.held_bytes() as u64)?;
                     Ok(part)
@@ -473,7 +480,7 @@ impl QueryEngine {
                     let mut stream = plan.for_stream(labels, piece.stream.reader.mark.as_deref());
                     let mut visitor = VariantsVisitor::new(&mut stream, &mut fold);
                     let finder = pipeline.block_finder();
-                    scan(&required?, piece.range, Direction::Forward, finder, &budget, &mut visitor)?;
+                    scan(&required?, &piece, Direction::Forward, finder, &budget, &mut visitor)?;
                     counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
                     budget.charge(fold.held_bytes() as u64)?;
                     Ok(fold)
@@ -525,7 +532,7 @@ impl QueryEngine {
                     let mark = piece.stream.reader.mark.as_deref().filter(|_| *marks);
                     let mut visitor = SampleVisitor::new(&mut stream, &mut fold).marked(mark);
                     let finder = extractor.block_finder();
-                    scan(&required?, piece.range, Direction::Forward, finder, &budget, &mut visitor)?;
+                    scan(&required?, &piece, Direction::Forward, finder, &budget, &mut visitor)?;
                     counters.metadata_read.fetch_or(stream.has_read_metadata(), Ordering::Relaxed);
                     budget.charge(fold.held_bytes() as u64)?;
                     Ok(fold)
@@ -622,6 +629,7 @@ impl QueryEngine {
         let (from, through) = millis(range);
         let mut all = Vec::new();
         for reader in readers.each() {
+            let deletions = self.deletes.of(&reader.tenant).await.map_err(QueryError::Deletes)?;
             if let Some(partial) = self.recent.partial(&reader.tenant, range).await {
                 *running.partial.lock() = Some(partial);
             }
@@ -634,7 +642,8 @@ impl QueryEngine {
             let (in_memory, pending) = self.ports.cpu.run(Priority::Query, in_memory).await?;
             let indexed = self.indexed(IndexOperation::ChunkRefs, &reader.tenant, &matchers, from, through).await?;
             let counters = running.counters.clone();
-            let put_together = move || plan(&reader, in_memory, pending.into_iter().chain(indexed), &counters);
+            let put_together =
+                move || plan(&reader, in_memory, pending.into_iter().chain(indexed), &deletions, &counters);
             all.extend(self.ports.cpu.run(Priority::Query, put_together).await?);
         }
         running.counters.lookup_ns.fetch_add(self.ns_since(begun), Ordering::Relaxed);
@@ -728,17 +737,16 @@ fn sources_that_may_hold<'s, 'p, P: Iterator<Item = (&'p str, &'p str)>>(
 
 fn scan<V: loptr_eval::source::Visitor>(
     sources: &[&dyn Source],
-    range: TimeRange,
+    piece: &Piece,
     direction: Direction,
     finder: Option<loptr_eval::BlockFinder>,
     budget: &Budget,
     visitor: &mut V,
 ) -> Result<(), SourceError> {
-    let tombstones = Tombstones::default();
     let mut scratch = Scratch::default();
     let mut finder = finder;
     let finder = finder.as_mut().map(|finder| finder as &mut dyn Finder);
-    Merger::new(sources, range, direction, &tombstones, budget).run(finder, &mut scratch, visitor)
+    Merger::new(sources, piece.range, direction, &piece.stream.tombstones, budget).run(finder, &mut scratch, visitor)
 }
 
 /// Steps of a range query. Upstream moves start down and end up to multiples of the step when it splits queries.

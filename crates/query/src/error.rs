@@ -30,6 +30,9 @@ pub enum QueryError {
     /// The bucket failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// Nobody can say what was deleted.
+    #[error("delete requests cannot be read, and answers could hold deleted lines: {0}")]
+    Deletes(String),
     /// A chunk cannot be read.
     #[error("{0}")]
     Source(SourceError),
@@ -87,7 +90,7 @@ impl QueryError {
                 loptr_storage::ErrorKind::Unavailable => ErrorKind::Unavailable,
                 _ => ErrorKind::Internal,
             },
-            Self::Source(SourceError::Unavailable { .. }) => ErrorKind::Unavailable,
+            Self::Source(SourceError::Unavailable { .. }) | Self::Deletes(_) => ErrorKind::Unavailable,
             Self::Source(_) | Self::Pool(_) | Self::VolumeSeries(_) => ErrorKind::Internal,
         }
     }

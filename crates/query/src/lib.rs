@@ -4,6 +4,7 @@
 //! writes. Answers do not depend on how many workers there are or where the lines lie. A chunk that is missing or
 //! damaged fails the query: no answer is silently short.
 
+mod deletes;
 mod engine;
 mod error;
 mod limits;
@@ -18,6 +19,7 @@ mod source;
 mod tail;
 mod volume;
 
+pub use deletes::{Deletes, Known};
 pub use engine::{
     Answer, ChunkFigures, FrontendEncoding, LogRequest, QueryEngine, QueryFigures, QuerySettings, compile, range_steps,
 };

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use loptr_eval::source::{Deletion, Tombstones};
 use loptr_index::ChunkMeta;
 use loptr_model::{ChunkRef, Fingerprint, Labels, Nanos, TimeRange};
 use loptr_storage::{IndexedStream, merge_streams};
@@ -48,6 +49,8 @@ impl LazyChunk {
 pub(crate) struct PlannedStream {
     pub(crate) reader: Reader,
     pub(crate) labels: Labels,
+    /// What of it was deleted.
+    pub(crate) tombstones: Tombstones,
     pub(crate) heads: Vec<Arc<ChunkSource>>,
     /// By (from, through, checksum).
     pub(crate) chunks: Vec<Arc<LazyChunk>>,
@@ -67,6 +70,7 @@ pub(crate) fn plan(
     reader: &Reader,
     recent: Vec<RecentStream>,
     indexed: impl IntoIterator<Item = IndexedStream>,
+    deletions: &[Deletion],
     counters: &Arc<ScanCounters>,
 ) -> Vec<Arc<PlannedStream>> {
     type Key = (Fingerprint, Labels);
@@ -92,7 +96,10 @@ pub(crate) fn plan(
     }
     let mut planned: Vec<Arc<PlannedStream>> = streams
         .into_iter()
-        .map(|((_, labels), (heads, chunks))| Arc::new(PlannedStream { reader: reader.clone(), labels, heads, chunks }))
+        .map(|((_, labels), (heads, chunks))| {
+            let tombstones = Tombstones::of_stream(&labels, deletions);
+            Arc::new(PlannedStream { reader: reader.clone(), labels, tombstones, heads, chunks })
+        })
         .collect();
     planned.sort_by(|a, b| a.labels.cmp(&b.labels));
     planned
@@ -285,7 +292,7 @@ mod tests {
         let labels = Labels::from_pairs([("a", "b")]);
         let indexed = IndexedStream { fingerprint: labels.fingerprint(), labels, chunks: chunks.collect() };
         let reader = Reader { tenant: loptr_model::TenantId::single(), mark: None };
-        plan(&reader, Vec::new(), [indexed], &Arc::default()).remove(0)
+        plan(&reader, Vec::new(), [indexed], &[], &Arc::default()).remove(0)
     }
 
     fn millis(range: TimeRange) -> (i64, i64) {

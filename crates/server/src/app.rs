@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use loptr_chunk::Chunk;
+use loptr_compact::Compactor;
+use loptr_compact::lease::Holder;
+use loptr_compact::requests::{DeleteStore, RequestError};
 use loptr_config::Config;
 use loptr_ingest::{IngestError, Ingester, TakeoverError, TakeoverMetrics, Watcher, give_up_reserve, take_over};
 use loptr_model::{Labels, Millis, Nanos, StreamEntries, TenantId, TimeRange};
@@ -19,6 +22,7 @@ use loptr_storage::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::deletes::{self, Deleting, PendingChunks, StoredDeletes};
 use crate::http::ring::Instance;
 use crate::http::{App, router};
 use crate::limits::TenantLimits;
@@ -64,6 +68,9 @@ pub enum StartError {
     /// Index tables that no period reaches.
     #[error(transparent)]
     LostTables(#[from] LostTables),
+    /// Delete requests that cannot be read: what they delete would be shown.
+    #[error(transparent)]
+    Deletes(#[from] RequestError),
     /// A task did not end well.
     #[error(transparent)]
     Task(#[from] TaskError),
@@ -89,6 +96,7 @@ pub struct Process {
     stop: CancellationToken,
     server: TaskHandle,
     learning: Option<TaskHandle>,
+    compacting: Vec<TaskHandle>,
     reloading: Vec<TaskHandle>,
     address: SocketAddr,
     _lock: Box<dyn DiskLock>,
@@ -318,6 +326,7 @@ impl Process {
         let open = move || open_folders(&opening.0, &opening.1, &name);
         let Folders { lock, bucket, index, storage, cache, shutdown, uploader } =
             ports.spawner.run_blocking("open folders", open).await??;
+        settings.compact.holder = Holder { name: uploader.clone(), life: ports.clock.now().0 };
         settings.ingest.uploader = uploader;
         check_tables(&index, settings.refuse_lost_tables).await?;
         let takeover = TakeoverMetrics::default();
@@ -336,7 +345,22 @@ impl Process {
             clock: ports.clock.clone(),
             requests: requests.clone(),
         });
-        let engine = Arc::new(QueryEngine::new(ports.clone(), bucket, index.clone(), recent, settings.query.clone()));
+        let mut compactor = Compactor::new(ports.clone(), bucket.clone(), index.clone(), settings.compact.clone());
+        let mut engine = QueryEngine::new(ports.clone(), bucket.clone(), index.clone(), recent, settings.query.clone());
+        let mut deleting = None;
+        if let (Some(requests), Some(retention)) = (&settings.delete_requests, &settings.compact.retention) {
+            let store = Arc::new(DeleteStore::new(ports.clone(), bucket, requests.clone()));
+            deletes::load(&store).await?;
+            engine = engine.without_deleted(Arc::new(StoredDeletes { store: store.clone(), limits: limits.clone() }));
+            deleting = Some(Deleting {
+                store: store.clone(),
+                metrics: compactor.metrics().clone(),
+                max_interval: settings.delete_max_interval,
+                cancel_period: retention.cancel_period,
+            });
+            compactor = compactor.deleting(store).sparing(Arc::new(PendingChunks(ingester.clone())));
+        }
+        let engine = Arc::new(engine);
         let address = listener
             .local_addr()
             .map_err(|source| StartError::Listen { address: settings.http_address.clone(), source })?;
@@ -350,7 +374,8 @@ impl Process {
             learning = Some(patterns.start(stop.clone()));
         }
         ingester.watch(watchers);
-        let metrics = Metrics::new(&ingester, &takeover, &storage, requests);
+        let metrics = Metrics::new(&ingester, &takeover, &storage, compactor.metrics(), requests);
+        let compacting = Arc::new(compactor).start(limits.clone(), stop.clone());
         let instance = Instance { name: host.to_owned(), address: address.to_string(), since: ports.clock.now() };
         let app = Arc::new(App {
             ports: ports.clone(),
@@ -363,6 +388,7 @@ impl Process {
             index,
             metrics,
             tails,
+            deleting,
             patterns,
             stop: stop.clone(),
             stopping: AtomicBool::new(false),
@@ -389,7 +415,7 @@ impl Process {
         );
         let server = ports.spawner.spawn("http server", Box::pin(serving));
         tracing::info!(%address, "Loptr started");
-        Ok(Self { app, stop, server, learning, reloading, address, _lock: lock })
+        Ok(Self { app, stop, server, learning, compacting, reloading, address, _lock: lock })
     }
 
     /// Where it listens.
@@ -418,6 +444,11 @@ impl Process {
             && let Err(error) = learning.await
         {
             tracing::error!(%error, "pattern detection failed");
+        }
+        for compacting in self.compacting {
+            if let Err(error) = compacting.await {
+                tracing::error!(%error, "compaction failed");
+            }
         }
         for reloading in self.reloading {
             if let Err(error) = reloading.await {

@@ -3,12 +3,14 @@
 //!
 //! ```text
 //! main ─ command line, files, environment ─> Settings ─> Process::start ─> serve until SIGTERM ─> Process::stop
-//!                                                    └─> flush_out (`loptr flush-out`)
+//!                                                    ├─> flush_out (`loptr flush-out`)
+//!                                                    └─> retention_preview (`loptr retention-preview`)
 //! ```
 
 mod app;
 pub mod build;
 pub mod cgroup;
+mod deletes;
 mod flush_out;
 mod http;
 mod limits;
@@ -18,6 +20,7 @@ mod lost_tables;
 mod metrics;
 mod patterns;
 pub mod real;
+mod retention_preview;
 mod runtime;
 mod serve;
 pub mod settings;
@@ -30,6 +33,7 @@ pub use app::{Process, StartError};
 pub use flush_out::{FlushOutError, Progress, flush_out};
 pub use http::route_list;
 pub use lost_tables::LostTables;
+pub use retention_preview::{PreviewError, retention_preview};
 pub use runtime::RuntimeError;
 pub use settings::{HONOURED, LimitsError, Settings, SettingsError};
 pub use tls::{TlsError, TlsSettings};

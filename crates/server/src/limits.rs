@@ -3,27 +3,31 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use loptr_compact::{Policies, TenantPolicy};
 use loptr_config::{Limits, Runtime};
 use loptr_ingest::{LabelCacheFigures, LabelCaches, PushLimits};
 use loptr_model::TenantId;
 use loptr_query::QueryLimits;
 use parking_lot::RwLock;
 
-use crate::settings::{LimitsError, Settings, query_limits, write_limits};
+use crate::settings::{LimitsError, Settings, lifetime, query_limits, write_limits};
 
-/// One set of limits, prepared for both paths.
+/// One set of limits, prepared for those who read them.
 #[derive(Debug)]
 struct Prepared {
     /// As configured: two equal sets share what was learnt under them.
     limits: Option<Limits>,
     push: Arc<PushLimits>,
     query: Arc<QueryLimits>,
+    lifetime: Arc<TenantPolicy>,
 }
 
 impl Prepared {
     fn new(limits: Limits, caches: &Arc<LabelCaches>) -> Result<Self, LimitsError> {
         let (push, query) = (write_limits(&limits)?, query_limits(&limits)?);
-        Ok(Self { limits: Some(limits), push: Arc::new(PushLimits::sharing(push, caches)), query: Arc::new(query) })
+        let lifetime = Arc::new(lifetime(&limits)?);
+        let push = Arc::new(PushLimits::sharing(push, caches));
+        Ok(Self { limits: Some(limits), push, query: Arc::new(query), lifetime })
     }
 }
 
@@ -43,6 +47,7 @@ impl TenantLimits {
             limits: None,
             push: Arc::new(PushLimits::sharing(settings.limits.clone(), &caches)),
             query: Arc::new(settings.query_limits.clone()),
+            lifetime: Arc::new(settings.lifetime.clone()),
         };
         Self { default, own: RwLock::default(), caches }
     }
@@ -69,7 +74,7 @@ impl TenantLimits {
         self.caches.figures()
     }
 
-    fn of<T>(&self, tenant: &TenantId, part: impl Fn(&Prepared) -> &Arc<T>) -> Arc<T> {
+    fn part<T>(&self, tenant: &TenantId, part: impl Fn(&Prepared) -> &Arc<T>) -> Arc<T> {
         match self.own.read().get(tenant.as_str()) {
             Some(own) => part(own).clone(),
             None => part(&self.default).clone(),
@@ -78,11 +83,22 @@ impl TenantLimits {
 
     /// Limits of a tenant's pushes.
     pub(crate) fn push(&self, tenant: &TenantId) -> Arc<PushLimits> {
-        self.of(tenant, |prepared| &prepared.push)
+        self.part(tenant, |prepared| &prepared.push)
+    }
+
+    /// How long a tenant's lines live.
+    pub(crate) fn lifetime(&self, tenant: &TenantId) -> Arc<TenantPolicy> {
+        self.part(tenant, |prepared| &prepared.lifetime)
     }
 
     /// Limits of a tenant's queries.
     pub(crate) fn query(&self, tenant: &TenantId) -> Arc<QueryLimits> {
-        self.of(tenant, |prepared| &prepared.query)
+        self.part(tenant, |prepared| &prepared.query)
+    }
+}
+
+impl Policies for TenantLimits {
+    fn of(&self, tenant: &TenantId) -> Arc<TenantPolicy> {
+        self.lifetime(tenant)
     }
 }

@@ -5,11 +5,14 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use loptr_compact::Expired;
 use loptr_config::{Command, Config, Host, Invocation, Mode, Outside, load, parse_args};
 use loptr_ports::Ports;
 use loptr_server::logfmt::Format;
 use loptr_server::trace::Tracing;
-use loptr_server::{HONOURED, Process, Progress, Settings, build, cgroup, flush_out, log_level, real};
+use loptr_server::{
+    HONOURED, Process, Progress, Settings, build, cgroup, flush_out, log_level, real, retention_preview,
+};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Command::Health { url } => health(&url),
         Command::Run(invocation) => run(&invocation, serve),
         Command::FlushOut(invocation) => run(&invocation, hand_back),
+        Command::RetentionPreview(invocation) => run(&invocation, preview),
     }
 }
 
@@ -165,6 +169,36 @@ fn hand_back(settings: Settings, _: Config) -> ExitCode {
         }
         match done {
             Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::error!("{error}");
+                ExitCode::FAILURE
+            }
+        }
+    })
+}
+
+/// `retention-preview`: a line for each tenant and table, then the sum.
+fn preview(settings: Settings, config: Config) -> ExitCode {
+    if settings.compact.retention.is_none() {
+        print("retention is off: compactor.retention_enabled\n");
+        return ExitCode::SUCCESS;
+    }
+    on_reactor(async move |ports| {
+        let (mut chunks, mut kib, mut lines) = (0, 0, 0);
+        print(&format!(
+            "{:<24} {:<24} {:>9} {:>9} {:>12} {:>14}\n",
+            "TABLE", "TENANT", "STREAMS", "CHUNKS", "KIB", "LINES"
+        ));
+        let tell = |gone: Expired| {
+            let Expired { table, tenant, streams, chunks: some, kib: size, lines: count, .. } = gone;
+            print(&format!("{table:<24} {:<24} {streams:>9} {some:>9} {size:>12} {count:>14}\n", tenant.as_str()));
+            (chunks, kib, lines) = (chunks + some, kib + size, lines + count);
+        };
+        match retention_preview(ports, settings, &config, tell).await {
+            Ok(()) => {
+                print(&format!("{:<59} {chunks:>9} {kib:>12} {lines:>14}\n", "would be removed"));
+                ExitCode::SUCCESS
+            }
             Err(error) => {
                 tracing::error!("{error}");
                 ExitCode::FAILURE

@@ -43,12 +43,14 @@ impl Metrics {
         ingester: &loptr_ingest::Ingester,
         takeover: &loptr_ingest::TakeoverMetrics,
         storage: &StorageMetrics,
+        compactor: &loptr_compact::CompactMetrics,
         requests: RequestMetrics,
     ) -> Self {
         let mut registry = Registry::default();
         ingester.metrics.register(&mut registry);
         takeover.register(&mut registry);
         storage.register(&mut registry);
+        compactor.register(&mut registry);
         requests.register(&mut registry);
         let queries = QueryMetrics::new();
         queries.register(&mut registry);
@@ -68,6 +70,7 @@ impl Metrics {
         runtime_config(&mut page, app);
         tls(&mut page, app);
         label_caches(&mut page, app);
+        deleted_lines(&mut page, app);
         logged(&mut page);
         process::write(&mut page, busy.tasks);
         text::whole(&registry, &page.0, format)
@@ -120,6 +123,18 @@ fn runtime_config(page: &mut Page, app: &App) {
         "Whether the last runtime-config reload attempt was successful",
         &[("{config=\"loki\"}", f64::from(u8::from(app.runtime.succeeded())))],
     );
+}
+
+/// Lines that delete requests took out, under upstream's name.
+fn deleted_lines(page: &mut Page, app: &App) {
+    let counts = app.deleting.as_ref().map(|deleting| deleting.metrics.deleted_lines()).unwrap_or_default();
+    if counts.is_empty() {
+        return;
+    }
+    let counts: Vec<(String, f64)> =
+        counts.iter().map(|(user, lines)| (format!("{{user=\"{}\"}}", escaped(user)), *lines as f64)).collect();
+    let counts: Vec<(&str, f64)> = counts.iter().map(|(labels, lines)| (labels.as_str(), *lines)).collect();
+    page.family("loki_compactor_deleted_lines", "counter", "Number of deleted lines per user", &counts);
 }
 
 /// What is remembered of label texts, over all tenants.

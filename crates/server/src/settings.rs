@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use loptr_chunk::{Encoding, SchemaVersion};
+use loptr_compact::requests::DeleteStoreSettings;
+use loptr_compact::{CompactSettings, Retention, RetentionSettings, StreamRetention, TenantPolicy};
 use loptr_config::{Config, Limits};
 use loptr_ingest::{IngestRules, IngestSettings, LogSettings, ShardStreams, StreamRule, SyncPolicy, TakeoverSettings};
 use loptr_model::{Millis, Nanos};
@@ -67,6 +69,26 @@ pub const HONOURED: &[&str] = &[
     "schema_config.configs[].object_store=s3",
     "schema_config.configs[].object_store=azure",
     "schema_config.configs[].object_store=gcs",
+    "compactor.compaction_interval",
+    "compactor.max_compaction_parallelism",
+    "compactor.upload_parallelism",
+    "compactor.tables_to_compact",
+    "compactor.skip_latest_n_tables",
+    "compactor.working_directory",
+    "compactor.retention_enabled",
+    "compactor.apply_retention_interval",
+    "compactor.retention_delete_delay",
+    "compactor.retention_delete_worker_count",
+    "compactor.retention_table_timeout",
+    "compactor.delete_request_store",
+    "compactor.delete_request_store_key_prefix",
+    "compactor.delete_request_store_db_type=boltdb",
+    "compactor.delete_batch_size",
+    "compactor.delete_request_cancel_period",
+    "compactor.delete_max_interval",
+    "limits_config.retention_period",
+    "limits_config.retention_stream",
+    "limits_config.deletion_mode",
     "server.http_listen_address",
     "server.http_listen_port",
     "server.http_listen_conn_limit",
@@ -332,6 +354,14 @@ pub struct Settings {
     pub label_cache_bytes: usize,
     /// Query limits of tenants without overrides.
     pub query_limits: QueryLimits,
+    /// How long lines of tenants without overrides live.
+    pub lifetime: TenantPolicy,
+    /// Compaction, and retention where it is on.
+    pub compact: CompactSettings,
+    /// Where delete requests lie, where they are taken.
+    pub delete_requests: Option<DeleteStoreSettings>,
+    /// Longest part of a delete request with a filter; zero: any.
+    pub delete_max_interval: Duration,
     /// Folder of the shutdown marker, if there may be one.
     pub shutdown_marker_dir: Option<PathBuf>,
     /// Time between the end of the write path and that of the process.
@@ -371,7 +401,7 @@ impl Settings {
             disk_full_threshold: config.float("ingester.wal.disk_full_threshold"),
             ..LogSettings::new(PathBuf::from(config.str("ingester.wal.dir")).join("loptr"))
         });
-        let (schema, stores) = schema(config)?;
+        let (schema, stores, delete_requests) = schema(config)?;
         let (chunk_cache, chunk_cache_unused) = caches::chunk_cache(config);
         let conn_limit = config.count("server.http_listen_conn_limit");
         let header_timeout = config.duration("server.http_server_read_header_timeout");
@@ -455,6 +485,10 @@ impl Settings {
             active_index_dir: own_index_dir(config),
             label_cache_bytes: usize::try_from(memory_bytes / 32).unwrap_or(usize::MAX).clamp(8 << 20, 256 << 20),
             query_limits: query_limits(&limits)?,
+            lifetime: lifetime(&limits)?,
+            compact: compact(config, memory_bytes),
+            delete_requests,
+            delete_max_interval: config.duration("compactor.delete_max_interval"),
             limits: write_limits(&limits)?,
             shutdown_marker_dir: Some(config.str("ingester.shutdown_marker_path"))
                 .filter(|dir| !dir.is_empty())
@@ -565,7 +599,10 @@ fn resync(config: &Config) -> Duration {
     times.min().unwrap_or_default()
 }
 
-fn schema(config: &Config) -> Result<(Schema, Vec<StoreSettings>), SettingsError> {
+/// Schema, stores, and where delete requests lie.
+type Stored = (Schema, Vec<StoreSettings>, Option<DeleteStoreSettings>);
+
+fn schema(config: &Config) -> Result<Stored, SettingsError> {
     let (mut periods, mut stores) = (Vec::new(), Stores::default());
     for (at, period) in config.schema().periods.iter().enumerate() {
         let refuse = |key: &str, reason: String| SettingsError::Schema {
@@ -602,7 +639,19 @@ fn schema(config: &Config) -> Result<(Schema, Vec<StoreSettings>), SettingsError
         line: None,
         reason: "there must be at least one period, and `from` must rise".to_owned(),
     })?;
-    Ok((schema, stores.settings))
+    let mut delete_requests = None;
+    if config.bool("compactor.retention_enabled") {
+        if schema.periods().iter().any(|period| period.index != IndexKind::Tsdb) {
+            let reason = "retention of boltdb-shipper periods is not supported yet".to_owned();
+            return Err(SettingsError::Value { path: "compactor.retention_enabled", reason });
+        }
+        delete_requests = Some(DeleteStoreSettings {
+            store: stores.place(config, config.str("compactor.delete_request_store"))?,
+            prefix: config.str("compactor.delete_request_store_key_prefix").to_owned(),
+            working_dir: Some(PathBuf::from(config.str("compactor.working_directory"))),
+        });
+    }
+    Ok((schema, stores.settings, delete_requests))
 }
 
 pub(crate) fn write_limits(limits: &Limits) -> Result<loptr_ingest::Limits, LimitsError> {
@@ -718,6 +767,45 @@ fn blocked_queries(limits: &Limits) -> Vec<Arc<[BlockedQuery]>> {
     });
     let rules: Vec<BlockedQuery> = rules.collect();
     if rules.is_empty() { Vec::new() } else { vec![rules.into()] }
+}
+
+/// How long lines live, and what delete requests do.
+pub(crate) fn lifetime(limits: &Limits) -> Result<TenantPolicy, LimitsError> {
+    let stream = |rule: &loptr_config::StreamRetention| {
+        let bad = |error: &dyn std::fmt::Display| {
+            LimitsError::Selector(format!("retention_stream selector {}: {error}", rule.selector))
+        };
+        let matchers = loptr_logql::parse_matchers(&rule.selector).map_err(|error| bad(&error))?;
+        let matchers: Result<Vec<_>, _> = matchers.iter().map(LabelMatcher::compile).collect();
+        let matchers = matchers.map_err(|error| bad(&error))?;
+        Ok(StreamRetention { matchers, period: rule.period, priority: rule.priority })
+    };
+    let streams = limits.retention_stream.iter().map(stream).collect::<Result<_, _>>()?;
+    let retention = Retention { period: limits.retention_period, streams };
+    let deletion = limits.deletion_mode.parse().map_err(LimitsError::Selector)?;
+    Ok(TenantPolicy { retention, deletion })
+}
+
+/// Files of all tenants are merged in batches of a sixteenth of what there is.
+fn compact(config: &Config, memory_bytes: u64) -> CompactSettings {
+    let retention = config.bool("compactor.retention_enabled").then(|| RetentionSettings {
+        interval: config.duration("compactor.apply_retention_interval"),
+        delete_delay: config.duration("compactor.retention_delete_delay"),
+        delete_workers: config.count("compactor.retention_delete_worker_count"),
+        table_timeout: config.duration("compactor.retention_table_timeout"),
+        cancel_period: config.duration("compactor.delete_request_cancel_period"),
+        batch: config.count("compactor.delete_batch_size"),
+    });
+    CompactSettings {
+        retention,
+        interval: config.duration("compactor.compaction_interval"),
+        parallel_tables: config.count("compactor.max_compaction_parallelism"),
+        parallel_uploads: config.count("compactor.upload_parallelism"),
+        tables: config.count("compactor.tables_to_compact"),
+        skip_latest: config.count("compactor.skip_latest_n_tables"),
+        batch_bytes: usize::try_from(memory_bytes / 16).unwrap_or(usize::MAX),
+        ..CompactSettings::default()
+    }
 }
 
 pub(crate) fn query_limits(limits: &Limits) -> Result<QueryLimits, LimitsError> {

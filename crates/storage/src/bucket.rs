@@ -66,7 +66,7 @@ impl Bucket {
         Self { meter: Some(Meter::new(clock, metrics)), ..self }
     }
 
-    async fn time<T>(
+    pub(crate) async fn time<T>(
         &self,
         operation: Operation,
         calls: usize,

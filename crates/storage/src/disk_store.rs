@@ -223,12 +223,19 @@ impl DiskStore {
     /// Objects below `root`, created if absent. Removes what an interrupted put left. A folder that is there and cannot be
     /// written is no error: what it holds can be read, and puts fail until that changes.
     pub fn open(disk: Arc<dyn Disk>, spawner: Arc<dyn Spawner>, root: PathBuf) -> io::Result<Self> {
-        let shared = Shared { disk, root, next_temporary: AtomicU64::new(0), creating: parking_lot::Mutex::new(()) };
+        let store = Self::beside(disk, spawner, root);
+        let shared = &store.shared;
         if let Err(error) = shared.clear_temporary() {
             shared.disk.list(&shared.root).map_err(|_| io::Error::new(error.kind(), error.to_string()))?;
             tracing::warn!(%error, dir = %shared.root.display(), "folder of the object store cannot be written");
         }
-        Ok(Self { shared: Arc::new(shared), spawner, places: Arc::new(Semaphore::new(CALLS)) })
+        Ok(store)
+    }
+
+    /// Objects below `root`, for a reader beside the process that owns the folder: nothing is created or removed.
+    pub fn beside(disk: Arc<dyn Disk>, spawner: Arc<dyn Spawner>, root: PathBuf) -> Self {
+        let shared = Shared { disk, root, next_temporary: AtomicU64::new(0), creating: parking_lot::Mutex::new(()) };
+        Self { shared: Arc::new(shared), spawner, places: Arc::new(Semaphore::new(CALLS)) }
     }
 
     /// Reads whole objects with one hop to a blocking thread. An error names the position of the object.

@@ -8,6 +8,7 @@
 //! ChunkCache  chunk objects of stores on the network, kept in memory and in memcached or redis
 //! Remote*     what is opened as one: S3, Azure Blob Storage, Google Cloud Storage
 //! DiskStore   the filesystem object store, atomic and synced
+//! ListedTable what compaction sees of a table: listed afresh
 //! Spool       chunk objects that wait on the local disk for a store that is down
 //! ```
 //!
@@ -29,6 +30,7 @@ mod snapshot;
 mod spool;
 mod store;
 mod table_builder;
+mod upkeep;
 
 pub use bucket::Bucket;
 pub use cache::{
@@ -50,3 +52,4 @@ pub use snapshot::{IndexSnapshot, IndexedStream, merge_streams};
 pub use spool::Spool;
 pub use store::{ChunkNames, Store};
 pub use table_builder::TableBuilder;
+pub use upkeep::ListedTable;

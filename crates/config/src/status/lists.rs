@@ -48,6 +48,7 @@ pub(super) const REFUSED: &[(&str, &str)] = &[
     ("compactor.retention_enabled", LIFETIME),
     ("compactor.delete_request_store", LIFETIME),
     ("compactor.delete_request_store_key_prefix", LIFETIME),
+    ("compactor.delete_request_store_db_type", "delete requests are kept in boltdb only"),
     ("compactor.retention_delete_delay", LIFETIME),
     ("compactor.delete_request_cancel_period", LIFETIME),
     ("limits_config.retention_period", LIFETIME),
@@ -71,7 +72,8 @@ const ONE_QUERIER: &str = "this process is all queriers there are";
 
 const ONE_PROCESS: &str = "this process is all there is: nothing is sent between processes";
 const NO_RING: &str = "there is no ring yet: this process owns every stream";
-const NO_COMPACTOR: &str = "there is no compactor yet";
+const LEASES: &str = "compactors lease tables in the bucket instead";
+const ONE_COMPACTOR: &str = "each process compacts by itself, as far as tables are not leased to others";
 const NO_RULES: &str = "rules are not evaluated yet";
 const NO_LOG_SWITCH: &str = "this switch of the log is not there";
 const INGEST_LIMITS: &str = "it belongs to an experiment with limits in a cluster";
@@ -136,13 +138,17 @@ pub(super) const EXPLAINED: &[(&str, &str)] = &[
     ("metrics_namespace", "the names of metrics begin with loki, or loptr for those upstream lacks"),
     ("ballast_bytes", "memory is not collected as Go's is"),
     ("http_prefix", "upstream does not read it"),
-    ("common.compactor_address", NO_COMPACTOR),
-    ("common.compactor_grpc_address", NO_COMPACTOR),
+    ("common.compactor_address", ONE_PROCESS),
+    ("common.compactor_grpc_address", ONE_PROCESS),
     ("common.persist_tokens", NO_RING),
     ("common.scratch_path", OTHER_ENGINE),
-    ("compactor", NO_COMPACTOR),
-    ("compactor_client", NO_COMPACTOR),
-    ("compactor_grpc_client", NO_COMPACTOR),
+    ("compactor", ONE_COMPACTOR),
+    ("compactor.compactor_ring", LEASES),
+    ("compactor.deletion_marker_object_store_prefix", "marks lie in the bucket, in a folder of our own"),
+    ("compactor.retention_backoff_config", "a chunk that cannot be removed is tried again a minute later"),
+    ("compactor.backup_delete_request_store_db_type", "delete requests are kept in boltdb only"),
+    ("compactor_client", ONE_PROCESS),
+    ("compactor_grpc_client", ONE_PROCESS),
     ("chunk_store_config", "chunks of stores on the network have one cache, those in a folder the operating system's"),
     ("distributor.dataobj_tee", OTHER_ENGINE),
     ("distributor.ingest_limits_enabled", INGEST_LIMITS),

@@ -9,9 +9,11 @@ mod tests;
 
 use std::any::Any;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use loptr_model::{Entry, Labels, Nanos, TimeRange};
 use loptr_ports::{Budget, BudgetError};
+use loptr_regex::LabelMatcher;
 
 pub use memory::VecSource;
 pub use merger::{Direction, Merger, Visitor};
@@ -132,7 +134,30 @@ pub struct Tombstone {
     pub predicate: Option<Pipeline>,
 }
 
+/// A tenant's deletion: of which streams, and what of them.
+#[derive(Clone, Debug)]
+pub struct Deletion {
+    /// All must accept a stream's labels.
+    pub matchers: Arc<[LabelMatcher]>,
+    /// What is gone of those streams.
+    pub tombstone: Tombstone,
+}
+
+impl Deletion {
+    /// Whether it is about a stream whose label values `value` tells.
+    pub fn concerns<'l>(&self, value: impl Fn(&str) -> &'l str) -> bool {
+        self.matchers.iter().all(|matcher| matcher.matches(value(matcher.name())))
+    }
+}
+
 impl Tombstones {
+    /// Those of `deletions` that are about a stream.
+    pub fn of_stream<'d>(stream: &Labels, deletions: impl IntoIterator<Item = &'d Deletion>) -> Self {
+        let concerning =
+            deletions.into_iter().filter(|deletion| deletion.concerns(|name| stream.get(name).unwrap_or_default()));
+        Self { generation: 0, list: concerning.map(|deletion| deletion.tombstone.clone()).collect() }
+    }
+
     /// Whether nothing inside `range` is deleted: then entries need no look.
     pub fn spares(&self, range: TimeRange) -> bool {
         self.list.iter().all(|tombstone| tombstone.range.intersect(&range).is_empty())

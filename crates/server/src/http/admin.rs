@@ -39,7 +39,7 @@ pub(crate) async fn services(State(app): State<Arc<App>>) -> impl IntoResponse {
     // Queries go on after the write path was shut down by request.
     let ingester = if state == "Running" { app.ingester.state() } else { state };
     let mut text = String::new();
-    for module in ["distributor", "ingester", "querier", "query-frontend", "server", "store"] {
+    for module in ["compactor", "distributor", "ingester", "querier", "query-frontend", "server", "store"] {
         let state = if module == "ingester" { ingester } else { state };
         writeln!(text, "{module} => {state}").expect("writing to a String cannot fail");
     }

@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 mod asked;
 mod body;
+mod deletes;
 mod detected;
 mod drilldown;
 mod encoding;
@@ -44,6 +45,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use self::refusals::{Refusal, Refusals, Why};
 pub use self::routes::route_list;
 pub(crate) use self::routes::router;
+use crate::deletes::Deleting;
 use crate::limits::TenantLimits;
 use crate::metrics::Metrics;
 use crate::patterns::Patterns;
@@ -65,6 +67,8 @@ pub(crate) struct App {
     pub(crate) index: Arc<IndexStore>,
     pub(crate) metrics: Metrics,
     pub(crate) tails: Arc<Tails>,
+    /// Delete requests, where retention is on.
+    pub(crate) deleting: Option<Deleting>,
     /// Pattern detection, where it is on.
     pub(crate) patterns: Option<Arc<Patterns>>,
     /// Cancelled when the process stops.

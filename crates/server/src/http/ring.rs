@@ -39,7 +39,7 @@ fn time(at: Nanos) -> String {
     text
 }
 
-/// `GET|POST /ring`, `/distributor/ring`, `/pattern/ring`, `/scheduler/ring`
+/// `GET|POST /ring`, `/distributor/ring`, `/pattern/ring`, `/scheduler/ring`, `/compactor/ring`
 pub(crate) async fn ring(State(app): State<Arc<App>>, request: Request) -> Result<Response, HttpError> {
     let (parts, body) = request.into_parts();
     if parts.method == Method::POST {

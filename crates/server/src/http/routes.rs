@@ -9,7 +9,8 @@ use axum::routing::{MethodRouter, any, get, post};
 use http::StatusCode;
 
 use super::{
-    App, admin, detected, drilldown, encoding, held, index, labels, legacy, observe, page, profile, push, query, ring,
+    App, admin, deletes, detected, drilldown, encoding, held, index, labels, legacy, observe, page, profile, push,
+    query, ring,
 };
 use super::{shutdown, tail};
 
@@ -24,6 +25,8 @@ enum Part {
     Metrics,
     /// Where patterns are detected.
     Patterns,
+    /// Where lines can be deleted.
+    Deletes,
 }
 
 struct Route {
@@ -56,6 +59,7 @@ routes! {
     Process "GET POST" "/ring" => both(ring::ring),
     Process "GET POST" "/distributor/ring" => both(ring::ring),
     Process "GET POST" "/scheduler/ring" => both(ring::ring),
+    Process "GET POST" "/compactor/ring" => both(ring::ring),
     Patterns "GET POST" "/pattern/ring" => both(ring::ring),
     Process "GET" "/loptr/" => get(page::page),
     Process "GET" "/loptr/queries" => get(page::queries),
@@ -73,6 +77,10 @@ routes! {
     Process "POST" "/loki/api/v1/push" => post(push::push),
     Process "POST" "/api/prom/push" => post(push::push),
     Process "POST" "/otlp/v1/logs" => post(push::otlp),
+    Deletes "GET POST PUT DELETE" "/loki/api/v1/delete" =>
+        get(deletes::list).post(deletes::add).put(deletes::add).delete(deletes::cancel),
+    Deletes "GET" "/loki/api/v1/cache/generation_numbers" =>
+        get(deletes::generation).fallback(admin::not_found),
     Query "GET POST" "/loki/api/v1/query_range" => both(query::query_range),
     Query "GET POST" "/loki/api/v1/query" => both(query::instant),
     Query "GET POST" "/loki/api/v1/label" => both(labels::names),
@@ -108,6 +116,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         Part::Process | Part::Query => true,
         Part::Metrics => app.settings.instrumentation,
         Part::Patterns => app.patterns.is_some(),
+        Part::Deletes => app.deleting.is_some(),
     };
     let (mut process, mut queries) = (Router::new(), Router::new());
     for route in ROUTES.iter().filter(|route| is_on(route.part)) {

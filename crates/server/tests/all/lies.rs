@@ -48,6 +48,10 @@ const SYNCS: &[(&str, Hangs)] = &[
     ),
     ("sync folder, storage/src/disk_store.rs: self.disk.sync_dir(dir)", Lines),
     (
+        "sync folder, storage/src/disk_store.rs: return self.disk.sync_dir(dir).map_err(|error| failed(error, location));",
+        Nothing("a removed object that is back is removed again: an old index file, a lease, a marked chunk"),
+    ),
+    (
         r#"sync folder, server/src/shutdown.rs: Ok(()) => disk.sync_dir(marker.parent().unwrap_or(Path::new("."))),"#,
         Marker,
     ),

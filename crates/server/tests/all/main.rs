@@ -7,6 +7,7 @@
 //! | `buckets` | does it read what upstream wrote, to the last entry? |
 //! | `caches` | memcached and redis, where they are installed: does what is put come back? |
 //! | `command_line` | does it start, refuse and stop as operators know it? |
+//! | `compact` | index files merged, lines retained and deleted: is the rest whole, also when it is killed meanwhile? |
 //! | `faults` | a disk or store that fails in one way: is the push refused, does it heal, is anything lost? |
 //! | `full_disk` | disks that are really full or read-only: refused, survived, healed? |
 //! | `formats` | protobuf, Parquet, Arrow: on every route that has them, refused where not |
@@ -45,6 +46,7 @@ mod boltdb;
 mod buckets;
 mod caches;
 mod command_line;
+mod compact;
 mod doomed;
 mod faults;
 mod formats;

@@ -23,7 +23,7 @@ fn routes() -> impl Iterator<Item = (String, &'static str)> {
 }
 
 fn is_query(path: &str) -> bool {
-    path.starts_with("/loki/api/v1/") && !path.ends_with("/push")
+    path.starts_with("/loki/api/v1/") && !["push", "delete", "generation_numbers"].iter().any(|end| path.ends_with(end))
         || path.starts_with("/api/prom/") && !path.ends_with("/push")
 }
 

@@ -84,7 +84,7 @@ fn a_loki_2_9_file() {
             "table_manager.retention_period",
             "a boltdb-shipper index holds no structured metadata",
         ],
-        &["compactor.retention_enabled", "limits_config.retention_period"],
+        &["compactor.retention_enabled"],
     );
 }
 
@@ -145,18 +145,8 @@ fn a_simple_scalable_file() {
         comes_later(
             C,
             &[&format!("-target={target}"), "-config.expand-env=true"],
-            &[
-                "query_range.results_cache.cache.embedded_cache.ttl",
-                "ruler.alertmanager_url",
-            ],
-            &[
-                "target",
-                "memberlist.join_members",
-                "common.ring.kvstore.store",
-                "compactor.retention_enabled",
-                "limits_config.retention_period",
-                "ruler.remote_write.enabled",
-            ],
+            &["query_range.results_cache.cache.embedded_cache.ttl", "ruler.alertmanager_url"],
+            &["target", "memberlist.join_members", "common.ring.kvstore.store", "ruler.remote_write.enabled"],
         );
     }
 }

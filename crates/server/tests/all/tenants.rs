@@ -35,10 +35,11 @@ const READS: [(&str, &str); 19] = [
     ("/api/prom/series", ""),
 ];
 
-/// Routes beside reads: what belongs to one tenant, and what belongs to none.
-const OTHERS: [&str; 30] = [
+/// Routes beside reads: what belongs to one tenant (delete requests: `compact.rs`), and what belongs to none.
+const OTHERS: [&str; 33] = [
     "/api/prom/push",
     "/api/prom/tail",
+    "/compactor/ring",
     "/config",
     "/config/tenant/v1/limits",
     "/debug/pprof/",
@@ -67,6 +68,8 @@ const OTHERS: [&str; 30] = [
     "/runtime_config",
     "/scheduler/ring",
     "/services",
+    "/loki/api/v1/cache/generation_numbers",
+    "/loki/api/v1/delete",
 ];
 
 /// No route can be added without a test that walks it.

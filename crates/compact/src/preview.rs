@@ -1,0 +1,109 @@
+//! What a round of retention would take out now, without doing it: nothing is leased, written or removed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use loptr_model::{Fingerprint, Millis, TenantId};
+use loptr_ports::Priority;
+use loptr_storage::TableId;
+
+use crate::compactor::Compactor;
+use crate::error::CompactError;
+use crate::expiry::Expiry;
+use crate::judge::{Judge, Verdict};
+use crate::plan;
+use crate::policy::Policies;
+use crate::table::open::{Opened, Stop};
+
+/// What would go out of a tenant's part of a table. A chunk of two days counts in the later one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expired {
+    /// The table.
+    pub table: String,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Streams that lose chunks.
+    pub streams: usize,
+    /// Chunks.
+    pub chunks: u64,
+    /// KiB of their lines, as the index has it.
+    pub kib: u64,
+    /// Their lines.
+    pub lines: u64,
+    /// Of the first line.
+    pub oldest: Millis,
+    /// Of the last line.
+    pub newest: Millis,
+}
+
+impl Compactor {
+    /// Calls `visit` for each tenant and table that would lose chunks now, newest table first.
+    pub async fn preview(
+        &self,
+        policies: Arc<dyn Policies>,
+        mut visit: impl FnMut(Expired),
+    ) -> Result<(), CompactError> {
+        let expiry = Expiry::new(self.ports.clock.now().floor_millis(), policies, Default::default());
+        let tables = self.bucket.list_tables().await?;
+        for table in plan::order(tables, self.bucket.schema(), self.settings.skip_latest, self.settings.tables) {
+            let found = match self.preview_table(&table, &expiry).await {
+                // A compactor is at work on it.
+                Err(Stop::Gone(_)) => self.preview_table(&table, &expiry).await,
+                found => found,
+            };
+            let found = found.map_err(|stop| match stop {
+                Stop::Gone(key) => CompactError::Restless { table: table.name.clone(), key },
+                Stop::Failed(error) => error,
+            })?;
+            found.into_iter().for_each(&mut visit);
+        }
+        Ok(())
+    }
+
+    async fn preview_table(&self, table: &TableId, expiry: &Expiry) -> Result<Vec<Expired>, Stop> {
+        let listing = self.bucket.list_table(table).await?.files;
+        let mut common: Vec<Opened> = Vec::with_capacity(listing.common.len());
+        for listed in &listing.common {
+            common.push(self.open(table, listed).await?);
+        }
+        let common: Arc<[Opened]> = common.into();
+        let in_common = self.tenants_in(&common).await?;
+        let work =
+            plan::tenants(&listing, in_common, |tenant, own| expiry.judge(&self.bucket, table, tenant).may_judge(own));
+        let mut found = Vec::new();
+        for (tenant, own) in work {
+            let index = self.merge_tenant(table, &tenant, common.clone(), own).await?;
+            let judge = expiry.judge(&self.bucket, table, &tenant);
+            let (name, mut index) = (table.name.clone(), index);
+            let look = move || expired(&judge, &name, &tenant, &mut index);
+            found.extend(self.ports.cpu.run(Priority::Query, look).await?);
+        }
+        Ok(found)
+    }
+}
+
+fn expired(judge: &Judge, table: &str, tenant: &TenantId, index: &mut loptr_index::IndexBuilder) -> Option<Expired> {
+    let mut streams: BTreeSet<Fingerprint> = BTreeSet::new();
+    let mut found: Option<Expired> = None;
+    index.retain(|labels, fingerprint, chunk| {
+        if judge.verdict(labels, chunk) == Verdict::Expired && chunk.max <= judge.table_end {
+            streams.insert(fingerprint);
+            let sum = found.get_or_insert_with(|| Expired {
+                table: table.to_owned(),
+                tenant: tenant.clone(),
+                streams: 0,
+                chunks: 0,
+                kib: 0,
+                lines: 0,
+                oldest: chunk.min,
+                newest: chunk.max,
+            });
+            sum.chunks += 1;
+            sum.kib += u64::from(chunk.kb);
+            sum.lines += u64::from(chunk.entries);
+            (sum.oldest, sum.newest) = (sum.oldest.min(chunk.min), sum.newest.max(chunk.max));
+        }
+        true
+    });
+    found.map(|found| Expired { streams: streams.len(), ..found })
+}

@@ -1,0 +1,50 @@
+//! `loptr retention-preview`: what a round of retention would remove now. It may run beside the process that owns the
+//! folders: nothing is locked, written or removed.
+
+use std::sync::Arc;
+
+use loptr_compact::{CompactError, Compactor, Expired};
+use loptr_config::Config;
+use loptr_ports::Ports;
+use loptr_storage::{Bucket, DiskStore, IndexStore, Store};
+
+use crate::app::StartError;
+use crate::limits::TenantLimits;
+use crate::runtime::RuntimeConfig;
+use crate::settings::{Settings, StoreSettings};
+
+/// Why nothing can be told.
+#[derive(Debug, thiserror::Error)]
+pub enum PreviewError {
+    /// The bucket or the limits cannot be opened.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The index cannot be read.
+    #[error(transparent)]
+    Index(#[from] CompactError),
+}
+
+/// Calls `visit` for each tenant and table that would lose chunks, newest table first.
+pub async fn retention_preview(
+    ports: Ports,
+    settings: Settings,
+    config: &Config,
+    visit: impl FnMut(Expired),
+) -> Result<(), PreviewError> {
+    let limits = Arc::new(TenantLimits::new(&settings));
+    let runtime = RuntimeConfig::new(Some(config));
+    if runtime.is_on() {
+        runtime.load(&ports, config, &limits).await.map_err(StartError::from)?;
+    }
+    let open = |store: &StoreSettings| match store {
+        StoreSettings::Filesystem(dir) => {
+            Ok(Store::on_disk(DiskStore::beside(ports.disk.clone(), ports.spawner.clone(), dir.clone())))
+        }
+        StoreSettings::Remote(remote) => Store::remote(remote, &*ports.disk, ports.clock.clone()),
+    };
+    let stores: Vec<Store> = settings.stores.iter().map(open).collect::<Result<_, _>>().map_err(StartError::from)?;
+    let bucket = Arc::new(Bucket::new(stores, Arc::new(settings.schema.clone()), None));
+    let index = IndexStore::new(&bucket, ports.clock.clone(), ports.cpu.clone(), settings.index_cache);
+    let compactor = Compactor::new(ports, bucket, Arc::new(index), settings.compact);
+    Ok(compactor.preview(limits, visit).await?)
+}
