@@ -39,7 +39,7 @@ pub(crate) struct Running {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Measured {
     pub(crate) asked: Asked,
-    /// Wall seconds of a query while so many are asked at once; none when that was not tried.
+    /// Wall seconds of a query while so many are asked at once; none when that was not tried or one failed.
     pub(crate) crowded_wall_secs: Option<f64>,
     /// Most memory ever resident, after all of it.
     pub(crate) peak_bytes: u64,
@@ -114,7 +114,11 @@ pub(crate) fn measure(
     let measured = (|| {
         let asked = measure::ask(&mut running.server, question, end_secs, trace_id, limits);
         let asked = asked.map_err(|error| error.to_string())?;
-        let crowded = (at_once > 0).then(|| crowded(recipe, question, end_secs, trace_id, at_once)).transpose()?;
+        // One that cannot keep up is no reason to give up on the rest.
+        let crowded = (at_once > 0).then(|| crowded(recipe, question, end_secs, trace_id, at_once));
+        let crowded = crowded.and_then(|crowded| {
+            crowded.map_err(|error| crate::say(&format!("{}: {}: {error}", recipe.name, question.name))).ok()
+        });
         let peak_bytes = running.server.process.peak_bytes().map_err(|error| error.to_string())?;
         Ok(Measured { asked, crowded_wall_secs: crowded, peak_bytes })
     })();

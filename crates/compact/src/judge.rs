@@ -10,6 +10,9 @@ use loptr_model::{ChunkRef, Fingerprint, Labels, Millis};
 use crate::policy::TenantPolicy;
 use crate::retention::is_past;
 
+/// Milliseconds of a table.
+const DAY_MILLIS: i64 = 86_400_000;
+
 /// First and last millisecond of a deletion.
 fn span(deletion: &Deletion) -> (Millis, Millis) {
     let range = deletion.tombstone.range;
@@ -79,7 +82,11 @@ impl Judge {
                 shortest.is_some_and(|shortest| is_past(from, shortest, self.now))
                     || self.deletions.iter().any(|deletion| touches(deletion, from, through))
             }
-            FileName::Common { .. } | FileName::Boltdb { .. } => shortest.is_some() || !self.deletions.is_empty(),
+            // Whatever a table names touches its day, so nothing in it ended before that.
+            FileName::Common { .. } | FileName::Boltdb { .. } => {
+                let day_began = Millis(self.table_end.0.saturating_sub(DAY_MILLIS - 1));
+                shortest.is_some_and(|shortest| is_past(day_began, shortest, self.now)) || !self.deletions.is_empty()
+            }
         })
     }
 
@@ -134,5 +141,27 @@ impl Judge {
         let ChunkRef { from, through, .. } = candidate.chunk;
         let touching = self.deletions.iter().filter(|deletion| touches(deletion, from, through));
         Tombstones::of_stream(&candidate.labels, touching)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::retention::Retention;
+
+    #[test]
+    fn files_without_bounds_in_their_names_are_judged_by_their_day() {
+        let retention = Retention { period: Duration::from_secs(30 * 86_400), streams: Vec::new() };
+        let policy = Arc::new(TenantPolicy { retention, ..TenantPolicy::default() });
+        let name = FileName::Boltdb { name: "compactor-1.gz".to_owned() };
+        let files = [ListedFile { key: "index/index_7/t/compactor-1.gz".to_owned(), name }];
+        let judged = |day: i64, now_day: i64| {
+            let (now, table_end) = (Millis(now_day * DAY_MILLIS), Millis((day + 1) * DAY_MILLIS - 1));
+            Judge { now, table_end, policy: policy.clone(), deletions: Arc::new([]) }.may_judge(&files)
+        };
+        assert!(!judged(70, 100), "what ended with the day's first instant is thirty days old, not older");
+        assert!(judged(69, 100));
     }
 }

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use loptr_index::tables::{ListedFile, TableListing};
 use loptr_model::TenantId;
-use loptr_storage::{IndexKind, Schema, TableId};
+use loptr_storage::{Schema, TableId};
 
 /// The tables of a round, newest day first, without the `skip_latest` newest, at most `limit` of them unless that is 0.
-/// A table that no period reaches, or whose index is not TSDB's, is left out.
+/// A table that no period reaches is left out.
 pub fn order(tables: Vec<TableId>, schema: &Schema, skip_latest: usize, limit: usize) -> Vec<TableId> {
     let mut dated: Vec<(i64, TableId)> = tables
         .into_iter()
         .filter_map(|table| {
-            let (period, day) = schema.period_of_table(&table)?;
-            (period.index == IndexKind::Tsdb).then_some((day, table))
+            let (_, day) = schema.period_of_table(&table)?;
+            Some((day, table))
         })
         .collect();
     dated.sort_by(|(one, a), (other, b)| other.cmp(one).then_with(|| a.cmp(b)));
@@ -52,7 +52,7 @@ mod tests {
     use loptr_chunk::SchemaVersion;
     use loptr_index::tables::list_tables;
     use loptr_model::Millis;
-    use loptr_storage::Period;
+    use loptr_storage::{IndexKind, Period};
 
     use super::*;
 

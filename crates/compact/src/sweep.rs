@@ -12,7 +12,7 @@ use futures::stream::{self, StreamExt};
 use loptr_index::IndexFile;
 use loptr_model::{ChunkRef, Nanos, TenantId};
 use loptr_ports::Priority;
-use loptr_storage::{IndexKind, TableId};
+use loptr_storage::TableId;
 
 use crate::compactor::Compactor;
 use crate::error::CompactError;
@@ -82,11 +82,6 @@ impl Compactor {
         for (tenant, chunk) in chunks {
             tables.extend(self.bucket.schema().tables_of(chunk.from, chunk.through));
             marked.entry(tenant).or_default().push(chunk);
-        }
-        if tables.iter().any(|table| self.bucket.schema().index_kind(table) != IndexKind::Tsdb) {
-            tracing::warn!(mark = %name, "marked chunks may be named by a boltdb-shipper index and stay");
-            swept.waiting += 1;
-            return Ok(());
         }
         let mut leases = Vec::new();
         let free = self.lease_all(&tables, &mut leases).await;

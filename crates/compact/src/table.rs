@@ -8,10 +8,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use loptr_index::tables::{FileName, ListedFile};
-use loptr_index::{IndexBuilder, IndexError, IndexFile, Version, gzip, merge};
-use loptr_model::{Nanos, TenantId};
+use loptr_index::{IndexBuilder, IndexError, Version, merge};
+use loptr_model::TenantId;
 use loptr_ports::Priority;
-use loptr_storage::TableId;
+use loptr_storage::{TableBuilder, TableId};
 
 use self::open::{Opened, Stop};
 use crate::compactor::Compactor;
@@ -158,9 +158,10 @@ impl Compactor {
         tenant: &TenantId,
         index: IndexBuilder,
     ) -> Result<Option<(FileName, Bytes)>, CompactError> {
+        let (bucket, table, tenant) = (self.bucket.clone(), table.clone(), tenant.clone());
         let created = self.ports.clock.now();
-        let packed = self.ports.cpu.run(Priority::Query, move || pack(index, created)).await?;
-        packed.map_err(|source| Self::merge_failed(table, tenant, source))
+        let pack = move || TableBuilder::compacted(bucket.schema(), &table, &tenant, index, created);
+        Ok(self.ports.cpu.run(Priority::Query, pack).await??)
     }
 
     /// Uploads under a name never used before.
@@ -173,9 +174,7 @@ impl Compactor {
     ) -> Result<(), CompactError> {
         let mut name = name;
         while self.bucket.put_tenant_index(table, tenant, &name, object.clone()).await?.is_none() {
-            if let FileName::Compacted { created, .. } = &mut name {
-                *created += 1;
-            }
+            name = name.later();
         }
         self.metrics.files_written.inc();
         Ok(())
@@ -187,17 +186,6 @@ impl Compactor {
         stream::iter(removals).buffer_unordered(self.settings.parallel_uploads.max(1)).try_collect::<()>().await?;
         Ok(())
     }
-}
-
-fn pack(index: IndexBuilder, created: Nanos) -> Result<Option<(FileName, Bytes)>, IndexError> {
-    if index.is_empty() {
-        return Ok(None);
-    }
-    let file = Bytes::from(index.build()?);
-    let opened = IndexFile::open(file.clone())?;
-    let name = FileName::compacted(created, &opened);
-    drop(opened);
-    Ok(Some((name, gzip::compress(&file).into())))
 }
 
 #[cfg(test)]

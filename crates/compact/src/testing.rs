@@ -7,11 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use loptr_chunk::{Chunk, ChunkOptions, Encoding, Format, MemChunk, SchemaVersion};
-use loptr_index::{ChunkMeta, IndexBuilder, Version, gzip};
+use loptr_index::ChunkMeta;
 use loptr_model::{ChunkRef, Labels, Millis, Nanos, TenantId};
 use loptr_ports::Ports;
 use loptr_ports::sim::{SimClock, World as SimWorld};
-use loptr_storage::{Bucket, ChunkNames, IndexCacheSettings, IndexKind, IndexStore, Period, Schema, Store, TableId};
+use loptr_storage::{
+    Bucket, ChunkNames, IndexCacheSettings, IndexKind, IndexStore, Period, Schema, Store, TableBuilder, TableId,
+};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -47,6 +49,7 @@ pub(crate) struct World {
     pub(crate) clock: Arc<SimClock>,
     pub(crate) memory: Arc<InMemory>,
     store: Arc<dyn ObjectStore>,
+    index: IndexKind,
 }
 
 impl World {
@@ -56,17 +59,22 @@ impl World {
         Self::over(memory.clone(), memory)
     }
 
+    /// One with TSDB files, one with boltdb-shipper's databases.
+    pub(crate) fn of_each_index() -> [Self; 2] {
+        [Self::new(), Self { index: IndexKind::Boltdb { row_shards: 16 }, ..Self::new() }]
+    }
+
     /// With `store` before what lies in `memory`.
     pub(crate) fn over(memory: Arc<InMemory>, store: Arc<dyn ObjectStore>) -> Self {
         let sim = SimWorld::new(1, Nanos(100 * DAY * Nanos::PER_MILLI));
-        Self { ports: sim.ports(), clock: sim.clock.clone(), memory, store }
+        Self { ports: sim.ports(), clock: sim.clock.clone(), memory, store, index: IndexKind::Tsdb }
     }
 
     pub(crate) fn bucket(&self) -> Arc<Bucket> {
         let period = Period {
             from: Millis(0),
             schema: SchemaVersion::V13,
-            index: IndexKind::Tsdb,
+            index: self.index,
             index_prefix: "index_".into(),
             path_prefix: "index/".into(),
             store: 0,
@@ -96,13 +104,21 @@ impl World {
 
     /// Puts a file of all tenants into a table: series of (tenant, app, checksums of chunks).
     pub(crate) async fn put_common(&self, day: i64, name: &str, series: &[(&str, &str, &[u32])]) {
-        let mut builder = IndexBuilder::new(Version::V3);
+        let bucket = self.bucket();
+        let mut builder = TableBuilder::new(bucket.schema(), &table(day));
         for (owner, app, chunks) in series {
-            let (labels, chunks) = (labels(app), chunks.iter().map(|checksum| chunk(day, *checksum)));
-            builder.add_tenant_series(&tenant(owner), labels.iter(), labels.fingerprint(), chunks);
+            let labels = labels(app);
+            for checksum in *chunks {
+                let (fingerprint, chunk) = (labels.fingerprint(), chunk(day, *checksum));
+                builder.add(bucket.schema(), &tenant(owner), &labels, fingerprint, chunk);
+            }
         }
-        let object = gzip::compress(&builder.build().expect("a small index"));
-        self.put(&format!("index/index_{day}/{name}.tsdb.gz"), object).await;
+        self.put_built(&table(day), name, builder).await;
+    }
+
+    async fn put_built(&self, table: &TableId, name: &str, builder: TableBuilder) {
+        let end = if self.index == IndexKind::Tsdb { ".tsdb.gz" } else { ".gz" };
+        self.put(&format!("index/{}/{name}{end}", table.name), builder.build().expect("a small index")).await;
     }
 
     /// Checksums of the chunks that a reader finds for a tenant's day, each as often as it is named, in order.
@@ -134,11 +150,10 @@ impl World {
         let ChunkRef { from: min, through: max, checksum, .. } = reference;
         let chunk = ChunkMeta { min, max, checksum, kb: 1, entries: lines.len() as u32 };
         for table in bucket.schema().tables_of(min, max) {
-            let mut builder = IndexBuilder::new(Version::V3);
-            builder.add_tenant_series(&tenant(owner), labels.iter(), labels.fingerprint(), [chunk]);
-            let object = gzip::compress(&builder.build().expect("a small index"));
-            let key = format!("index/{}/{}-a-{owner}-{app}.tsdb.gz", table.name, lines[0].0.0 / Nanos::PER_SEC);
-            self.put(&key, object).await;
+            let mut builder = TableBuilder::new(bucket.schema(), &table);
+            builder.add(bucket.schema(), &tenant(owner), &labels, labels.fingerprint(), chunk);
+            let name = format!("{}-a-{owner}-{app}", lines[0].0.0 / Nanos::PER_SEC);
+            self.put_built(&table, &name, builder).await;
         }
         reference
     }

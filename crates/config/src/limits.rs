@@ -221,6 +221,10 @@ limits! {
     metric_aggregation_enabled: bool = "metric_aggregation_enabled",
     /// Keep patterns.
     pattern_persistence_enabled: bool = "pattern_persistence_enabled",
+    /// Span of time that lines of a pattern are summed over when kept; zero for `pattern_ingester.max_chunk_age`.
+    pattern_persistence_granularity: Duration = "pattern_persistence_granularity",
+    /// Lines a second from which a pattern is kept; 0 for all.
+    pattern_rate_threshold: f64 = "pattern_rate_threshold",
 
     /// Longest range of a query; zero for no limit.
     max_query_length: Duration = "max_query_length",

@@ -45,6 +45,20 @@ pub(crate) fn apply(decoder: &mut Decoder<'_>, values: &mut Object, remarks: &mu
     Ok(())
 }
 
+/// Applies an old key of one element of a map to that element.
+pub(crate) fn within(decoder: &Decoder<'_>, old: &OldKey, element: &mut Object) -> Result<(), Fault> {
+    let row = old.row;
+    let Some(target) = table().find(row.to).filter(|_| row.path.contains("<name>")) else { return Ok(()) };
+    let Some(text) = text_of(decoder, old.node).and_then(|text| changed(row.how, &text)) else { return Ok(()) };
+    if !target_taken(element, target) {
+        let key = table().key(target);
+        let refused = |why| Fault::Value { text: why, line: old.line, path: row.path.to_owned() };
+        let value = parse_text(key.kind, key.go_type, &text).map_err(refused)?;
+        element.set(target, value, Source::File { line: old.line, column: 1 });
+    }
+    Ok(())
+}
+
 /// The old keys inside an old block.
 fn members(decoder: &Decoder<'_>, old: &OldKey) -> Vec<OldKey> {
     let tree = decoder.tree;
@@ -88,6 +102,11 @@ fn one(decoder: &mut Decoder<'_>, old: &OldKey, values: &mut Object, remarks: &m
         _ => {}
     }
     let Some(target) = table().find(row.to) else { return Ok(()) };
+    if row.path.contains("<name>") {
+        // Moved already, while its element was read.
+        remarks.notices.push(moved(&at, row));
+        return Ok(());
+    }
     if !own && target_taken(values, target) && row.how != How::Larger {
         let text = format!("{at} belongs to an older version and is ignored: {} is set too", row.to);
         remarks.notices.push(Notice::new(text));

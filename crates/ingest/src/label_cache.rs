@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
+use loptr_model::Nanos;
 use parking_lot::{Mutex, RwLock};
 
 use crate::known::KnownStream;
@@ -54,6 +55,17 @@ impl LabelCaches {
             bytes: self.bytes.load(Ordering::Relaxed),
             emptied: self.emptied.load(Ordering::Relaxed),
         }
+    }
+
+    /// How fast the streams they know come, as far as it was measured lately (`now` is monotonic): bytes a second, and
+    /// into how many shards each is split.
+    pub fn stream_rates(&self, now: Nanos) -> Vec<(f64, usize)> {
+        let caches: Vec<Arc<LabelCache>> = self.caches.lock().iter().filter_map(Weak::upgrade).collect();
+        let mut rates = Vec::new();
+        for cache in caches {
+            rates.extend(cache.kept.read().known.values().filter_map(|known| known.rate.told(now)));
+        }
+        rates
     }
 
     /// One more.

@@ -40,7 +40,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use loptr_chunk::{ChunkError, ChunkOptions};
-use loptr_model::{ChunkRef, Millis, Nanos, TenantId};
+use loptr_model::{ChunkRef, Millis, Nanos, TenantId, TimeRange};
 use loptr_ports::{PoolError, Ports, TaskError, TaskHandle};
 use loptr_regex::LabelMatcher;
 use loptr_storage::{Bucket, IndexStore, IndexedStream, StorageError};
@@ -315,6 +315,14 @@ impl Ingester {
     pub fn streams(&self, tenant: &TenantId, matchers: &[LabelMatcher]) -> Vec<Arc<Stream>> {
         let tenant = self.tenants.read().get(tenant).cloned();
         tenant.map_or_else(Vec::new, |tenant| tenant.select(matchers))
+    }
+
+    /// Bytes of lines in `range` that no index file in the bucket names; chunks count whole.
+    pub fn unindexed_bytes(&self, tenant: &TenantId, range: TimeRange) -> u64 {
+        let in_memory = self.streams(tenant, &[]);
+        let in_memory = in_memory.iter().flat_map(|stream| stream.chunk_sizes(range)).map(|(_, _, bytes, _)| bytes);
+        in_memory.sum::<u64>()
+            + self.pending.unshipped_bytes(tenant, range.start.floor_millis(), range.end.ceil_millis())
     }
 
     /// Chunks in `[from, through)` that lie in the bucket and that its index may not name yet. Ask this before the

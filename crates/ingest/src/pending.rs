@@ -130,6 +130,14 @@ impl Pending {
         found
     }
 
+    /// Bytes of lines of the chunks in `[from, through)` that no upload names yet.
+    pub(crate) fn unshipped_bytes(&self, tenant: &TenantId, from: Millis, through: Millis) -> u64 {
+        let tenants = self.tenants.lock();
+        let chunks = tenants.get(tenant).into_iter().flat_map(HashMap::values).flatten();
+        let unshipped = chunks.filter(|chunk| chunk.shipped_at.is_none() && chunk.meta.overlaps(from, through));
+        unshipped.map(|chunk| u64::from(chunk.meta.kb) << 10).sum()
+    }
+
     /// Everything in the bucket that no upload names yet. What `waits` for the store is left out.
     pub(crate) fn unshipped(&self, waits: impl Fn(&TenantId, &ChunkRef) -> bool) -> Unshipped {
         // In this order: an ordinal leaves `in_flight` only after its chunk is among the pending.

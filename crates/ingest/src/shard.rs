@@ -52,7 +52,7 @@ impl Default for ShardStreams {
 #[derive(Debug, Default)]
 pub(crate) struct StreamRate(Mutex<Measured>);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Measured {
     /// The second being counted, and what came in it.
     second: i64,
@@ -62,6 +62,8 @@ struct Measured {
     known: Option<(f64, f64)>,
     /// Where the next split begins.
     next_shard: usize,
+    /// Into how many shards the last push was split; 0 before the first.
+    shards: usize,
 }
 
 impl Measured {
@@ -83,7 +85,7 @@ impl Measured {
         for _ in 1..passed {
             known = (smooth(0.0, known.0), smooth(0.0, known.1));
         }
-        *self = Self { second, bytes: 0, pushes: 0, known: Some(known), next_shard: self.next_shard };
+        *self = Self { second, bytes: 0, pushes: 0, known: Some(known), ..*self };
     }
 }
 
@@ -101,6 +103,7 @@ impl StreamRate {
         let (rate, rhythm) = measured.known.filter(|(_, rhythm)| *rhythm > 0.0)?;
         let wanted = (rate.trunc() + (bytes as f64 * rhythm.min(1.0)).trunc()) / settings.desired_rate_bytes as f64;
         let of = (wanted.ceil() as usize).min(MOST_SHARDS);
+        measured.shards = of;
         if of <= 1 || entries == 0 {
             return None;
         }
@@ -108,6 +111,15 @@ impl StreamRate {
         let first = measured.next_shard % of;
         measured.next_shard = (first + count) % of;
         Some(Split { first, count, of })
+    }
+}
+
+impl StreamRate {
+    /// Bytes a second at `now` (monotonic) and the number of shards; `None` while nothing is known, or any more.
+    pub(crate) fn told(&self, now: Nanos) -> Option<(f64, usize)> {
+        let mut measured = self.0.lock().clone();
+        measured.advance(now.0.div_euclid(Nanos::PER_SEC) + 1);
+        measured.known.map(|(rate, _)| (rate, measured.shards.max(1)))
     }
 }
 
@@ -162,6 +174,8 @@ mod tests {
         assert_eq!(next.numbers().collect::<Vec<_>>(), [9, 10, 11, 0, 1, 2, 3, 4, 5]);
         // 0.4 of 400 and 0.6 of 1000 are 760, and 60 seconds of silence forget them.
         assert_eq!(push(12, 40, 1), Some(Split { first: 6, count: 1, of: 8 }));
+        let told = |secs: i64| rate.told(Nanos(secs * SECOND)).map(|(rate, shards)| (rate.round(), shards));
+        assert_eq!((told(12), told(13), told(100)), (Some((760.0, 8)), Some((472.0, 8)), None));
         assert_eq!(push(100, 40, 1), None);
         let off = ShardStreams { enabled: false, ..settings.clone() };
         assert_eq!(rate.split(&off, 10_000, 5, Nanos(101 * SECOND)), None);

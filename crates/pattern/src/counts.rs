@@ -60,9 +60,13 @@ impl Counts {
         }
     }
 
-    /// Forgets blocks whose newest sample is older than `before`; says whether none is left.
-    pub(crate) fn prune(&mut self, before: i64) -> bool {
-        self.chunks.retain(|chunk| chunk.last().is_some_and(|(ts, _)| *ts >= before));
+    /// Takes out the samples of blocks whose newest one is older than `before`.
+    pub(crate) fn prune(&mut self, before: i64) -> Vec<(i64, i64)> {
+        let is_old = |chunk: &mut Vec<(i64, i64)>| chunk.last().is_none_or(|(ts, _)| *ts < before);
+        self.chunks.extract_if(.., is_old).flatten().collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
         self.chunks.is_empty()
     }
 
@@ -90,6 +94,8 @@ mod tests {
         assert_eq!(told(&counts, 0, 5_000_000, 10_000), [(0, 2), (10_000, 1), (90_000, 1), (4_000_000, 1)]);
         assert_eq!(told(&counts, 0, 100_000, 30_000), [(0, 3), (30_000, 0), (60_000, 0), (90_000, 1)]);
         assert_eq!(told(&counts, 10_000, 90_000, 10_000), [(10_000, 1)]);
-        assert!(!counts.prune(100_000) && counts.samples() == 1 && counts.prune(5_000_000));
+        assert_eq!(counts.prune(100_000), [(0, 2), (10_000, 1), (90_000, 1)]);
+        assert_eq!((counts.samples(), counts.is_empty()), (1, false));
+        assert_eq!((counts.prune(5_000_000), counts.is_empty()), (vec![(4_000_000, 1)], true));
     }
 }

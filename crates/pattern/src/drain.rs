@@ -41,6 +41,8 @@ pub enum Skipped {
 pub(crate) struct Cluster {
     tokens: Tokens,
     pub(crate) counts: Counts,
+    /// Bytes of its lines.
+    volume: u64,
     /// When it was looked at last: the smallest goes first.
     used: u64,
 }
@@ -101,11 +103,12 @@ impl Drain {
                     }
                 }
                 cluster.counts.add(ts, settings);
+                cluster.volume = cluster.volume.saturating_add(line.len() as u64);
             }
             return Ok(());
         }
         self.next_id += 1;
-        let mut cluster = Cluster { tokens: cut, counts: Counts::default(), used: 0 };
+        let mut cluster = Cluster { tokens: cut, counts: Counts::default(), volume: line.len() as u64, used: 0 };
         cluster.counts.add(ts, settings);
         self.insert(self.next_id, cluster, settings.max_clusters);
         Ok(())
@@ -187,9 +190,17 @@ impl Drain {
         }
     }
 
-    /// Forgets samples older than `before` (milliseconds) and what has none left; says how many clusters stay.
-    pub fn prune(&mut self, before: i64) -> usize {
-        self.clusters.retain(|_, cluster| !cluster.counts.prune(before));
+    /// Forgets samples older than `before` (milliseconds) and what has none left; says how many clusters stay. Calls
+    /// `gone` with the pattern, the bytes of all its lines and the samples, where there were any.
+    pub fn prune(&mut self, before: i64, mut gone: impl FnMut(String, u64, Vec<(i64, i64)>)) -> usize {
+        let tokenizer = self.tokenizer;
+        self.clusters.retain(|_, cluster| {
+            let samples = cluster.counts.prune(before);
+            if !samples.is_empty() {
+                gone(tokenizer.join(&cluster.tokens), cluster.volume, samples);
+            }
+            !cluster.counts.is_empty()
+        });
         let clusters = &self.clusters;
         self.roots.retain(|_, node| !prune_node(node, clusters));
         clusters.len()
@@ -292,7 +303,7 @@ mod tests {
         assert_eq!(drain.len(), 10);
         assert_eq!(drain.train(Nanos(0), &noise(7), Nanos(1), &settings), Err(Skipped::Blocked));
         assert_eq!(drain.train(Nanos(0), &noise(7), Nanos(BLOCKED_NS + 1), &settings), Ok(()));
-        assert_eq!(drain.prune(i64::MAX), 0);
+        assert_eq!(drain.prune(i64::MAX, |_, _, _| {}), 0);
         assert!(drain.roots.is_empty());
     }
 }

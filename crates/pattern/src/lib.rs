@@ -33,7 +33,7 @@ mod tokens;
 mod unicode;
 
 pub use drain::{Drain, Skipped};
-pub use stream::{LEVELS, Observed, PatternStream, merge};
+pub use stream::{Forgotten, LEVELS, Observed, PatternStream, biggest, bucketed, merge};
 pub use tokens::{Format, Tokenizer};
 
 /// What stands for tokens that differ.

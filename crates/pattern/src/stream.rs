@@ -26,6 +26,49 @@ pub struct Observed {
     pub samples: Vec<(i64, i64)>,
 }
 
+/// A pattern whose older samples have been forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The pattern, level and samples forgotten.
+    pub observed: Observed,
+    /// Bytes of all its lines.
+    pub volume: u64,
+}
+
+/// Of `all`, which are one stream's, those that make up `share` of their bytes, biggest first; all of them where `share`
+/// is 0 or 1.
+pub fn biggest(mut all: Vec<Forgotten>, share: f64) -> Vec<Forgotten> {
+    if share <= 0.0 || share >= 1.0 {
+        return all;
+    }
+    all.sort_by_key(|gone| std::cmp::Reverse(gone.volume));
+    let total: u64 = all.iter().map(|gone| gone.volume).sum();
+    let (wanted, mut sum) = ((total as f64 * share) as u64, 0);
+    let enough = all.iter().position(|gone| {
+        sum += gone.volume;
+        sum >= wanted
+    });
+    all.truncate(enough.map_or(all.len(), |at| at + 1));
+    all
+}
+
+/// Samples summed into spans of `granularity_ms`, each at its span's begin. Spans with fewer than `least_per_sec` lines a
+/// second from the first to the last of their samples are left out; 0 keeps all.
+pub fn bucketed(samples: &[(i64, i64)], granularity_ms: i64, least_per_sec: f64) -> Vec<(i64, i64)> {
+    let step = granularity_ms.max(1);
+    let mut spans: BTreeMap<i64, (i64, i64, i64)> = BTreeMap::new();
+    for &(ts, count) in samples {
+        let (first, last, sum) = spans.entry(ts - ts % step).or_insert((ts, ts, 0));
+        (*first, *last, *sum) = ((*first).min(ts), (*last).max(ts), *sum + count);
+    }
+    let fast = |first: i64, last: i64, sum: i64| {
+        let secs = (last - first) as f64 / 1000.0;
+        least_per_sec <= 0.0 || (secs > 0.0 && sum as f64 / secs >= least_per_sec)
+    };
+    let kept = spans.into_iter().filter(|(_, (first, last, sum))| *sum > 0 && fast(*first, *last, *sum));
+    kept.map(|(ts, (_, _, sum))| (ts, sum)).collect()
+}
+
 /// Learns from the lines of one stream.
 #[derive(Debug)]
 pub struct PatternStream {
@@ -83,11 +126,14 @@ impl PatternStream {
         }
     }
 
-    /// Forgets what is older than `before`; says whether nothing is left.
-    pub fn prune(&mut self, before: Millis) -> bool {
-        for level in &mut self.levels {
-            if level.as_mut().is_some_and(|drain| drain.prune(before.0) == 0) {
-                *level = None;
+    /// Forgets what is older than `before` and calls `gone` with it; says whether nothing is left.
+    pub fn prune(&mut self, before: Millis, mut gone: impl FnMut(Forgotten)) -> bool {
+        for (level, drain) in LEVELS.iter().zip(&mut self.levels) {
+            let gone = |pattern, volume, samples| {
+                gone(Forgotten { observed: Observed { pattern, level, samples }, volume });
+            };
+            if drain.as_mut().is_some_and(|drain| drain.prune(before.0, gone) == 0) {
+                *drain = None;
             }
         }
         self.levels.iter().all(Option::is_none)
@@ -146,7 +192,23 @@ mod tests {
         assert_eq!((merged[1].level, merged[1].pattern.as_str()), ("unknown", "took <_> ms here"));
         found[0].samples[0].1 = 29;
         assert_eq!(merge(found).len(), 1);
-        assert!(!stream.prune(Millis(30_000)) && stream.held() == (2, 12));
-        assert!(stream.prune(Millis(1_000_000)) && stream.held() == (0, 0));
+        let mut gone = Vec::new();
+        assert!(!stream.prune(Millis(30_000), |one| gone.push(one)) && gone.is_empty() && stream.held() == (2, 12));
+        assert!(stream.prune(Millis(1_000_000), |one| gone.push(one)) && stream.held() == (0, 0));
+        gone.sort_by_key(|one| one.observed.level);
+        let told: Vec<_> =
+            gone.iter().map(|one| (one.observed.level, one.observed.samples.len(), one.volume)).collect();
+        assert_eq!(told, [("info", 6, 30 * 15 - 5), ("unknown", 6, 30 * 15 - 5)]);
+    }
+
+    #[test]
+    fn the_biggest_are_kept_and_the_slow_are_not() {
+        let gone = |volume| Forgotten { observed: Observed::default(), volume };
+        let volumes =
+            |share| biggest([5, 90, 5].map(gone).to_vec(), share).iter().map(|one| one.volume).collect::<Vec<_>>();
+        assert_eq!((volumes(0.9), volumes(0.95), volumes(1.0)), (vec![90], vec![90, 5], vec![5, 90, 5]));
+        let samples = [(1_000, 5), (2_000, 1), (61_000, 1), (75_000, 9), (130_000, 50)];
+        assert_eq!(bucketed(&samples, 60_000, 0.0), [(0, 6), (60_000, 10), (120_000, 50)]);
+        assert_eq!(bucketed(&samples, 60_000, 1.0), [(0, 6)], "one sample has no rate");
     }
 }

@@ -33,6 +33,7 @@ use crate::deletes::{Deletes, NoDeletes};
 use crate::error::QueryError;
 use crate::limits::{QueryLimits, nanos};
 use crate::plan::{Piece, PlannedStream, Windows, plan};
+use crate::reach::Reaches;
 use crate::readers::Readers;
 use crate::recent::Recent;
 use crate::running::RunningQueries;
@@ -166,6 +167,7 @@ pub struct QueryEngine {
     settings: QuerySettings,
     process: Arc<ProcessBudget>,
     pub(crate) running: Arc<RunningQueries>,
+    pub(crate) reaches: Reaches,
 }
 
 impl std::fmt::Debug for QueryEngine {
@@ -209,7 +211,17 @@ impl QueryEngine {
         settings: QuerySettings,
     ) -> Self {
         let process = ProcessBudget::new(settings.process_bytes);
-        Self { ports, bucket, index, recent, deletes: Arc::new(NoDeletes), settings, process, running: Arc::default() }
+        Self {
+            ports,
+            bucket,
+            index,
+            recent,
+            deletes: Arc::new(NoDeletes),
+            settings,
+            process,
+            running: Arc::default(),
+            reaches: Reaches::default(),
+        }
     }
 
     /// Leaves out what `deletes` tells.
@@ -624,6 +636,9 @@ impl QueryEngine {
         range: TimeRange,
     ) -> Result<Vec<Arc<PlannedStream>>, QueryError> {
         let begun = self.ports.clock.monotonic();
+        if readers.are_hidden(matchers) {
+            return Ok(Vec::new());
+        }
         let (readers, matchers) = readers.choose(matchers)?;
         let matchers = compile(&matchers)?;
         let (from, through) = millis(range);

@@ -10,6 +10,7 @@ mod error;
 mod limits;
 mod meta;
 mod plan;
+mod reach;
 mod readers;
 mod recent;
 mod refuse;
@@ -26,7 +27,7 @@ pub use engine::{
 pub use error::{ErrorKind, QueryError};
 pub use limits::QueryLimits;
 pub use meta::IndexFigures;
-pub use readers::{Readers, TENANT_LABEL};
+pub use readers::{INTERNAL, Readers, TENANT_LABEL};
 pub use recent::{NothingRecent, Recent, RecentChunk, RecentSizes, RecentStream};
 pub use refuse::{BlockedQuery, QueryKind};
 pub use running::{Explained, RunningQuery};

@@ -14,6 +14,8 @@ use crate::error::QueryError;
 
 /// The label that says whose a stream is.
 pub const TENANT_LABEL: &str = "__tenant_id__";
+/// Labels of streams that hold what is known of others: counts, patterns.
+pub const INTERNAL: [&str; 2] = ["__aggregated_metric__", "__pattern__"];
 /// What a stream's own label of that name is called.
 const ORIGINAL: &str = "original___tenant_id__";
 
@@ -23,6 +25,8 @@ pub struct Readers {
     ids: Vec<TenantId>,
     /// Whether streams are marked.
     several: bool,
+    /// Whether lines of streams of our own, such as stored patterns, are read.
+    sees_internal: bool,
 }
 
 /// One tenant, and what its streams are marked with.
@@ -35,7 +39,7 @@ pub(crate) struct Reader {
 impl Readers {
     /// One tenant.
     pub fn one(id: TenantId) -> Self {
-        Self { ids: vec![id], several: false }
+        Self { ids: vec![id], several: false, sees_internal: false }
     }
 
     /// Those tenants, sorted, each once; several of them are marked.
@@ -43,7 +47,18 @@ impl Readers {
         ids.sort();
         ids.dedup();
         let several = ids.len() > 1;
-        Self { ids, several }
+        Self { ids, several, sees_internal: false }
+    }
+
+    /// The same, for a client that knows what lines of internal streams mean. To others a selector that names them
+    /// selects nothing.
+    pub fn seeing_internal(self, sees_internal: bool) -> Self {
+        Self { sees_internal, ..self }
+    }
+
+    /// Whether lines of what `matchers` select are hidden.
+    pub(crate) fn are_hidden(&self, matchers: &[Matcher]) -> bool {
+        !self.sees_internal && matchers.iter().any(|matcher| INTERNAL.contains(&matcher.name.as_str()))
     }
 
     /// The tenants.
@@ -81,7 +96,7 @@ impl Readers {
                 _ => left.push(matcher.clone()),
             }
         }
-        Ok((Self { ids, several: true }, left))
+        Ok((Self { ids, several: true, sees_internal: self.sees_internal }, left))
     }
 }
 

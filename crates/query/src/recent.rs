@@ -67,6 +67,11 @@ pub trait Recent: Send + Sync {
         from: Millis,
         through: Millis,
     ) -> Vec<IndexedStream>;
+    /// Bytes of lines in `range` that the bucket's index does not name yet; chunks count whole. CPU work.
+    fn bytes(&self, tenant: &TenantId, range: TimeRange) -> u64 {
+        let chunks = self.sizes(tenant, &[], range);
+        chunks.iter().flat_map(|stream| &stream.chunks).map(|chunk| chunk.bytes).sum()
+    }
 }
 
 /// A process that takes no pushes.

@@ -171,6 +171,10 @@ impl Recent for RecentIngester {
     ) -> Vec<IndexedStream> {
         self.time(Inner::ChunkIds, || self.ingester.pending_streams(tenant, matchers, from, through))
     }
+
+    fn bytes(&self, tenant: &TenantId, range: TimeRange) -> u64 {
+        self.ingester.unindexed_bytes(tenant, range)
+    }
 }
 
 /// Tails hear of accepted entries.
@@ -245,14 +249,19 @@ fn with_reserve<T>(
     }
 }
 
-fn open_store(ports: &Ports, store: &StoreSettings, log_dir: Option<&Path>) -> Result<Store, StartError> {
+fn open_store(
+    ports: &Ports,
+    store: &StoreSettings,
+    log_dir: Option<&Path>,
+    metrics: &StorageMetrics,
+) -> Result<Store, StartError> {
     match store {
         StoreSettings::Filesystem(dir) => {
             let open = || DiskStore::open(ports.disk.clone(), ports.spawner.clone(), dir.clone());
             let failed = |source| StartError::Store { dir: dir.display().to_string(), source };
             with_reserve(&*ports.disk, log_dir, open).map(Store::on_disk).map_err(failed)
         }
-        StoreSettings::Remote(remote) => Ok(Store::remote(remote, &*ports.disk, ports.clock.clone())?),
+        StoreSettings::Remote(remote) => Ok(Store::remote(remote, &*ports.disk, ports.clock.clone(), metrics)?),
     }
 }
 
@@ -280,8 +289,9 @@ pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Re
     };
     let lock = with_reserve(&**disk, log_dir, lock)
         .map_err(|source| StartError::Locked { dir: own_dir.display().to_string(), source })?;
-    let stores =
-        settings.stores.iter().map(|store| open_store(ports, store, log_dir)).collect::<Result<Vec<_>, _>>()?;
+    let storage = StorageMetrics::new(&settings.bucket_name());
+    let stores = settings.stores.iter().map(|store| open_store(ports, store, log_dir, &storage));
+    let stores = stores.collect::<Result<Vec<_>, _>>()?;
     let uploader = uploader_name(&**disk, &settings.active_index_dir, host, ports.clock.now());
     let spool = match log_dir {
         Some(log_dir) => {
@@ -293,7 +303,6 @@ pub(crate) fn open_folders(ports: &Ports, settings: &Settings, host: &str) -> Re
         None => None,
     };
     let schema = Arc::new(settings.schema.clone());
-    let storage = StorageMetrics::new(&settings.bucket_name());
     let mut bucket = Bucket::new(stores, schema, spool).metered(ports.clock.clone(), storage.clone());
     let cache = chunk_cache(ports, settings, &storage);
     if let Some(cache) = &cache {
@@ -366,12 +375,13 @@ impl Process {
             .map_err(|source| StartError::Listen { address: settings.http_address.clone(), source })?;
         let stop = CancellationToken::new();
         let tails = Tails::new(ports.clone(), engine.clone(), settings.tails.clone(), stop.clone());
-        let patterns = settings.patterns.enabled.then(|| Patterns::new(ports.clone(), settings.patterns.clone()));
+        let patterns =
+            settings.patterns.enabled.then(|| Patterns::new(ports.clone(), settings.patterns.clone(), limits.clone()));
         let mut watchers: Vec<Arc<dyn Watcher>> = vec![Arc::new(TailWatcher(tails.clone()))];
         let mut learning = None;
         if let Some(patterns) = &patterns {
             watchers.push(Arc::new(PatternWatcher(patterns.clone())));
-            learning = Some(patterns.start(stop.clone()));
+            learning = Some(patterns.start(ingester.clone(), stop.clone()));
         }
         ingester.watch(watchers);
         let metrics = Metrics::new(&ingester, &takeover, &storage, compactor.metrics(), requests);

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use loptr_compact::{Policies, TenantPolicy};
 use loptr_config::{Limits, Runtime};
 use loptr_ingest::{LabelCacheFigures, LabelCaches, PushLimits};
-use loptr_model::TenantId;
+use loptr_model::{Nanos, TenantId};
 use loptr_query::QueryLimits;
 use parking_lot::RwLock;
 
-use crate::settings::{LimitsError, Settings, lifetime, query_limits, write_limits};
+use crate::patterns::PatternLimits;
+use crate::settings::{LimitsError, Settings, lifetime, pattern_limits, query_limits, write_limits};
 
 /// One set of limits, prepared for those who read them.
 #[derive(Debug)]
@@ -19,15 +20,20 @@ struct Prepared {
     limits: Option<Limits>,
     push: Arc<PushLimits>,
     query: Arc<QueryLimits>,
+    patterns: Arc<PatternLimits>,
     lifetime: Arc<TenantPolicy>,
 }
 
 impl Prepared {
     fn new(limits: Limits, caches: &Arc<LabelCaches>) -> Result<Self, LimitsError> {
         let (push, query) = (write_limits(&limits)?, query_limits(&limits)?);
-        let lifetime = Arc::new(lifetime(&limits)?);
-        let push = Arc::new(PushLimits::sharing(push, caches));
-        Ok(Self { limits: Some(limits), push, query: Arc::new(query), lifetime })
+        Ok(Self {
+            push: Arc::new(PushLimits::sharing(push, caches)),
+            query: Arc::new(query),
+            patterns: Arc::new(pattern_limits(&limits)),
+            lifetime: Arc::new(lifetime(&limits)?),
+            limits: Some(limits),
+        })
     }
 }
 
@@ -47,6 +53,7 @@ impl TenantLimits {
             limits: None,
             push: Arc::new(PushLimits::sharing(settings.limits.clone(), &caches)),
             query: Arc::new(settings.query_limits.clone()),
+            patterns: Arc::new(settings.pattern_limits),
             lifetime: Arc::new(settings.lifetime.clone()),
         };
         Self { default, own: RwLock::default(), caches }
@@ -74,6 +81,11 @@ impl TenantLimits {
         self.caches.figures()
     }
 
+    /// How fast streams come that are pushed now: bytes a second, and into how many shards each is split.
+    pub(crate) fn stream_rates(&self, now: Nanos) -> Vec<(f64, usize)> {
+        self.caches.stream_rates(now)
+    }
+
     fn part<T>(&self, tenant: &TenantId, part: impl Fn(&Prepared) -> &Arc<T>) -> Arc<T> {
         match self.own.read().get(tenant.as_str()) {
             Some(own) => part(own).clone(),
@@ -89,6 +101,11 @@ impl TenantLimits {
     /// How long a tenant's lines live.
     pub(crate) fn lifetime(&self, tenant: &TenantId) -> Arc<TenantPolicy> {
         self.part(tenant, |prepared| &prepared.lifetime)
+    }
+
+    /// What is stored of a tenant's patterns.
+    pub(crate) fn patterns(&self, tenant: &TenantId) -> Arc<PatternLimits> {
+        self.part(tenant, |prepared| &prepared.patterns)
     }
 
     /// Limits of a tenant's queries.

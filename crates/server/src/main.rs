@@ -17,6 +17,11 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 
+/// Keeps memory in fewer pieces than the system's, and can say what holds it (`/debug/pprof/heap`).
+#[cfg(feature = "heap-profiles")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {

@@ -5,7 +5,7 @@ mod durability;
 mod process;
 pub(crate) mod queries;
 pub(crate) mod requests;
-mod text;
+pub(crate) mod text;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering;
 use loptr_ports::CpuStats;
 use loptr_storage::StorageMetrics;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use self::queries::QueryMetrics;
@@ -27,6 +28,33 @@ pub(crate) struct Metrics {
     registry: Registry,
     pub(crate) requests: RequestMetrics,
     pub(crate) queries: QueryMetrics,
+    rates: RateHistograms,
+}
+
+/// How stream rates are distributed.
+#[derive(Debug)]
+struct RateHistograms {
+    bytes: Histogram,
+    shards: Histogram,
+}
+
+impl RateHistograms {
+    fn register(registry: &mut Registry) -> Self {
+        let bytes = Histogram::new(exponential_buckets(20_000.0, 2.0, 14));
+        let shards = Histogram::new([0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]);
+        let help = "The distribution of stream rates at each scrape; sharded streams are combined";
+        registry.register("loki_rate_store_stream_rate_bytes", help, bytes.clone());
+        let help = "The distribution of the number of shards of a stream at each scrape";
+        registry.register("loki_rate_store_stream_shards", help, shards.clone());
+        Self { bytes, shards }
+    }
+
+    fn observe(&self, rates: &[(f64, usize)]) {
+        for &(rate, shards) in rates {
+            self.bytes.observe(rate);
+            self.shards.observe(shards as f64);
+        }
+    }
 }
 
 /// What is at work when the page is asked for.
@@ -54,7 +82,8 @@ impl Metrics {
         requests.register(&mut registry);
         let queries = QueryMetrics::new();
         queries.register(&mut registry);
-        Self { registry, requests, queries }
+        let rates = RateHistograms::register(&mut registry);
+        Self { registry, requests, queries, rates }
     }
 
     /// Everything, as text. CPU work.
@@ -73,8 +102,48 @@ impl Metrics {
         deleted_lines(&mut page, app);
         logged(&mut page);
         process::write(&mut page, busy.tasks);
-        text::whole(&registry, &page.0, format)
+        rates(&mut page, app);
+        text::in_namespace(text::whole(&registry, &page.0, format), &app.settings.metrics_namespace)
     }
+}
+
+/// How fast streams come, over all tenants: looked at where the page is asked for, as upstream's distributor asks its
+/// ingesters every second.
+fn rates(page: &mut Page, app: &App) {
+    let rates = app.limits.stream_rates(app.ports.clock.monotonic());
+    let (mut most, mut most_shards, mut most_of_shard) = (0.0f64, 0, 0.0f64);
+    for &(rate, shards) in &rates {
+        most = most.max(rate);
+        most_shards = most_shards.max(shards);
+        most_of_shard = most_of_shard.max(rate / shards as f64);
+    }
+    for (name, help, value) in [
+        (
+            "loki_rate_store_streams",
+            "The number of unique streams whose rate is known; sharded streams are combined",
+            rates.len() as f64,
+        ),
+        (
+            "loki_rate_store_max_stream_rate_bytes",
+            "The maximum stream rate for any stream; sharded streams are combined",
+            most.trunc(),
+        ),
+        (
+            "loki_rate_store_max_unique_stream_rate_bytes",
+            "The maximum stream rate for any stream; sharded streams are considered separate",
+            most_of_shard.trunc(),
+        ),
+        ("loki_rate_store_max_stream_shards", "The number of shards of the stream that has most", most_shards as f64),
+    ] {
+        page.gauge(name, help, value);
+    }
+    app.metrics.rates.observe(&rates);
+    page.family(
+        "loki_rate_store_refresh_failures_total",
+        "counter",
+        "The total number of failed attempts to refresh the view of stream rates; within a process there is none",
+        &[("{source=\"ring\"}", 0.0)],
+    );
 }
 
 /// Streams in memory.
@@ -175,7 +244,7 @@ fn gauges(page: &mut Page, app: &Arc<App>, cpu: CpuStats) {
     let ingest = app.ingester.figures();
     let tails = app.tails.figures();
     let patterns = app.patterns.as_ref().map(|patterns| patterns.figures()).unwrap_or_default();
-    let all: [(&str, &str, f64); 24] = [
+    let all: [(&str, &str, f64); 26] = [
         ("loki_distributor_replication_factor", "The configured replication factor", 1.0),
         ("loki_ingester_memory_chunks", "The total number of chunks in memory", ingest.chunks as f64),
         ("loptr_ingester_memory_chunk_bytes", "Bytes held by chunks in memory", ingest.chunk_bytes as f64),
@@ -211,6 +280,8 @@ fn gauges(page: &mut Page, app: &Arc<App>, cpu: CpuStats) {
         ("loptr_pattern_samples", "Counts kept of them", patterns.samples as f64),
         ("loptr_pattern_queued_bytes", "Bytes of lines waiting for pattern detection", patterns.queued_bytes as f64),
         ("loptr_pattern_passed_over_lines", "Lines that found no room since start", patterns.passed_over as f64),
+        ("loptr_pattern_stored_lines", "Lines of patterns and counts stored since start", patterns.stored as f64),
+        ("loptr_pattern_lost_lines", "Those that could not be stored since start", patterns.lost as f64),
         ("loki_querier_tail_active", "Number of active tailers", tails.active as f64),
         ("loptr_tail_buffered_bytes", "Bytes buffered for clients of tails", tails.buffered_bytes as f64),
         ("loptr_tail_dropped_entries", "Entries slow tails did not get since start", tails.dropped as f64),

@@ -4,25 +4,29 @@
 //! push ─> queue (bytes) ─> one task ─> CPU pool, behind queries ─> streams by tenant ─> patterns
 //! ```
 //!
-//! Pushes never wait for it: what does not fit into the queue is passed over and counted. Patterns live in memory only
-//! and are forgotten after `pattern_ingester.retain_for`.
+//! Pushes never wait for it: what does not fit into the queue is passed over and counted. Patterns live in memory
+//! and are forgotten after `pattern_ingester.retain_for`. Where a tenant's limits say so, what is forgotten is stored as
+//! lines of streams of its own (`kept`), and so are counts of lines and bytes.
+
+mod kept;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use loptr_ingest::Ingester;
 use loptr_model::{Labels, Millis, Nanos, StreamEntries, TenantId};
 use loptr_pattern::{Observed, PatternStream, Settings};
 use loptr_ports::{Budget, Ports, Priority, ProcessBudget, Reservation, TaskHandle};
 use loptr_regex::LabelMatcher;
-use loptr_wire::enrich::DETECTED_LEVEL;
+use loptr_wire::enrich::{DETECTED_LEVEL, is_internal};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// Streams of our own making, which would teach what is known.
-const INTERNAL: [&str; 2] = ["__aggregated_metric__", "__pattern__"];
+use self::kept::Kept;
+use crate::limits::TenantLimits;
 
 /// Bounds of pattern detection.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +41,25 @@ pub struct PatternSettings {
     pub check_period: Duration,
     /// Bytes of lines that may wait.
     pub queue_bytes: u64,
+    /// How often counts of lines and bytes are stored.
+    pub sample_period: Duration,
+    /// Of a stream's patterns those are stored that make up this share of its bytes.
+    pub volume_share: f64,
     /// Streams at most; lines of others are passed over.
     pub max_streams: usize,
+}
+
+/// What is stored of a tenant's patterns.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct PatternLimits {
+    /// Patterns.
+    pub store_patterns: bool,
+    /// Counts of lines and bytes.
+    pub store_counts: bool,
+    /// Span over which lines of a pattern are summed; zero for that of a block of samples.
+    pub granularity: Duration,
+    /// Lines a second from which a pattern is stored.
+    pub least_per_sec: f64,
 }
 
 impl Default for PatternSettings {
@@ -48,6 +69,8 @@ impl Default for PatternSettings {
             drain: Settings::default(),
             retain_for: Duration::from_secs(3 * 3600),
             check_period: Duration::from_secs(60),
+            sample_period: Duration::from_secs(10),
+            volume_share: 0.99,
             queue_bytes: 64 << 20,
             max_streams: 100_000,
         }
@@ -62,6 +85,8 @@ pub(crate) struct PatternFigures {
     pub(crate) samples: usize,
     pub(crate) queued_bytes: u64,
     pub(crate) passed_over: u64,
+    pub(crate) stored: u64,
+    pub(crate) lost: u64,
 }
 
 type Streams = HashMap<Labels, Arc<Mutex<PatternStream>>>;
@@ -70,6 +95,8 @@ type Streams = HashMap<Labels, Arc<Mutex<PatternStream>>>;
 pub(crate) struct Patterns {
     ports: Ports,
     settings: PatternSettings,
+    limits: Arc<TenantLimits>,
+    kept: Kept,
     tenants: RwLock<HashMap<TenantId, Streams>>,
     queue: Mutex<VecDeque<(Arc<StreamEntries>, Reservation)>>,
     budget: Budget,
@@ -78,11 +105,13 @@ pub(crate) struct Patterns {
 }
 
 impl Patterns {
-    pub(crate) fn new(ports: Ports, settings: PatternSettings) -> Arc<Self> {
+    pub(crate) fn new(ports: Ports, settings: PatternSettings, limits: Arc<TenantLimits>) -> Arc<Self> {
         let budget = Budget::new(settings.queue_bytes, None, ProcessBudget::new(settings.queue_bytes));
         Arc::new(Self {
             ports,
             settings,
+            limits,
+            kept: Kept::default(),
             tenants: RwLock::default(),
             queue: Mutex::default(),
             budget,
@@ -91,14 +120,15 @@ impl Patterns {
         })
     }
 
-    /// Learns until `stop`.
-    pub(crate) fn start(self: &Arc<Self>, stop: CancellationToken) -> TaskHandle {
+    /// Learns until `stop`; what is kept goes to `ingester`.
+    pub(crate) fn start(self: &Arc<Self>, ingester: Arc<Ingester>, stop: CancellationToken) -> TaskHandle {
         let patterns = self.clone();
-        self.ports.spawner.spawn("patterns", Box::pin(async move { patterns.work(stop).await }))
+        self.ports.spawner.spawn("patterns", Box::pin(async move { patterns.work(&ingester, stop).await }))
     }
 
+    /// Streams of our own making would teach what is known.
     pub(crate) fn wants(&self, labels: &Labels) -> bool {
-        INTERNAL.iter().all(|name| labels.get(name).is_none())
+        !is_internal(labels)
     }
 
     /// Queues entries; passes them over when there is no room.
@@ -111,24 +141,45 @@ impl Patterns {
         self.filled.notify_one();
     }
 
-    async fn work(self: Arc<Self>, stop: CancellationToken) {
+    async fn work(self: Arc<Self>, ingester: &Arc<Ingester>, stop: CancellationToken) {
         let mut check = self.ports.clock.sleep(self.settings.check_period);
+        let mut sample = self.ports.clock.sleep(self.settings.sample_period);
         loop {
-            let batches = std::mem::take(&mut *self.queue.lock());
-            if !batches.is_empty() {
-                let patterns = self.clone();
-                let learn = move || batches.into_iter().for_each(|(batch, _held)| patterns.learn(&batch));
-                self.on_cpu(learn).await;
-            }
+            self.learn_queued().await;
             tokio::select! {
-                () = stop.cancelled() => return,
+                () = stop.cancelled() => break,
                 () = self.filled.notified() => {}
                 () = &mut check => {
                     check = self.ports.clock.sleep(self.settings.check_period);
                     let patterns = self.clone();
-                    self.on_cpu(move || patterns.prune()).await;
+                    self.on_cpu(move || patterns.prune(patterns.settings.retain_for)).await;
+                    self.kept.store(&self.ports, &self.limits, ingester).await;
+                }
+                () = &mut sample => {
+                    sample = self.ports.clock.sleep(self.settings.sample_period);
+                    let patterns = self.clone();
+                    self.on_cpu(move || patterns.kept.sample(patterns.ports.clock.now(), &patterns.limits)).await;
+                    self.kept.store(&self.ports, &self.limits, ingester).await;
                 }
             }
+        }
+        // What is known goes with the process, unless it is stored.
+        self.learn_queued().await;
+        let patterns = self.clone();
+        let last = move || {
+            patterns.kept.sample(patterns.ports.clock.now(), &patterns.limits);
+            patterns.prune(Duration::ZERO);
+        };
+        self.on_cpu(last).await;
+        self.kept.store(&self.ports, &self.limits, ingester).await;
+    }
+
+    async fn learn_queued(self: &Arc<Self>) {
+        let batches = std::mem::take(&mut *self.queue.lock());
+        if !batches.is_empty() {
+            let patterns = self.clone();
+            let learn = move || batches.into_iter().for_each(|(batch, _held)| patterns.learn(&batch));
+            self.on_cpu(learn).await;
         }
     }
 
@@ -140,6 +191,9 @@ impl Patterns {
 
     fn learn(&self, batch: &StreamEntries) {
         let Some(first) = batch.entries.first() else { return };
+        if self.limits.patterns(&batch.tenant).store_counts {
+            self.kept.count(batch, self.settings.max_streams);
+        }
         let Some(stream) = self.stream(batch, &String::from_utf8_lossy(&first.line)) else {
             self.passed_over.fetch_add(batch.entries.len() as u64, Ordering::Relaxed);
             return;
@@ -168,12 +222,29 @@ impl Patterns {
         Some(tenants.entry(batch.tenant.clone()).or_default().entry(batch.labels.clone()).or_insert_with(new).clone())
     }
 
-    fn prune(&self) {
-        let retain = i64::try_from(self.settings.retain_for.as_nanos()).unwrap_or(i64::MAX);
-        let before = self.ports.clock.now().saturating_sub(retain).floor_millis();
+    /// Forgets what is older than `retain`, and keeps what is to be stored.
+    fn prune(&self, retain: Duration) {
+        let retain = i64::try_from(retain.as_nanos()).unwrap_or(i64::MAX);
+        let before = match retain {
+            // Lines may be of a time that is still to come.
+            0 => Millis(i64::MAX),
+            _ => self.ports.clock.now().saturating_sub(retain).floor_millis(),
+        };
         let mut tenants = self.tenants.write();
-        for streams in tenants.values_mut() {
-            streams.retain(|_, stream| !stream.lock().prune(before));
+        for (tenant, streams) in tenants.iter_mut() {
+            let limits = self.limits.patterns(tenant);
+            streams.retain(|labels, stream| {
+                let mut gone = Vec::new();
+                let is_empty = stream.lock().prune(before, |one| {
+                    if limits.store_patterns {
+                        gone.push(one);
+                    }
+                });
+                if !gone.is_empty() {
+                    self.kept.patterns(tenant, labels, &limits, &self.settings, gone);
+                }
+                !is_empty
+            });
         }
         tenants.retain(|_, streams| !streams.is_empty());
     }
@@ -206,6 +277,8 @@ impl Patterns {
         let mut figures = PatternFigures {
             queued_bytes: self.budget.used_bytes(),
             passed_over: self.passed_over.load(Ordering::Relaxed),
+            stored: self.kept.stored.load(Ordering::Relaxed),
+            lost: self.kept.lost.load(Ordering::Relaxed),
             ..PatternFigures::default()
         };
         for stream in self.tenants.read().values().flat_map(HashMap::values) {

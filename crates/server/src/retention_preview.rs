@@ -6,7 +6,7 @@ use std::sync::Arc;
 use loptr_compact::{CompactError, Compactor, Expired};
 use loptr_config::Config;
 use loptr_ports::Ports;
-use loptr_storage::{Bucket, DiskStore, IndexStore, Store};
+use loptr_storage::{Bucket, DiskStore, IndexStore, StorageMetrics, Store};
 
 use crate::app::StartError;
 use crate::limits::TenantLimits;
@@ -36,11 +36,13 @@ pub async fn retention_preview(
     if runtime.is_on() {
         runtime.load(&ports, config, &limits).await.map_err(StartError::from)?;
     }
+    // Nobody scrapes a preview.
+    let metrics = StorageMetrics::default();
     let open = |store: &StoreSettings| match store {
         StoreSettings::Filesystem(dir) => {
             Ok(Store::on_disk(DiskStore::beside(ports.disk.clone(), ports.spawner.clone(), dir.clone())))
         }
-        StoreSettings::Remote(remote) => Store::remote(remote, &*ports.disk, ports.clock.clone()),
+        StoreSettings::Remote(remote) => Store::remote(remote, &*ports.disk, ports.clock.clone(), &metrics),
     };
     let stores: Vec<Store> = settings.stores.iter().map(open).collect::<Result<_, _>>().map_err(StartError::from)?;
     let bucket = Arc::new(Bucket::new(stores, Arc::new(settings.schema.clone()), None));

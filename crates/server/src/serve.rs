@@ -1,16 +1,19 @@
 //! Accepts connections and serves HTTP on them, until told to stop; then lets requests under way finish.
 
+mod deadlines;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use loptr_ports::{Clock, Connection, Listener, Spawner, TaskHandle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::deadlines::Unhurried;
+use self::deadlines::{Deadlines, Timed, Times, Told};
 use crate::tls::Tls;
 
 /// Pause after a connection that could not be accepted.
@@ -25,6 +28,10 @@ pub(crate) struct ServeSettings {
     pub(crate) header_timeout: Duration,
     /// Time it may take to send the body.
     pub(crate) read_timeout: Duration,
+    /// Time from the end of a request's head to that of its answer; no bound without.
+    pub(crate) write_timeout: Option<Duration>,
+    /// Time a connection may be open without a request.
+    pub(crate) idle_timeout: Duration,
     /// How long requests under way may go on after the stop.
     pub(crate) grace: Duration,
 }
@@ -67,7 +74,7 @@ pub(crate) async fn serve(
                 secured = secure(stream, tls.as_deref(), settings.header_timeout, &*clock) => secured,
             };
             if let Some(stream) = secured {
-                serve_connection(stream, router, settings, stop, place).await;
+                serve_connection(stream, router, settings, clock, stop, place).await;
             }
         };
         connections.push(spawner.spawn("http connection", Box::pin(connection)));
@@ -116,12 +123,16 @@ async fn serve_connection(
     stream: Box<dyn Connection>,
     router: Router,
     settings: ServeSettings,
+    clock: Arc<dyn Clock>,
     stop: CancellationToken,
     _place: OwnedSemaphorePermit,
 ) {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(settings.header_timeout).max_buf_size(1 << 20);
-    let service = TowerToHyperService::new(router);
+    builder.http1().header_read_timeout(None).max_buf_size(1 << 20);
+    let times = Times { header: settings.header_timeout, write: settings.write_timeout, idle: settings.idle_timeout };
+    let deadlines = Deadlines::new(clock, times);
+    let stream = Told { io: stream, deadlines: deadlines.clone() };
+    let service = Timed::new(router, deadlines.clone());
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let mut stopping = false;
@@ -131,6 +142,10 @@ async fn serve_connection(
                 if let Err(error) = served {
                     tracing::debug!(%error, "connection ended early");
                 }
+                return;
+            }
+            () = deadlines.expired() => {
+                tracing::debug!("connection closed: it was late");
                 return;
             }
             () = stop.cancelled(), if !stopping => {

@@ -22,7 +22,7 @@ use loptr_wire::push::PushLimits as BodyLimits;
 
 pub use self::stores::StoreSettings;
 use self::stores::Stores;
-use crate::patterns::PatternSettings;
+use crate::patterns::{PatternLimits, PatternSettings};
 use crate::serve::ServeSettings;
 use crate::tls::{TlsError, TlsSettings};
 
@@ -97,11 +97,14 @@ pub const HONOURED: &[&str] = &[
     "server.tls_cipher_suites",
     "server.tls_min_version",
     "server.http_server_read_timeout",
+    "server.http_server_write_timeout",
+    "server.http_server_idle_timeout",
     "server.graceful_shutdown_timeout",
     "server.http_path_prefix",
     "server.log_level",
     "server.log_format",
     "server.register_instrumentation",
+    "metrics_namespace",
     "tracing.enabled",
     "shutdown_delay",
     "common.path_prefix",
@@ -213,6 +216,12 @@ pub const HONOURED: &[&str] = &[
     "limits_config.pattern_ingester_tokenizable_json_fields_default",
     "limits_config.pattern_ingester_tokenizable_json_fields_append",
     "limits_config.pattern_ingester_tokenizable_json_fields_delete",
+    "limits_config.metric_aggregation_enabled",
+    "limits_config.pattern_persistence_enabled",
+    "limits_config.pattern_persistence_granularity",
+    "limits_config.pattern_rate_threshold",
+    "pattern_ingester.metric_aggregation.sample_period",
+    "pattern_ingester.volume_threshold",
     "pattern_ingester.enabled",
     "pattern_ingester.max_clusters",
     "pattern_ingester.max_eviction_ratio",
@@ -354,6 +363,8 @@ pub struct Settings {
     pub label_cache_bytes: usize,
     /// Query limits of tenants without overrides.
     pub query_limits: QueryLimits,
+    /// What is stored of patterns of tenants without overrides.
+    pub pattern_limits: PatternLimits,
     /// How long lines of tenants without overrides live.
     pub lifetime: TenantPolicy,
     /// Compaction, and retention where it is on.
@@ -374,6 +385,8 @@ pub struct Settings {
     pub(crate) tls: Option<TlsSettings>,
     /// Whether `/metrics` is served.
     pub instrumentation: bool,
+    /// What the names of a few metrics begin with.
+    pub metrics_namespace: String,
 }
 
 impl Settings {
@@ -404,10 +417,9 @@ impl Settings {
         let (schema, stores, delete_requests) = schema(config)?;
         let (chunk_cache, chunk_cache_unused) = caches::chunk_cache(config);
         let conn_limit = config.count("server.http_listen_conn_limit");
-        let header_timeout = config.duration("server.http_server_read_header_timeout");
         // Zero means no bound upstream. Here a connection that sends nothing never keeps its place for ever.
-        let read_timeout = Some(config.duration("server.http_server_read_timeout"));
-        let read_timeout = read_timeout.filter(|time| !time.is_zero()).unwrap_or(Duration::from_secs(30));
+        let bound = |path| Some(config.duration(path)).filter(|time| !time.is_zero());
+        let read_timeout = bound("server.http_server_read_timeout").unwrap_or(Duration::from_secs(30));
         let prefix = config.str("server.http_path_prefix").trim_end_matches('/');
         Ok(Self {
             http_address: format!(
@@ -485,6 +497,7 @@ impl Settings {
             active_index_dir: own_index_dir(config),
             label_cache_bytes: usize::try_from(memory_bytes / 32).unwrap_or(usize::MAX).clamp(8 << 20, 256 << 20),
             query_limits: query_limits(&limits)?,
+            pattern_limits: pattern_limits(&limits),
             lifetime: lifetime(&limits)?,
             compact: compact(config, memory_bytes),
             delete_requests,
@@ -497,12 +510,15 @@ impl Settings {
             shutdown_delay: config.duration("shutdown_delay"),
             serve: ServeSettings {
                 connections: if conn_limit == 0 { 16_384 } else { conn_limit },
-                header_timeout: if header_timeout.is_zero() { read_timeout } else { header_timeout },
+                header_timeout: bound("server.http_server_read_header_timeout").unwrap_or(read_timeout),
                 read_timeout,
+                write_timeout: bound("server.http_server_write_timeout"),
+                idle_timeout: bound("server.http_server_idle_timeout").unwrap_or(read_timeout),
                 grace: config.duration("server.graceful_shutdown_timeout"),
             },
             tls: TlsSettings::from_config(config)?,
             instrumentation: config.bool("server.register_instrumentation"),
+            metrics_namespace: config.str("metrics_namespace").to_owned(),
         })
     }
 }
@@ -571,6 +587,8 @@ fn patterns(config: &Config) -> PatternSettings {
         },
         retain_for: config.duration("pattern_ingester.retain_for"),
         check_period: config.duration("pattern_ingester.flush_check_period").max(Duration::from_secs(1)),
+        sample_period: config.duration("pattern_ingester.metric_aggregation.sample_period").max(Duration::from_secs(1)),
+        volume_share: config.float("pattern_ingester.volume_threshold"),
         ..PatternSettings::default()
     }
 }
@@ -641,10 +659,6 @@ fn schema(config: &Config) -> Result<Stored, SettingsError> {
     })?;
     let mut delete_requests = None;
     if config.bool("compactor.retention_enabled") {
-        if schema.periods().iter().any(|period| period.index != IndexKind::Tsdb) {
-            let reason = "retention of boltdb-shipper periods is not supported yet".to_owned();
-            return Err(SettingsError::Value { path: "compactor.retention_enabled", reason });
-        }
         delete_requests = Some(DeleteStoreSettings {
             store: stores.place(config, config.str("compactor.delete_request_store"))?,
             prefix: config.str("compactor.delete_request_store_key_prefix").to_owned(),
@@ -767,6 +781,16 @@ fn blocked_queries(limits: &Limits) -> Vec<Arc<[BlockedQuery]>> {
     });
     let rules: Vec<BlockedQuery> = rules.collect();
     if rules.is_empty() { Vec::new() } else { vec![rules.into()] }
+}
+
+/// What is stored of a tenant's patterns.
+pub(crate) fn pattern_limits(limits: &Limits) -> PatternLimits {
+    PatternLimits {
+        store_patterns: limits.pattern_persistence_enabled,
+        store_counts: limits.metric_aggregation_enabled,
+        granularity: limits.pattern_persistence_granularity,
+        least_per_sec: limits.pattern_rate_threshold,
+    }
 }
 
 /// How long lines live, and what delete requests do.

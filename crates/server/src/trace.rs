@@ -9,6 +9,8 @@
 //! A request's `traceparent` says which trace it belongs to (W3C), else `uber-trace-id` (Jaeger). Without a receiver no
 //! span is made: the callsites are off.
 
+mod grpc;
+
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
@@ -21,7 +23,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::{HttpClient, HttpError};
-use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Level, Subscriber};
@@ -42,7 +44,7 @@ pub enum TraceError {
     #[error("OTEL_TRACES_EXPORTER={0} is not supported: otlp is")]
     Exporter(String),
     /// Another protocol is asked for.
-    #[error("{name}={value} is not supported: http/protobuf is")]
+    #[error("{name}={value} is not supported: http/protobuf and grpc are")]
     Protocol {
         /// The variable.
         name: &'static str,
@@ -81,14 +83,16 @@ impl Tracing {
                 None => Ok(None),
             };
         }
-        for name in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
-            match set(name) {
-                Some(value) if value != "http/protobuf" => return Err(TraceError::Protocol { name, value }),
-                Some(_) => break,
-                None => {}
-            }
-        }
-        let exporter = SpanExporter::builder().with_http().with_http_client(Sender).build()?;
+        let protocols = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+        let protocol = protocols.into_iter().find_map(|name| Some((name, set(name)?)));
+        let sender = match protocol {
+            Some((_, value)) if value == "grpc" => Sender::Grpc,
+            Some((name, value)) if value != "http/protobuf" => return Err(TraceError::Protocol { name, value }),
+            _ => Sender::Http,
+        };
+        // The variable names protocols that this exporter was not built with; what it encodes goes over either.
+        let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary);
+        let exporter = exporter.with_http_client(sender).build()?;
         let resource = Resource::builder()
             .with_service_name("loki-all")
             .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
@@ -153,29 +157,41 @@ pub(crate) fn current() -> Option<(String, bool)> {
     span.is_valid().then(|| (span.trace_id().to_string(), span.is_sampled()))
 }
 
-/// Posts batches over plain HTTP, one connection each. It blocks, on the thread that the exporter keeps for it.
-#[derive(Debug)]
-struct Sender;
+/// Posts batches without TLS, one connection each. It blocks, on the thread that the exporter keeps for it.
+#[derive(Clone, Copy, Debug)]
+enum Sender {
+    Http,
+    Grpc,
+}
 
 #[async_trait]
 impl HttpClient for Sender {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        Ok(send(&request)?)
+        Ok(match self {
+            Self::Http => send(&request)?,
+            Self::Grpc => grpc::send(&request)?,
+        })
     }
+}
+
+/// A connection to the receiver.
+fn connect(uri: &http::Uri, port: u16) -> io::Result<TcpStream> {
+    if uri.scheme_str() != Some("http") {
+        return Err(io::Error::other(format!("spans are sent over plain http only, not to {uri}")));
+    }
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let address = (host, uri.port_u16().unwrap_or(port)).to_socket_addrs()?.next();
+    let address = address.ok_or_else(|| io::Error::other(format!("{host} has no address")))?;
+    let stream = TcpStream::connect_timeout(&address, SEND_TIMEOUT)?;
+    stream.set_read_timeout(Some(SEND_TIMEOUT))?;
+    stream.set_write_timeout(Some(SEND_TIMEOUT))?;
+    Ok(stream)
 }
 
 fn send(request: &Request<Bytes>) -> io::Result<Response<Bytes>> {
     let uri = request.uri();
-    if uri.scheme_str() != Some("http") {
-        return Err(io::Error::other(format!("spans are sent over plain http only, not to {uri}")));
-    }
+    let mut stream = connect(uri, 80)?;
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let address = (host, uri.port_u16().unwrap_or(80)).to_socket_addrs()?.next();
-    let address = address.ok_or_else(|| io::Error::other(format!("{host} has no address")))?;
-    let mut stream = TcpStream::connect_timeout(&address, SEND_TIMEOUT)?;
-    stream.set_read_timeout(Some(SEND_TIMEOUT))?;
-    stream.set_write_timeout(Some(SEND_TIMEOUT))?;
     let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     let mut head = format!("POST {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n").into_bytes();
     for (name, value) in request.headers() {
@@ -232,7 +248,9 @@ mod tests {
         let error = tracing(&[("JAEGER_AGENT_HOST", "jaeger")]).expect_err("not Jaeger's own format");
         assert!(error.starts_with("JAEGER_AGENT_HOST is set"), "{error}");
         let grpc = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
-        let error = tracing(&grpc).expect_err("no gRPC");
-        assert_eq!(error, "OTEL_EXPORTER_OTLP_PROTOCOL=grpc is not supported: http/protobuf is");
+        assert_eq!(tracing(&grpc), Ok(true));
+        let json = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://a"), ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json")];
+        let error = tracing(&json).expect_err("no JSON");
+        assert_eq!(error, "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/json is not supported: http/protobuf and grpc are");
     }
 }

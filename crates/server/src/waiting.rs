@@ -14,6 +14,7 @@ use loptr_ingest::TakeoverMetrics;
 use loptr_ports::{Clock, Listener};
 use prometheus_client::registry::Registry;
 
+use crate::metrics::text::{Format, whole};
 use crate::serve::{ACCEPT_AGAIN, secure};
 use crate::tls::Tls;
 
@@ -45,7 +46,9 @@ pub(crate) async fn answer(
                 Ok((stream, _)) => connections.push(async move {
                     let Some(stream) = secure(stream, tls, handshake, clock).await else { return };
                     let service = hyper::service::service_fn(|request: Request<hyper::body::Incoming>| {
-                        let reply = reply(request.uri().path(), takeover, registry);
+                        let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+                        let format = Format::accepted(accept.unwrap_or_default());
+                        let reply = reply(request.uri().path(), format, takeover, registry);
                         async move { Ok::<_, Infallible>(reply) }
                     });
                     // A client that goes away is none of our business.
@@ -61,12 +64,14 @@ pub(crate) async fn answer(
     }
 }
 
-fn reply(path: &str, takeover: &TakeoverMetrics, registry: &Registry) -> Response<Full<Bytes>> {
+fn reply(path: &str, format: Format, takeover: &TakeoverMetrics, registry: &Registry) -> Response<Full<Bytes>> {
+    let mut content_type = "text/plain; charset=utf-8";
     let (status, text) = match path {
         "/metrics" => {
             let mut text = String::new();
             prometheus_client::encoding::text::encode(&mut text, registry).expect("a String takes everything");
-            (StatusCode::OK, text)
+            content_type = format.content_type();
+            (StatusCode::OK, whole(&text, "", format))
         }
         _ => {
             let (done, of) = (takeover.read_bytes.get(), takeover.bytes.get());
@@ -79,11 +84,35 @@ fn reply(path: &str, takeover: &TakeoverMetrics, registry: &Registry) -> Respons
     let mut reply = Response::new(Full::new(Bytes::from(text)));
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
     // The next request meets the process itself, perhaps.
     headers.insert(header::CONNECTION, header::HeaderValue::from_static("close"));
     if status != StatusCode::OK {
         headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
     }
     reply
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn metrics_are_told_as_the_process_tells_them() {
+        let takeover = TakeoverMetrics::default();
+        let mut registry = Registry::default();
+        takeover.register(&mut registry);
+        for (accept, ends, version) in
+            [("", "loptr_takeover_bytes 0\n", "0.0.4"), ("application/openmetrics-text", "# EOF\n", "1.0.0")]
+        {
+            let reply = reply("/metrics", Format::accepted(accept), &takeover, &registry);
+            assert!(reply.headers()[header::CONTENT_TYPE].to_str().unwrap().contains(version));
+            let text = reply.into_body().collect().await.unwrap().to_bytes();
+            let text = std::str::from_utf8(&text).unwrap();
+            assert!(text.contains(ends) && text.contains("# EOF") == (version == "1.0.0"), "{text}");
+        }
+        assert_eq!(reply("/ready", Format::Classic, &takeover, &registry).status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
 }

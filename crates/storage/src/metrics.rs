@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use loptr_model::{Millis, Nanos};
 use loptr_ports::Clock;
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -86,6 +87,113 @@ struct IndexLabels {
     status_code: &'static str,
 }
 
+/// A kind of store on the network, as upstream's metrics call its requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remote {
+    S3,
+    Azure,
+    Gcs,
+}
+
+/// A request of such a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    Get,
+    Put,
+    List,
+    Delete,
+    Head,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    operation: &'static str,
+    status_code: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TransportLabels {
+    method: &'static str,
+    status_code: &'static str,
+}
+
+impl Request {
+    fn method(self) -> &'static str {
+        match self {
+            Self::Get | Self::List => "GET",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Head => "HEAD",
+        }
+    }
+
+    /// Google's client counts methods, the others name the call.
+    fn operation(self, of: Remote) -> &'static str {
+        match (of, self) {
+            (Remote::Gcs, _) => self.method(),
+            (Remote::S3, Self::Get) => "S3.GetObject",
+            (Remote::S3, Self::Put) => "S3.PutObject",
+            (Remote::S3, Self::List) => "S3.List",
+            (Remote::S3, Self::Delete) => "S3.DeleteObject",
+            (Remote::S3, Self::Head) => "S3.GetAttributes",
+            (Remote::Azure, Self::Get) => "azure.GetObject",
+            (Remote::Azure, Self::Put) => "azure.PutObject",
+            (Remote::Azure, Self::List) => "azure.List",
+            (Remote::Azure, Self::Delete) => "azure.DeleteObject",
+            (Remote::Azure, Self::Head) => "azure.GetAttributes",
+        }
+    }
+}
+
+/// Times the requests of one store on the network.
+#[derive(Clone)]
+pub(crate) struct RequestMeter {
+    of: Remote,
+    clock: Arc<dyn Clock>,
+    durations: Histograms<RequestLabels>,
+    transport: Family<TransportLabels, Counter>,
+}
+
+impl std::fmt::Debug for RequestMeter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RequestMeter").field("of", &self.of).finish_non_exhaustive()
+    }
+}
+
+impl RequestMeter {
+    pub(crate) fn now(&self) -> Nanos {
+        self.clock.monotonic()
+    }
+
+    /// A request that began then has ended.
+    pub(crate) fn ended(&self, request: Request, began: Nanos, failure: Option<&object_store::Error>) {
+        use object_store::Error;
+        let http = match failure {
+            None => "200",
+            Some(Error::NotFound { .. }) => "404",
+            Some(Error::AlreadyExists { .. } | Error::Precondition { .. }) => "412",
+            Some(Error::PermissionDenied { .. }) => "403",
+            Some(Error::Unauthenticated { .. }) => "401",
+            Some(_) => "500",
+        };
+        // What is not Google's has one word for all failures.
+        let status_code = if self.of == Remote::Gcs || failure.is_none() { http } else { "500" };
+        let secs = self.now().0.saturating_sub(began.0) as f64 / 1e9;
+        let labels = RequestLabels { operation: request.operation(self.of), status_code };
+        self.durations.get_or_create(&labels).observe(secs);
+        self.transport.get_or_create(&TransportLabels { method: request.method(), status_code: http }).inc();
+    }
+}
+
+fn s3_histogram() -> Histogram {
+    Histogram::new([0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0])
+}
+
+/// From 5 ms to 20 s.
+fn cloud_histogram() -> Histogram {
+    Histogram::new((0..7).map(|step| 0.005 * 4f64.powi(step)))
+}
+
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 fn store_histogram() -> Histogram {
@@ -143,6 +251,10 @@ pub struct StorageMetrics {
     failures: Family<StoreLabels, Counter>,
     durations: Histograms<StoreLabels>,
     index: Histograms<IndexLabels>,
+    requests: [Histograms<RequestLabels>; 3],
+    transport: Family<TransportLabels, Counter>,
+    /// Which kinds of stores there are.
+    remotes: Arc<Mutex<Vec<Remote>>>,
     /// Of the caches before the stores.
     pub caches: CacheMetrics,
 }
@@ -162,6 +274,9 @@ impl StorageMetrics {
             failures: Family::default(),
             durations: Histograms::new_with_constructor(store_histogram),
             index: Histograms::new_with_constructor(index_histogram),
+            requests: [s3_histogram, cloud_histogram, cloud_histogram].map(Histograms::new_with_constructor),
+            transport: Family::default(),
+            remotes: Arc::default(),
             caches: CacheMetrics::default(),
         };
         for operation in Operation::ALL {
@@ -172,8 +287,29 @@ impl StorageMetrics {
         metrics
     }
 
-    /// Registers everything.
+    /// For the requests of one more store on the network.
+    pub(crate) fn requests_of(&self, of: Remote, clock: Arc<dyn Clock>) -> RequestMeter {
+        self.remotes.lock().push(of);
+        let durations = self.requests[of as usize].clone();
+        RequestMeter { of, clock, durations, transport: self.transport.clone() }
+    }
+
+    /// Registers everything, as far as there are such stores.
     pub fn register(&self, registry: &mut Registry) {
+        let remotes = self.remotes.lock().clone();
+        for (of, name, help) in [
+            (Remote::S3, "loki_s3_request_duration_seconds", "Time spent doing S3 requests"),
+            (Remote::Azure, "loki_azure_blob_request_duration_seconds", "Time spent doing azure blob requests"),
+            (Remote::Gcs, "loki_gcs_request_duration_seconds", "Time spent doing GCS requests"),
+        ] {
+            if remotes.contains(&of) {
+                registry.register(name, help, self.requests[of as usize].clone());
+            }
+        }
+        if !remotes.is_empty() {
+            let help = "Total number of HTTP transport requests made to the bucket backend";
+            registry.register("loki_objstore_bucket_transport_requests", help, self.transport.clone());
+        }
         registry.register(
             "loki_objstore_bucket_operations",
             "Total number of all attempted operations against a bucket",

@@ -97,6 +97,18 @@ impl IndexSnapshot {
         })
     }
 
+    /// Bytes of lines in `[from, through)`, rounded up to whole chunks.
+    pub fn bytes(&self, from: Millis, through: Millis) -> Result<u64, StorageError> {
+        let mut sum = 0u64;
+        self.each(|view| {
+            if view.file().overlaps(from, through) {
+                sum = sum.saturating_add(view.stats(&[], None, from, through)?.sums.bytes());
+            }
+            Ok(())
+        })?;
+        Ok(sum)
+    }
+
     /// Names of labels of the streams that `matchers` accept and that have a chunk in `[from, through)`.
     pub fn label_names(
         &self,

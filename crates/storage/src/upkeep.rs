@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use futures::stream::TryStreamExt;
-use loptr_index::tables::{DELETE_REQUESTS, FileName, IndexPath, TableListing, list_tables};
+use loptr_index::tables::{DELETE_REQUESTS, FileName, IndexPath, TableListing, list_tables_as};
 use loptr_model::{ChunkRef, TenantId};
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 
@@ -79,7 +79,9 @@ impl Bucket {
         let bytes: HashMap<String, u64> = self.list(table.store, &dir).await?.into_iter().collect();
         let mut keys: Vec<&str> = bytes.keys().map(String::as_str).collect();
         keys.sort_unstable();
-        let files = list_tables(&table.path_prefix, keys).remove(&table.name).unwrap_or_default();
+        let kind = self.schema().index_kind(table).files();
+        let mut listed = list_tables_as(|_| kind, &table.path_prefix, keys);
+        let files = listed.remove(&table.name).unwrap_or_default();
         Ok(ListedTable { files, bytes })
     }
 

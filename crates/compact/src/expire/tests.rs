@@ -74,23 +74,24 @@ async fn check(world: &World) {
 
 #[tokio::test]
 async fn what_is_past_its_time_leaves_the_index_and_later_the_bucket() {
-    let world = World::new();
-    let [old, kept, short, later, stays] = fill(&world).await;
-    retain(&world).await;
-    assert_eq!(world.lines("t", 50..=100).await, ["kept", "kept too", "not yet"]);
-    check(&world).await;
-    assert!(has(&world, "t", &old).await, "readers with an older index may want it");
-    assert_eq!(sweep(&world).await, Swept::default(), "its time has not come");
-    world.clock.advance(Duration::from_secs(7200));
-    assert_eq!(sweep(&world).await, Swept { removed: 2, ..Swept::default() });
-    for (owner, chunk, there) in
-        [("t", old, false), ("t", short, false), ("t", kept, true), ("t", later, true), ("forever", stays, true)]
-    {
-        assert_eq!(has(&world, owner, &chunk).await, there, "{chunk:?}");
+    for world in World::of_each_index() {
+        let [old, kept, short, later, stays] = fill(&world).await;
+        retain(&world).await;
+        assert_eq!(world.lines("t", 50..=100).await, ["kept", "kept too", "not yet"]);
+        check(&world).await;
+        assert!(has(&world, "t", &old).await, "readers with an older index may want it");
+        assert_eq!(sweep(&world).await, Swept::default(), "its time has not come");
+        world.clock.advance(Duration::from_secs(7200));
+        assert_eq!(sweep(&world).await, Swept { removed: 2, ..Swept::default() });
+        for (owner, chunk, there) in
+            [("t", old, false), ("t", short, false), ("t", kept, true), ("t", later, true), ("forever", stays, true)]
+        {
+            assert_eq!(has(&world, owner, &chunk).await, there, "{chunk:?}");
+        }
+        assert!(!world.keys().await.iter().any(|key| key.starts_with("loptr~")), "nothing of ours is left");
+        assert!(!world.keys().await.iter().any(|key| key.starts_with("index/index_90")), "an empty table is gone");
+        check(&world).await;
     }
-    assert!(!world.keys().await.iter().any(|key| key.starts_with("loptr~")), "nothing of ours is left");
-    assert!(!world.keys().await.iter().any(|key| key.starts_with("index/index_90")), "an empty table is gone");
-    check(&world).await;
 }
 
 #[tokio::test]
@@ -113,38 +114,40 @@ async fn a_preview_tells_what_would_go_and_touches_nothing() {
 
 #[tokio::test]
 async fn a_chunk_of_two_days_goes_when_its_last_line_is_past() {
-    let world = World::new();
-    let midnight = |day: i64, secs: i64| Nanos((day * DAY + secs * 1000) * Nanos::PER_MILLI);
-    let chunk = world.put_lines("t", "a", &[(midnight(70, -10), "before"), (midnight(70, 5), "after")]).await;
-    // The first of the two days is past its time, the chunk is not.
-    world.clock.advance(Duration::from_secs(2));
-    retain(&world).await;
-    assert_eq!(world.lines("t", 70..=70).await, ["before", "after"]);
-    assert!(!world.keys().await.iter().any(|key| key.starts_with("index/index_69")), "the next table names it");
-    world.clock.advance(Duration::from_secs(7200));
-    sweep(&world).await;
-    assert!(has(&world, "t", &chunk).await, "nobody marked it");
-    retain(&world).await;
-    assert!(world.lines("t", 50..=100).await.is_empty());
-    world.clock.advance(Duration::from_secs(7200));
-    assert_eq!(sweep(&world).await.removed, 1);
-    assert!(!has(&world, "t", &chunk).await);
+    for world in World::of_each_index() {
+        let midnight = |day: i64, secs: i64| Nanos((day * DAY + secs * 1000) * Nanos::PER_MILLI);
+        let chunk = world.put_lines("t", "a", &[(midnight(70, -10), "before"), (midnight(70, 5), "after")]).await;
+        // The first of the two days is past its time, the chunk is not.
+        world.clock.advance(Duration::from_secs(2));
+        retain(&world).await;
+        assert_eq!(world.lines("t", 70..=70).await, ["before", "after"]);
+        assert!(!world.keys().await.iter().any(|key| key.starts_with("index/index_69")), "the next table names it");
+        world.clock.advance(Duration::from_secs(7200));
+        sweep(&world).await;
+        assert!(has(&world, "t", &chunk).await, "nobody marked it");
+        retain(&world).await;
+        assert!(world.lines("t", 50..=100).await.is_empty());
+        world.clock.advance(Duration::from_secs(7200));
+        assert_eq!(sweep(&world).await.removed, 1);
+        assert!(!has(&world, "t", &chunk).await);
+    }
 }
 
 #[tokio::test]
 async fn a_marked_chunk_that_an_index_names_stays() {
-    let world = World::new();
-    let [old, ..] = fill(&world).await;
-    retain(&world).await;
-    // An upstream compactor, or an ingester's log, brings it back.
-    world.put_lines("t", "a", &[(at(60, 0), "old")]).await;
-    world.clock.advance(Duration::from_secs(7200));
-    assert_eq!(sweep(&world).await, Swept { removed: 1, named: 1, waiting: 0 });
-    assert!(has(&world, "t", &old).await);
-    retain(&world).await;
-    world.clock.advance(Duration::from_secs(7200));
-    assert_eq!(sweep(&world).await.removed, 1, "it goes in the next round");
-    assert!(!has(&world, "t", &old).await);
+    for world in World::of_each_index() {
+        let [old, ..] = fill(&world).await;
+        retain(&world).await;
+        // An upstream compactor, or an ingester's log, brings it back.
+        world.put_lines("t", "a", &[(at(60, 0), "old")]).await;
+        world.clock.advance(Duration::from_secs(7200));
+        assert_eq!(sweep(&world).await, Swept { removed: 1, named: 1, waiting: 0 });
+        assert!(has(&world, "t", &old).await);
+        retain(&world).await;
+        world.clock.advance(Duration::from_secs(7200));
+        assert_eq!(sweep(&world).await.removed, 1, "it goes in the next round");
+        assert!(!has(&world, "t", &old).await);
+    }
 }
 
 /// All of them.
@@ -254,28 +257,29 @@ const LEFT: [&str; 4] = ["gone, not asked for", "stays 3", "stays 1", "stays 2"]
 
 #[tokio::test]
 async fn deleted_lines_go_and_all_others_stay() {
-    let world = World::new();
-    fill_for_deletes(&world).await;
-    ask(&world).await;
-    carry_out(&world).await.expect("nothing fails");
-    assert_eq!(world.lines("t", 90..=100).await.len(), 9, "the requests can still be taken back");
-    let shown = deletes(&world).deletions(&tenant("t")).await.expect("they can be read");
-    assert_eq!(shown.len(), 6, "queries leave the lines out, part by part");
-    world.clock.advance(A_DAY + Duration::from_secs(60));
-    carry_out(&world).await.expect("nothing fails");
-    assert_eq!(world.lines("t", 90..=100).await, LEFT);
-    assert_eq!(world.lines("u", 90..=100).await, ["gone, of another tenant"]);
-    let listed = deletes(&world).of(&tenant("t")).await.expect("listed");
-    assert!(listed.iter().all(|request| request.status == "processed"), "{listed:?}");
-    world.clock.advance(Duration::from_secs(7200));
-    // Four chunks, two of them marked in two tables.
-    assert_eq!(sweep(&world).await.removed, 6);
-    let chunks = world.keys().await.iter().filter(|key| key.starts_with("t/")).count();
-    assert_eq!(chunks, 3, "what is left of three of them");
-    assert_eq!(world.lines("t", 90..=100).await, LEFT);
-    let before = world.keys().await;
-    carry_out(&world).await.expect("nothing fails");
-    assert_eq!(world.keys().await, before, "nothing is left to do");
+    for world in World::of_each_index() {
+        fill_for_deletes(&world).await;
+        ask(&world).await;
+        carry_out(&world).await.expect("nothing fails");
+        assert_eq!(world.lines("t", 90..=100).await.len(), 9, "the requests can still be taken back");
+        let shown = deletes(&world).deletions(&tenant("t")).await.expect("they can be read");
+        assert_eq!(shown.len(), 6, "queries leave the lines out, part by part");
+        world.clock.advance(A_DAY + Duration::from_secs(60));
+        carry_out(&world).await.expect("nothing fails");
+        assert_eq!(world.lines("t", 90..=100).await, LEFT);
+        assert_eq!(world.lines("u", 90..=100).await, ["gone, of another tenant"]);
+        let listed = deletes(&world).of(&tenant("t")).await.expect("listed");
+        assert!(listed.iter().all(|request| request.status == "processed"), "{listed:?}");
+        world.clock.advance(Duration::from_secs(7200));
+        // Four chunks, two of them marked in two tables.
+        assert_eq!(sweep(&world).await.removed, 6);
+        let chunks = world.keys().await.iter().filter(|key| key.starts_with("t/")).count();
+        assert_eq!(chunks, 3, "what is left of three of them");
+        assert_eq!(world.lines("t", 90..=100).await, LEFT);
+        let before = world.keys().await;
+        carry_out(&world).await.expect("nothing fails");
+        assert_eq!(world.keys().await, before, "nothing is left to do");
+    }
 }
 
 #[tokio::test]

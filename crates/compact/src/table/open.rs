@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use loptr_index::tables::ListedFile;
-use loptr_index::{IndexError, IndexFile, gzip, tenants};
+use loptr_index::tables::{IndexPath, ListedFile};
+use loptr_index::{IndexError, IndexFile, tenants};
 use loptr_model::TenantId;
 use loptr_ports::Priority;
-use loptr_storage::{StorageError, TableId};
+use loptr_storage::{StorageError, TableId, open_index};
 
 use crate::compactor::Compactor;
 use crate::error::CompactError;
@@ -40,8 +40,10 @@ impl Compactor {
     pub(crate) async fn open(&self, table: &TableId, listed: &ListedFile) -> Result<Opened, Stop> {
         let key = listed.key.clone();
         let Some(object) = self.bucket.get_index(table, &key).await? else { return Err(Stop::Gone(key)) };
-        let (name, limit) = (key.clone(), self.settings.file_bytes_max);
-        let open = move || gzip::unpack(&name, object, limit).and_then(IndexFile::open);
+        let kind = self.bucket.schema().index_kind(table).files();
+        let owner = IndexPath::parse_as(kind, &table.path_prefix, &key).and_then(|path| path.tenant);
+        let (listed, limit) = (listed.clone(), self.settings.file_bytes_max);
+        let open = move || open_index(&listed, object, limit, owner.as_ref());
         let file = self.ports.cpu.run(Priority::Query, open).await?;
         let file = file.map_err(|error| damaged(&key, error))?;
         Ok(Opened { key, file: Arc::new(file) })

@@ -27,31 +27,33 @@ async fn check_compacted(world: &World) {
 
 #[tokio::test]
 async fn files_of_all_become_one_of_each() {
-    let world = World::new();
-    fill(&world).await;
-    let compactor = world.compactor(CompactSettings::default());
-    assert_eq!(compactor.table(&table(7)).await.expect("compacts"), Outcome::Done);
-    check_compacted(&world).await;
-    assert_eq!(compactor.table(&table(7)).await.expect("looks"), Outcome::Idle);
-    // What comes later is merged with what is there.
-    world.put_common(7, "3-a-1", &[("u", "c", &[10, 11])]).await;
-    compactor.compact().await.expect("compacts");
-    assert_eq!(world.indexed(7, "u").await, [9, 10, 11]);
-    assert_eq!(world.keys().await.len(), 2);
+    for world in World::of_each_index() {
+        fill(&world).await;
+        let compactor = world.compactor(CompactSettings::default());
+        assert_eq!(compactor.table(&table(7)).await.expect("compacts"), Outcome::Done);
+        check_compacted(&world).await;
+        assert_eq!(compactor.table(&table(7)).await.expect("looks"), Outcome::Idle);
+        // What comes later is merged with what is there.
+        world.put_common(7, "3-a-1", &[("u", "c", &[10, 11])]).await;
+        compactor.compact().await.expect("compacts");
+        assert_eq!(world.indexed(7, "u").await, [9, 10, 11]);
+        assert_eq!(world.keys().await.len(), 2);
+    }
 }
 
 #[tokio::test]
 async fn batches_give_the_same_as_all_at_once() {
-    let world = World::new();
-    fill(&world).await;
-    for file in 3..9 {
-        world.put_common(7, &format!("{file}-a-1"), &[("t", "a", &[file]), ("v", "a", &[file])]).await;
+    for world in World::of_each_index() {
+        fill(&world).await;
+        for file in 3..9 {
+            world.put_common(7, &format!("{file}-a-1"), &[("t", "a", &[file]), ("v", "a", &[file])]).await;
+        }
+        let compactor = world.compactor(CompactSettings { batch_bytes: 1, ..CompactSettings::default() });
+        assert_eq!(compactor.table(&table(7)).await.expect("compacts"), Outcome::Done);
+        assert_eq!(world.indexed(7, "t").await, [1, 2, 3, 4, 4, 5, 6, 7, 8], "two streams have a chunk 4");
+        assert_eq!(world.indexed(7, "v").await, [3, 4, 5, 6, 7, 8]);
+        assert_eq!(world.keys().await.len(), 3);
     }
-    let compactor = world.compactor(CompactSettings { batch_bytes: 1, ..CompactSettings::default() });
-    assert_eq!(compactor.table(&table(7)).await.expect("compacts"), Outcome::Done);
-    assert_eq!(world.indexed(7, "t").await, [1, 2, 3, 4, 4, 5, 6, 7, 8], "two streams have a chunk 4");
-    assert_eq!(world.indexed(7, "v").await, [3, 4, 5, 6, 7, 8]);
-    assert_eq!(world.keys().await.len(), 3);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Decoder, Fault};
+use crate::old_keys;
 use crate::table::{KeyId, Kind, table};
 use crate::value::{Value, zero};
 use crate::yaml::scalar::{Meaning, resolve};
@@ -76,7 +77,12 @@ impl Decoder<'_> {
         if kind == Kind::Map {
             let element = key.next();
             let mut object = self.new_object(element)?;
+            let known = self.old_keys.len();
             self.value(id, element, &mut object, name)?;
+            // What they say is this element's alone; the warning comes with all others'.
+            for old in self.old_keys.get(known..).unwrap_or_default() {
+                old_keys::within(self, old, &mut object)?;
+            }
             return Ok(Some(match table().key(element).kind {
                 Kind::Object => Value::Object(Box::new(object)),
                 _ => object.slot(element).value.clone(),

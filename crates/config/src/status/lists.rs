@@ -77,7 +77,8 @@ const ONE_COMPACTOR: &str = "each process compacts by itself, as far as tables a
 const NO_RULES: &str = "rules are not evaluated yet";
 const NO_LOG_SWITCH: &str = "this switch of the log is not there";
 const INGEST_LIMITS: &str = "it belongs to an experiment with limits in a cluster";
-const PATTERNS_STAY: &str = "patterns live in memory and are not stored or pushed";
+const PATTERNS_HERE: &str =
+    "lines are looked at, and patterns and counts stored, by this process itself, whatever address is named";
 const INDEX_CACHE: &str = "index files are kept in memory, an eighth of what there is";
 
 /// Paths, each with everything below it, that nothing here could follow, and why. The longest match counts.
@@ -133,9 +134,7 @@ pub(super) const EXPLAINED: &[(&str, &str)] = &[
     ("table_manager", "it belongs to stores that upstream has dropped"),
     ("querier.query_ingesters_within", "what memory holds is asked by its own time"),
     ("querier.max_concurrent", WHOLE),
-    ("server.http_server_write_timeout", "an answer under way is not cut: query_timeout and the client decide"),
     ("legacy_read_target", "only target all is there yet"),
-    ("metrics_namespace", "the names of metrics begin with loki, or loptr for those upstream lacks"),
     ("ballast_bytes", "memory is not collected as Go's is"),
     ("http_prefix", "upstream does not read it"),
     ("common.compactor_address", ONE_PROCESS),
@@ -184,10 +183,6 @@ pub(super) const EXPLAINED: &[(&str, &str)] = &[
     ("limits_config.index_gateway_max_capacity", ONE_PROCESS),
     ("limits_config.index_gateway_shard_size", ONE_PROCESS),
     ("limits_config.ingestion_rate_strategy", "one process: local and global rates are the same"),
-    ("limits_config.metric_aggregation_enabled", PATTERNS_STAY),
-    ("limits_config.pattern_persistence_enabled", PATTERNS_STAY),
-    ("limits_config.pattern_persistence_granularity", PATTERNS_STAY),
-    ("limits_config.pattern_rate_threshold", PATTERNS_STAY),
     ("limits_config.per_tenant_override_config", "runtime_config.file is set"),
     ("limits_config.ruler_alertmanager_config", NO_RULES),
     ("limits_config.ruler_enable_wal_replay", NO_RULES),
@@ -213,7 +208,7 @@ pub(super) const EXPLAINED: &[(&str, &str)] = &[
     ("limits_config.ruler_tenant_shard_size", NO_RULES),
     ("memberlist", NO_RING),
     ("operational_config", NO_LOG_SWITCH),
-    ("pattern_ingester", PATTERNS_STAY),
+    ("pattern_ingester", PATTERNS_HERE),
     ("pattern_ingester.client_config", ONE_PROCESS),
     ("pattern_ingester.lifecycler", NO_RING),
     ("profiling", "Go's runtime profiles have no counterpart"),
@@ -251,7 +246,6 @@ pub(super) const EXPLAINED: &[(&str, &str)] = &[
     ("server.report_grpc_codes_in_instrumentation_label_enabled", GRPC),
     ("server.http_listen_network", "server.http_listen_address decides between IPv4 and IPv6; empty means both"),
     ("server.http_log_closed_connections_without_response_enabled", NO_LOG_SWITCH),
-    ("server.http_server_idle_timeout", "server.http_server_read_header_timeout ends idle connections, too"),
     ("server.log_request_at_info_level_enabled", NO_LOG_SWITCH),
     ("server.log_request_exclude_headers_list", NO_LOG_SWITCH),
     ("server.log_request_headers", NO_LOG_SWITCH),

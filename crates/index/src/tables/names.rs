@@ -132,6 +132,22 @@ impl FileName {
         FileName::Boltdb { name: format!("{COMPACTOR}-{}{GZIP_SUFFIX}", created.0) }
     }
 
+    /// A name of the same form, a moment later: for one that is taken.
+    pub fn later(&self) -> Self {
+        let mut later = self.clone();
+        match &mut later {
+            FileName::Common { unix_secs, .. } => *unix_secs += 1,
+            FileName::Compacted { created, .. } => *created += 1,
+            FileName::Boltdb { name } => {
+                let stem = name.strip_suffix(GZIP_SUFFIX).unwrap_or(name);
+                let (before, number) = stem.split_at(stem.trim_end_matches(|last: char| last.is_ascii_digit()).len());
+                let next = number.parse::<u64>().map_or(1, |number| number.saturating_add(1));
+                *name = format!("{before}{next}{}", &name[stem.len()..]);
+            }
+        }
+        later
+    }
+
     /// Reads the name of a file of this kind.
     pub fn parse_as(kind: FileKind, name: &str) -> Option<Self> {
         match kind {
@@ -288,6 +304,8 @@ mod tests {
             assert_eq!(IndexPath::parse("index/", key), None);
         }
         assert_eq!(FileName::boltdb(900, "a-1").to_string(), "a-1-900.gz");
+        assert_eq!(FileName::boltdb(900, "a-1").later().to_string(), "a-1-901.gz");
+        assert_eq!(FileName::boltdb_compacted(Nanos(99)).later().to_string(), "compactor-100.gz");
         for key in ["index/index_20776/a/b/c", "index/index_20776/bad tenant/c", "index/index_20776/"] {
             assert_eq!(IndexPath::parse_as(FileKind::Boltdb, "index/", key), None, "{key}");
         }

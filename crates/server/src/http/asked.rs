@@ -15,6 +15,7 @@ use super::body::{self, Unread};
 use super::encoding::Format;
 use super::error::HttpError;
 use super::narrowed::narrowed;
+use super::query::TAGS;
 use super::{App, tenant};
 
 /// Bytes of a form; more is refused (upstream's bound).
@@ -53,11 +54,20 @@ fn readers(app: &App, headers: &HeaderMap) -> Result<Readers, HttpError> {
         StatusCode::BAD_REQUEST => HttpError::bad_query(error.body.trim_end()),
         _ => error,
     })?;
-    let readers = Readers::of(ids);
+    let readers = Readers::of(ids).seeing_internal(is_drilldown(headers));
     if readers.several() && !app.settings.multi_tenant_queries {
         return Err(HttpError::bad_query(tenant::SEVERAL));
     }
     Ok(readers)
+}
+
+/// Whether Grafana Logs Drilldown asks: it alone knows what the lines of internal streams mean.
+fn is_drilldown(headers: &HeaderMap) -> bool {
+    let tags = headers.get(TAGS).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut pairs = tags.split(',').filter_map(|tag| tag.split_once('='));
+    pairs.any(|(name, value)| {
+        name.eq_ignore_ascii_case("source") && value.eq_ignore_ascii_case("grafana-lokiexplore-app")
+    })
 }
 
 /// Of each limit the smallest of the tenants'.

@@ -4,18 +4,25 @@ use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
-use loptr_query::TENANT_LABEL;
+use loptr_model::{MatchOp, Matcher};
+use loptr_query::{INTERNAL, TENANT_LABEL};
 use loptr_wire::answer::{add_warnings, proto, write_labels, write_legacy_labels, write_series};
 use loptr_wire::params::{LabelParams, SeriesParams};
 
 use super::App;
-use super::asked::{check_order, closed, optional_selector, read, written};
+use super::asked::{Asked, check_order, closed, optional_selector, read, written};
 use super::encoding::Format;
 use super::error::HttpError;
 use super::query_log::QueryLog;
 
 /// What was found, and why it may be short.
 type Found = (Vec<String>, Option<String>);
+
+/// Whether streams of counts and patterns are left out of answers about labels, unless they are asked for by name: where
+/// they are stored.
+fn hides_internal(app: &App, asked: &Asked) -> bool {
+    asked.readers.ids().iter().any(|id| app.limits.patterns(id).store_counts)
+}
 
 async fn names_in(app: &App, request: Request, legacy: bool) -> Result<Response, HttpError> {
     let asked = read(app, request).await?;
@@ -26,7 +33,10 @@ async fn names_in(app: &App, request: Request, legacy: bool) -> Result<Response,
     let partial = app.engine.partial(&asked.readers, range).await;
     let log = QueryLog::begin(app, &asked, &wanted.query, "labels", "").spanning(wanted.start, wanted.end, 0, 0);
     let names = app.engine.label_names(&asked.readers, &asked.limits, &matchers, range).await;
-    let names = names.map_err(HttpError::from);
+    let mut names = names.map_err(HttpError::from);
+    if let (Ok(names), true) = (&mut names, hides_internal(app, &asked)) {
+        names.retain(|name| !INTERNAL.contains(&name.as_str()));
+    }
     log.told(app, &names, Vec::len);
     list(app, asked.format, (names?, partial), legacy).await
 }
@@ -106,6 +116,16 @@ pub(crate) async fn series(State(app): State<Arc<App>>, request: Request) -> Res
         }
         groups.push(matchers);
     }
+    let hides = hides_internal(&app, &asked);
+    let named = |matchers: &[Matcher], name: &str| matchers.iter().any(|matcher| matcher.name == name);
+    let wanted_by_name = groups.iter().any(|group| INTERNAL.iter().any(|name| named(group, name)));
+    if hides {
+        for group in &mut groups {
+            let absent = INTERNAL.iter().filter(|name| !named(group, name));
+            let absent: Vec<Matcher> = absent.map(|name| Matcher::new(*name, MatchOp::Eq, "")).collect();
+            group.extend(absent);
+        }
+    }
     let range = closed(wanted.start, wanted.end);
     asked.limits.check_enabled()?;
     let partial = app.engine.partial(&asked.readers, range).await;
@@ -113,7 +133,10 @@ pub(crate) async fn series(State(app): State<Arc<App>>, request: Request) -> Res
     let log = log.spanning(wanted.start, wanted.end, 0, 0);
     let sets = app.engine.series(&asked.readers, &asked.limits, &groups, range).await.map_err(HttpError::from);
     log.told(&app, &sets, Vec::len);
-    let sets = sets?;
+    let mut sets = sets?;
+    if hides && !wanted_by_name {
+        sets.retain(|labels| INTERNAL.iter().all(|name| labels.get(name).is_none()));
+    }
     let write = move |format, out: &mut Vec<u8>| match format {
         Format::Protobuf => proto::series(out, &sets, legacy),
         _ => {

@@ -9,7 +9,7 @@ use loptr_model::go_quote;
 use loptr_wire::params::RangeParams;
 
 use super::App;
-use super::asked::read;
+use super::asked::{log_range, read};
 use super::error::HttpError;
 use super::query::{check_blocked, kind_of, log_request, question_of};
 
@@ -39,7 +39,8 @@ pub(crate) async fn query(State(app): State<Arc<App>>, request: Request) -> Resu
     let range = RangeParams::parse(&asked.params, asked.now).map_err(HttpError::bad_query)?;
     let query = with_regexp(&range.query, asked.params.get("regexp"))?;
     check_blocked(&app, &asked, &range.query, kind_of(&query))?;
+    let ranges = vec![log_range(range.start, range.end)];
     let request = log_request(query, &range, false);
     let (answer, figures) = app.engine.logs(&asked.readers, &asked.limits, request).await?;
-    super::query::answer(&app, &asked, answer, figures, question_of(&range, true)).await
+    super::query::answer(&app, &asked, answer, (figures, ranges), question_of(&range, true)).await
 }

@@ -11,7 +11,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use http::{StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use loptr_ports::Priority;
 use loptr_wire::params::Params;
 use pprof::{ProfilerGuardBuilder, Report};
@@ -19,6 +19,7 @@ use prost::Message;
 
 use super::App;
 use super::error::HttpError;
+use crate::serve::Unhurried;
 
 /// Samples a second, as in Go.
 const HERTZ: i32 = 100;
@@ -41,18 +42,54 @@ impl Drop for Turn {
 
 /// `GET /debug/pprof/`
 pub(crate) async fn index() -> impl IntoResponse {
-    let text = "profile?seconds=30   CPU profile, for go tool pprof\n";
+    let text = "profile?seconds=30   CPU profile, for go tool pprof\nheap                 what memory is held by, where _RJEM_MALLOC_CONF=prof:true\n";
     ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text)
 }
 
+/// `GET /debug/pprof/heap`: what is held now, by who asked for it. The allocator keeps account of every 512 KiB only in a
+/// process that was started with the variable named here.
+#[cfg(feature = "heap-profiles")]
+pub(crate) async fn heap(State(app): State<Arc<App>>, _: Unhurried) -> Result<Response, HttpError> {
+    let Some(profiler) = jemalloc_pprof::PROF_CTL.as_ref() else {
+        let message = "heap profiles are off: start Loptr with _RJEM_MALLOC_CONF=prof:true in its environment";
+        return Err(HttpError::plain(StatusCode::NOT_IMPLEMENTED, message));
+    };
+    let dump = || profiler.blocking_lock().dump_pprof();
+    let dumped = app.ports.spawner.run_blocking("heap profile", dump).await;
+    let failed = |error: &dyn std::fmt::Display| {
+        HttpError::plain(StatusCode::INTERNAL_SERVER_ERROR, format!("Could not write heap profile: {error}"))
+    };
+    let body = dumped.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?;
+    Ok(file("heap", body))
+}
+
 /// `GET /debug/pprof/heap`
+#[cfg(not(feature = "heap-profiles"))]
 pub(crate) async fn heap() -> HttpError {
-    let message = "heap profiles are not supported: memory comes from the system's allocator, which keeps no account; see loptr_*_bytes at /metrics";
+    let message = "heap profiles are not part of this build: build it with --features heap-profiles; see loptr_*_bytes at /metrics";
     HttpError::plain(StatusCode::NOT_IMPLEMENTED, message)
 }
 
+/// `GET /debug/pprof/allocs`
+pub(crate) async fn allocations() -> HttpError {
+    let message = "what was given back is not counted; /debug/pprof/heap tells what is held";
+    HttpError::plain(StatusCode::NOT_IMPLEMENTED, message)
+}
+
+/// A profile as Go's server sends it.
+fn file(name: &str, body: Vec<u8>) -> Response {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    let octets = HeaderValue::from_static("application/octet-stream");
+    let disposition = HeaderValue::try_from(disposition).expect("names of profiles are words");
+    ([(header::CONTENT_TYPE, octets), (header::CONTENT_DISPOSITION, disposition)], body).into_response()
+}
+
 /// `GET /debug/pprof/profile?seconds=30`
-pub(crate) async fn cpu(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, HttpError> {
+pub(crate) async fn cpu(
+    State(app): State<Arc<App>>,
+    _: Unhurried,
+    RawQuery(query): RawQuery,
+) -> Result<Response, HttpError> {
     let params = Params::from_form(query.as_deref().unwrap_or_default(), None).unwrap_or_default();
     let seconds = match params.get("seconds") {
         "" => SECONDS,
@@ -89,11 +126,7 @@ pub(crate) async fn cpu(State(app): State<Arc<App>>, RawQuery(query): RawQuery) 
     };
     let encoded = app.ports.cpu.run(Priority::Query, encode).await.map_err(|error| failed(&error))?;
     let body = encoded.map_err(|error| failed(&error))?;
-    let headers = [
-        (header::CONTENT_TYPE, "application/octet-stream"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"profile\""),
-    ];
-    Ok((headers, body).into_response())
+    Ok(file("profile", body))
 }
 
 /// The format of `go tool pprof`, as far as it is used here. Field numbers are those of its `profile.proto`.

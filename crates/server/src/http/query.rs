@@ -84,12 +84,12 @@ pub(super) fn encoding_flags(headers: &HeaderMap) -> EncodingFlags {
     EncodingFlags::parse(flags.unwrap_or_default())
 }
 
-/// What `answer` says, in the format asked for, and what was read for it.
+/// What `answer` says, in the format asked for, and what was read for it of what lies in the ranges.
 pub(super) async fn answer(
     app: &App,
     asked: &Asked,
     answer: Answer,
-    figures: QueryFigures,
+    (figures, ranges): (QueryFigures, Vec<TimeRange>),
     question: LogQuestion,
 ) -> Result<Response, HttpError> {
     let shape = Shape { format: asked.format, flags: encoding_flags(&asked.headers), question };
@@ -97,7 +97,9 @@ pub(super) async fn answer(
     let body = on_cpu(app, move || body_of(&answer, &figures, &shape)).await?;
     let body = body.map_err(|error| HttpError::query(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let mut response = bytes(asked.format, body);
-    read_headers(&mut response, &told);
+    // An answer is not lost because of what is told of it.
+    let reach = app.engine.reach(&asked.readers, &asked.limits, &ranges).await.ok();
+    read_headers(&mut response, &told, reach);
     Ok(response)
 }
 
@@ -163,16 +165,27 @@ pub(super) fn selectors(query: &Expr, start: Nanos, end: Nanos) -> Vec<(&[Matche
     }
 }
 
-/// What was read, beside the answer.
-fn read_headers(response: &mut Response, figures: &QueryFigures) {
+/// The time that a query over `[start, end]` reads, selector by selector.
+fn ranges_of(query: &Expr, start: Nanos, end: Nanos) -> Vec<TimeRange> {
+    selectors(query, start, end).into_iter().map(|(_, range)| range).collect()
+}
+
+/// What was read, beside the answer, of the `reach` there is.
+fn read_headers(response: &mut Response, figures: &QueryFigures, reach: Option<u64>) {
+    let bytes = figures.stored.bytes + figures.memory.bytes;
     let counted = [
         ("x-loptr-read-streams", figures.streams),
         ("x-loptr-read-chunks", figures.chunks + figures.chunks_in_memory),
-        ("x-loptr-read-bytes", figures.stored.bytes + figures.memory.bytes),
+        ("x-loptr-read-bytes", bytes),
         ("x-loptr-read-requests", figures.chunks_fetched),
     ];
     for (name, value) in counted {
         response.headers_mut().insert(name, HeaderValue::from(value));
+    }
+    if let Some(reach) = reach {
+        let pruned = if reach == 0 { 0.0 } else { 1.0 - bytes.min(reach) as f64 / reach as f64 };
+        let text = HeaderValue::try_from(format!("{pruned:.4}")).expect("a number is a header");
+        response.headers_mut().insert("x-loptr-read-pruned-share", text);
     }
 }
 
@@ -186,10 +199,11 @@ pub(crate) async fn query_range(State(app): State<Arc<App>>, request: Request) -
     }
     let log = QueryLog::begin(&app, &asked, &range.query, word_of(&query), "range");
     let log = log.spanning(range.start, range.end, range.step_ns, range.limit);
+    let ranges = ranges_of(&query, range.start, range.end);
     let result = over_range(&app, &asked, query, &range).await;
     log.answered(&app, &result);
     let (value, figures) = result?;
-    answer(&app, &asked, value, figures, question_of(&range, false)).await
+    answer(&app, &asked, value, (figures, ranges), question_of(&range, false)).await
 }
 
 /// A query over a range, refused where its tenants' limits say so.
@@ -234,6 +248,7 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
         return explained(&app, &asked, &query, (instant.time, instant.time)).await;
     }
     let word = word_of(&query);
+    let ranges = ranges_of(&query, instant.time, instant.time);
     let query = match query {
         Expr::Log(_) => {
             return Err(HttpError::bad_query(
@@ -251,7 +266,7 @@ pub(crate) async fn instant(State(app): State<Arc<App>>, request: Request) -> Re
     };
     log.answered(&app, &result);
     let (value, figures) = result?;
-    answer(&app, &asked, value, figures, LogQuestion::default()).await
+    answer(&app, &asked, value, (figures, ranges), LogQuestion::default()).await
 }
 
 /// A query whose answer is numbers.

@@ -73,6 +73,7 @@ routes! {
     Metrics "GET" "/debug/pprof/" => get(profile::index),
     Metrics "GET" "/debug/pprof/profile" => get(profile::cpu),
     Metrics "GET" "/debug/pprof/heap" => get(profile::heap),
+    Metrics "GET" "/debug/pprof/allocs" => get(profile::allocations),
     Process "GET" "/loki/api/v1/status/buildinfo" => get(admin::build_info),
     Process "POST" "/loki/api/v1/push" => post(push::push),
     Process "POST" "/api/prom/push" => post(push::push),

@@ -9,6 +9,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use loptr_wire::params::Params;
 
 use super::App;
+use crate::serve::Unhurried;
 
 /// `GET|POST|DELETE /ingester/prepare_shutdown`: whether a stop flushes everything; kept over a restart.
 pub(crate) async fn prepare(State(app): State<Arc<App>>, method: Method) -> Response {
@@ -43,7 +44,7 @@ fn flag(params: &Params, name: &str, default: bool) -> bool {
 
 /// `GET|POST /ingester/shutdown`: stops the write path; answers when that is done. `delete_ring_tokens` has nothing to
 /// delete in one process.
-pub(crate) async fn shutdown(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Response {
+pub(crate) async fn shutdown(State(app): State<Arc<App>>, _: Unhurried, RawQuery(query): RawQuery) -> Response {
     if app.shutdown.is_stopping.swap(true, Ordering::SeqCst) || app.stopping.load(Ordering::Relaxed) {
         let text = "Ingester is stopping or already stopped.";
         return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();

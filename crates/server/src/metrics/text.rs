@@ -98,6 +98,27 @@ pub(crate) fn whole(registry: &str, page: &str, format: Format) -> String {
     }
 }
 
+/// Metrics whose names upstream begins with `metrics_namespace`: those that were Cortex's once.
+const NAMESPACED: &[&str] = &["loki_frontend_query_range_duration_seconds", "loki_ingester_flush_queue_length"];
+
+/// `text` under another namespace than `loki`.
+pub(crate) fn in_namespace(text: String, namespace: &str) -> String {
+    if namespace == "loki" {
+        return text;
+    }
+    let mut out = String::with_capacity(text.len() + 64);
+    for line in text.lines() {
+        let at = if line.starts_with("# HELP ") || line.starts_with("# TYPE ") { 7 } else { 0 };
+        let (head, rest) = line.split_at(at);
+        match rest.strip_prefix("loki_").filter(|_| NAMESPACED.iter().any(|name| rest.starts_with(name))) {
+            Some(name) => writeln!(out, "{head}{namespace}_{name}"),
+            None => writeln!(out, "{line}"),
+        }
+        .expect("a String takes everything");
+    }
+    out
+}
+
 /// OpenMetrics text → the classic format: counters are named in full in their headers, help ends without a dot.
 fn classic(open_metrics: &str, out: &mut String) {
     let mut counters = HashSet::new();
@@ -135,6 +156,15 @@ fn classic(open_metrics: &str, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_names_follow_the_namespace() {
+        let text =
+            "# TYPE loki_ingester_flush_queue_length gauge\nloki_ingester_flush_queue_length 0\nloki_panic_total 0\n";
+        let moved = "# TYPE cortex_ingester_flush_queue_length gauge\ncortex_ingester_flush_queue_length 0\nloki_panic_total 0\n";
+        assert_eq!(in_namespace(text.to_owned(), "cortex"), moved);
+        assert_eq!(in_namespace(text.to_owned(), "loki"), text);
+    }
 
     #[test]
     fn both_texts_hold_the_same() {

@@ -8,6 +8,7 @@
 //! | `caches` | memcached and redis, where they are installed: does what is put come back? |
 //! | `command_line` | does it start, refuse and stop as operators know it? |
 //! | `compact` | index files merged, lines retained and deleted: is the rest whole, also when it is killed meanwhile? |
+//! | `deadlines` | heads, answers and connections without requests: who is late is told or cut |
 //! | `faults` | a disk or store that fails in one way: is the push refused, does it heal, is anything lost? |
 //! | `full_disk` | disks that are really full or read-only: refused, survived, healed? |
 //! | `formats` | protobuf, Parquet, Arrow: on every route that has them, refused where not |
@@ -23,6 +24,7 @@
 //! | `restarts` | stops and kills during a long replay, copies of the folder at work, a log of a newer version |
 //! | `limits` | limits of single tenants, changed while running |
 //! | `operators` | whole files of operators: verified, refused by name, served; files made to hurt |
+//! | `patterns` | stored patterns and counts: their form, who sees them, a stop |
 //! | `shutdown` | stops by request and by signal; the marker; two processes on one folder |
 //! | `scripts` | do the scripts of the evaluator hold over HTTP? |
 //! | `simulated` | power cut at any write of a seeded run: the same |
@@ -47,6 +49,7 @@ mod buckets;
 mod caches;
 mod command_line;
 mod compact;
+mod deadlines;
 mod doomed;
 mod faults;
 mod formats;
@@ -59,6 +62,7 @@ mod limits;
 mod malformed;
 mod metrics;
 mod operators;
+mod patterns;
 mod reads;
 mod restarts;
 mod running;

@@ -70,38 +70,35 @@ fn comes_later(text: &str, args: &[&str], warnings: &[&str], refusals: &[&str]) 
     assert_eq!(folder.names(), ["loki.yaml"], "nothing was written");
 }
 
+/// One binary of Loki 2.9, with an index before TSDB and retention: warned of, and served.
 #[test]
 fn a_loki_2_9_file() {
-    comes_later(
-        A,
-        &[],
-        &[
-            "key ingester.max_transfer_retries belongs to an older version",
-            "storage_config.boltdb_shipper.shared_store belongs to an older version",
-            "key compactor.shared_store belongs to an older version; its value goes to compactor.delete_request_store",
-            "key limits_config.enforce_metric_name belongs to an older version",
-            "key chunk_store_config.max_look_back_period belongs to an older version; its value goes to limits_config.max_query_lookback",
-            "table_manager.retention_period",
-            "a boltdb-shipper index holds no structured metadata",
-        ],
-        &["compactor.retention_enabled"],
-    );
-}
-
-#[test]
-fn a_loki_2_9_file_without_retention_serves() {
     let folder = Folder::with(b"");
     let mut text = A.replace("/loki/", &format!("{}/", folder.0.path().display()));
     for (from, to) in [
         ("http_listen_port: 3100", "http_listen_address: 127.0.0.1\n  http_listen_port: 0"),
         ("log_level: warn", "log_level: info"),
-        ("retention_enabled: true", "retention_enabled: false"),
-        ("  retention_period: 744h\n\n", "\n"),
+        ("compaction_interval: 10m", "compaction_interval: 500ms"),
     ] {
         assert!(text.contains(from), "{from}");
         text = text.replacen(from, to, 1);
     }
     fs::write(folder.0.path().join("loki.yaml"), text).expect("the folder can be written");
+    let verified = folder.run(&["-verify-config"]);
+    assert_eq!(verified.code, Some(0), "{}", verified.stderr);
+    assert!(!verified.stderr.contains("would be refused"), "{}", verified.stderr);
+    for warning in [
+        "key ingester.max_transfer_retries belongs to an older version",
+        "storage_config.boltdb_shipper.shared_store belongs to an older version",
+        "key compactor.shared_store belongs to an older version; its value goes to compactor.delete_request_store",
+        "key limits_config.enforce_metric_name belongs to an older version",
+        "key chunk_store_config.max_look_back_period belongs to an older version; its value goes to limits_config.max_query_lookback",
+        "table_manager.retention_period",
+        "a boltdb-shipper index holds no structured metadata",
+    ] {
+        let told = |line: &str| line.contains("level=warn") && line.contains(warning);
+        assert!(verified.stderr.lines().any(told), "{warning} in {}", verified.stderr);
+    }
     let start = || Loptr::start(folder.command(&["-ingester.wal-disk-full-threshold=0"]));
     let loptr = start();
     let count = |loptr: &Loptr| {
@@ -115,6 +112,25 @@ fn a_loki_2_9_file_without_retention_serves() {
     loptr.api().flush_all();
     assert!(loptr.stop().0.success());
     let loptr = start();
+    // One database of the tenant is left of each table.
+    let index = folder.0.path().join("chunks/index");
+    let files = |dir: &Path| -> Vec<String> {
+        let inside = fs::read_dir(dir).into_iter().flatten().map(|entry| entry.expect("readable").path());
+        inside.map(|path| path.display().to_string()).collect()
+    };
+    let is_compacted = || {
+        let tables: Vec<String> = files(&index).into_iter().filter(|table| table.contains("index_")).collect();
+        !tables.is_empty()
+            && tables.iter().all(|table| {
+                let own = files(&Path::new(table).join("fake"));
+                files(Path::new(table)).len() == 1 && own.len() == 1 && own[0].contains("/compactor-")
+            })
+    };
+    let until = Instant::now() + Duration::from_secs(30);
+    while !is_compacted() {
+        assert!(Instant::now() < until, "not compacted after half a minute: {:?}", loptr.log_lines());
+        std::thread::sleep(Duration::from_millis(50));
+    }
     assert_eq!(count(&loptr), "10", "from the bucket");
     assert!(loptr.stop().0.success());
 }

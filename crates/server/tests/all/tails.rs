@@ -131,3 +131,42 @@ fn a_stop_says_goodbye() {
     let (status, _) = loptr.wait();
     assert!(status.success());
 }
+
+#[test]
+fn a_client_that_sleeps_is_told_each_line_it_lost() {
+    let limits = "limits_config: {ingestion_rate_mb: 1000, ingestion_burst_size_mb: 1000, per_stream_rate_limit: 1GB, per_stream_rate_limit_burst: 1GB}\n";
+    let home = Home::new(limits);
+    let loptr = home.start();
+    let mut socket = Socket::open(loptr.api(), PATH, &[("query", "{app=\"a\"}")], &[]).expect("it opens");
+    push(loptr.api(), 0..1);
+    assert_eq!(numbers(&mut socket, 1), [0]);
+    // More than the server and both sockets hold: 600 bytes each.
+    let all = 40_000;
+    let base = now();
+    let filling = "x".repeat(600);
+    for first in (0..all).step_by(1000) {
+        let line = |at: usize| json!([(base + at as i64).to_string(), format!("{at} {filling}")]);
+        let reply = loptr.api().push(&[(json!({"app": "a"}), (first..first + 1000).map(line).collect())]);
+        reply.expect("it answers").expect(204);
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    let (mut told, mut lost) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
+    while told.len() + lost.len() < all {
+        let frame = frame(&mut socket);
+        for entry in frame["dropped_entries"].as_array().into_iter().flatten() {
+            let ts: i64 = entry["timestamp"].as_str().and_then(|ts| ts.parse().ok()).expect("a time");
+            assert!(lost.insert(ts - base), "{ts} is told twice");
+        }
+        for stream in frame["streams"].as_array().expect("a list") {
+            for value in stream["values"].as_array().expect("values") {
+                let ts: i64 = value[0].as_str().and_then(|ts| ts.parse().ok()).expect("a time");
+                assert!(told.last().is_none_or(|last| *last < ts - base), "in order");
+                told.insert(ts - base);
+            }
+        }
+    }
+    assert!(lost.len() > 1000 && told.is_disjoint(&lost), "{} lost", lost.len());
+    assert_eq!(loptr.api().metric("loptr_tail_dropped_entries"), lost.len() as f64);
+    eprintln!("{} lines told, {} named as lost, {all} pushed", told.len(), lost.len());
+    assert_eq!(socket.next(Duration::from_millis(300)), Said::Nothing);
+}

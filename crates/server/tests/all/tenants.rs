@@ -36,13 +36,14 @@ const READS: [(&str, &str); 19] = [
 ];
 
 /// Routes beside reads: what belongs to one tenant (delete requests: `compact.rs`), and what belongs to none.
-const OTHERS: [&str; 33] = [
+const OTHERS: [&str; 34] = [
     "/api/prom/push",
     "/api/prom/tail",
     "/compactor/ring",
     "/config",
     "/config/tenant/v1/limits",
     "/debug/pprof/",
+    "/debug/pprof/allocs",
     "/debug/pprof/heap",
     "/debug/pprof/profile",
     "/distributor/ring",
@@ -286,6 +287,12 @@ fn a_query_says_what_it_reads() {
         );
         assert!((told["prunedShare"].as_f64().expect("a number") - 0.5).abs() < 0.01, "{told}");
         let read = loptr.api().get("/loki/api/v1/query_range", &[("query", query)]).expect(200);
-        assert_eq!((read.header("x-loptr-read-streams"), read.header("x-loptr-read-chunks")), (Some("1"), Some("1")));
+        let header = |name: &str| read.header(&format!("x-loptr-read-{name}")).map(str::to_owned);
+        assert_eq!((header("streams"), header("chunks")), (Some("1".to_owned()), Some("1".to_owned())));
+        assert_eq!(header("requests").as_deref(), Some("0"));
+        let bytes: f64 = header("bytes").and_then(|text| text.parse().ok()).expect("a number");
+        assert!((bytes / told["bytes"].as_f64().expect("a number") - 1.0).abs() < 0.01, "{bytes} {told}");
+        let pruned: f64 = header("pruned-share").and_then(|text| text.parse().ok()).expect("a number");
+        assert!((pruned - 0.5).abs() < 0.01, "{pruned}");
     }
 }

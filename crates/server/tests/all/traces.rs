@@ -54,6 +54,58 @@ fn receiver() -> (String, Receiver<Vec<Span>>) {
     (format!("http://{address}"), spans)
 }
 
+/// As [`receiver`], over gRPC.
+fn grpc_receiver() -> (String, Receiver<Vec<Span>>) {
+    use http_body_util::{BodyExt, Empty};
+    use hyper_util::rt::{TokioExecutor, TokioIo};
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    listener.set_nonblocking(true).expect("as tokio wants it");
+    let address = listener.local_addr().expect("it is bound");
+    let (found, spans) = channel();
+    let take = move |request: hyper::Request<hyper::body::Incoming>| {
+        let found = found.clone();
+        async move {
+            let call = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+            assert_eq!((request.uri().path(), request.method().as_str()), (call, "POST"));
+            assert_eq!(request.headers()["content-type"], "application/grpc");
+            let body = request.into_body().collect().await.expect("a whole body").to_bytes();
+            let (prefix, message) = body.split_at(5);
+            assert_eq!(prefix, [&[0], &u32::try_from(message.len()).expect("small").to_be_bytes()[..]].concat());
+            let batch = ExportTraceServiceRequest::decode(message).expect("a batch of spans");
+            let scopes = batch.resource_spans.into_iter().flat_map(|of| of.scope_spans);
+            // The test may be over.
+            let _ = found.send(scopes.flat_map(|of| of.spans).collect());
+            let answer = hyper::Response::builder().header("content-type", "application/grpc");
+            answer.header("grpc-status", "0").body(Empty::<bytes::Bytes>::new())
+        }
+    };
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            while let Ok((stream, _)) = listener.accept().await {
+                let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                let service = hyper::service::service_fn(take.clone());
+                // It ends with its client.
+                let _ = server.serve_connection(TokioIo::new(stream), service).await;
+            }
+        });
+    });
+    (format!("http://{address}"), spans)
+}
+
+#[test]
+fn spans_go_over_grpc_where_the_environment_says() {
+    let (endpoint, spans) = grpc_receiver();
+    let home = Home::new("");
+    let mut command = home.command();
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint).env("OTEL_BSP_SCHEDULE_DELAY", "100");
+    command.env("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    let loptr = Loptr::start(command);
+    loptr.api().get("/loki/api/v1/labels", &[]).expect(200);
+    collect(&spans, &["HTTP GET - /loki/api/v1/labels"]);
+}
+
 /// Spans by name, until there is one of each of `wanted`.
 fn collect(spans: &Receiver<Vec<Span>>, wanted: &[&str]) -> BTreeMap<String, Span> {
     let until = Instant::now() + Duration::from_secs(20);
@@ -123,11 +175,32 @@ fn a_cpu_profile_is_taken_on_request() {
     let reply = loptr.api().get("/debug/pprof/profile", &[("seconds", "1")]).expect(200);
     assert_eq!(&reply.body[..2], b"\x1f\x8b", "gzip, as pprof's files are");
     loptr.api().get("/debug/pprof/profile", &[("seconds", "0")]).expect(400);
-    loptr.api().get("/debug/pprof/heap", &[]).expect(501);
+    let told = loptr.api().get("/debug/pprof/heap", &[]).expect(501).text();
+    assert!(told.starts_with("heap profiles are "), "{told}");
+    loptr.api().get("/debug/pprof/allocs", &[]).expect(501);
 
     let home =
         Home::edited("", &[("  http_listen_port: 0", "  http_listen_port: 0\n  register_instrumentation: false")]);
     let loptr = home.start();
     loptr.api().get("/debug/pprof/profile", &[("seconds", "1")]).expect(404);
     loptr.api().get("/metrics", &[]).expect(404);
+}
+
+#[cfg(feature = "heap-profiles")]
+#[test]
+fn a_heap_profile_names_who_holds_memory() {
+    let home = Home::new("limits_config: {ingestion_rate_mb: 100, ingestion_burst_size_mb: 100}\n");
+    let mut command = home.command();
+    // Every 4 KiB: a test is small.
+    command.env("_RJEM_MALLOC_CONF", "prof:true,lg_prof_sample:12");
+    let loptr = Loptr::start(command);
+    let line = |at: i64| json!([(now() + at).to_string(), format!("{at} {}", "x".repeat(1000))]);
+    let pushed = loptr.api().push(&[(json!({"app": "a"}), (0..2000).map(line).collect())]).expect("it answers");
+    pushed.expect(204);
+    let reply = loptr.api().get("/debug/pprof/heap", &[]).expect(200);
+    let mut profile = Vec::new();
+    flate2::read::GzDecoder::new(reply.body.as_slice()).read_to_end(&mut profile).expect("gzip, as pprof's files are");
+    for text in ["inuse_space", "loptr_chunk"] {
+        assert!(profile.windows(text.len()).any(|part| part == text.as_bytes()), "{text} is named");
+    }
 }

@@ -33,6 +33,7 @@ pub use s3::{Encryption, S3Settings};
 
 use self::client::Client;
 use self::hedge::Hedge;
+use crate::metrics::{Remote, StorageMetrics};
 use crate::store::{ChunkNames, Store};
 
 /// Requests one store has under way, at most.
@@ -142,8 +143,13 @@ pub struct RemoteSettings {
 }
 
 impl Store {
-    /// Opens a store on the network. Sends nothing yet.
-    pub fn remote(settings: &RemoteSettings, disk: &dyn Disk, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+    /// Opens a store on the network, its requests counted in `metrics`. Sends nothing yet.
+    pub fn remote(
+        settings: &RemoteSettings,
+        disk: &dyn Disk,
+        clock: Arc<dyn Clock>,
+        metrics: &StorageMetrics,
+    ) -> Result<Self, StoreError> {
         let (objects, names) = match &settings.kind {
             RemoteKind::S3(s3) => (s3.open(disk)?, s3.chunk_names()),
             RemoteKind::Azure(azure) => (azure.open(disk)?, ChunkNames::Delimited(azure.chunk_delimiter)),
@@ -156,8 +162,15 @@ impl Store {
             RemoteKind::S3(s3) => s3.attributes(),
             _ => Attributes::new(),
         };
+        let remote = match &settings.kind {
+            RemoteKind::S3(_) => Some(Remote::S3),
+            RemoteKind::Azure(_) => Some(Remote::Azure),
+            RemoteKind::Gcs(_) => Some(Remote::Gcs),
+            RemoteKind::Memory => None,
+        };
+        let meter = remote.map(|remote| metrics.requests_of(remote, clock.clone()));
         let hedge = settings.hedge.map(|hedge| Hedge::new(hedge, clock));
-        let objects = Client { inner: LimitStore::new(objects, REQUESTS), attributes, hedge };
+        let objects = Client { inner: LimitStore::new(objects, REQUESTS), attributes, hedge, meter };
         let prefix = settings.prefix.trim_matches('/');
         if prefix.is_empty() {
             return Ok(Self::new(Arc::new(objects), names));

@@ -79,8 +79,13 @@ async fn several_buckets_are_one_store() {
 #[tokio::test]
 async fn a_prefix_changes_no_character_of_a_key() {
     let settings = RemoteSettings { kind: RemoteKind::Memory, prefix: "some/where/".into(), hedge: None };
-    let store =
-        Store::remote(&settings, &*World::new(1, Nanos(0)).ports().disk, SimClock::at(Nanos(0))).expect("opens");
+    let store = Store::remote(
+        &settings,
+        &*World::new(1, Nanos(0)).ports().disk,
+        SimClock::at(Nanos(0)),
+        &StorageMetrics::default(),
+    )
+    .expect("opens");
     let key = Path::parse("t~!*'()/1f/1:2:3").expect("legal");
     store.objects().put(&key, "x".into()).await.expect("put");
     use futures::TryStreamExt;
@@ -107,4 +112,37 @@ async fn a_slow_read_is_asked_again_within_its_bounds() {
     // A failure counts only when nobody else is asked any more.
     let failing = || async { Err::<(), _>(Error::NotImplemented { operation: "x".into(), implementer: "y".into() }) };
     assert!(hedge.first(failing).await.is_err());
+}
+
+#[tokio::test]
+async fn requests_are_counted_as_upstream_names_them() {
+    use futures::{StreamExt, TryStreamExt};
+    let metrics = StorageMetrics::default();
+    let clock = SimClock::at(Nanos(0));
+    for remote in [Remote::S3, Remote::Gcs] {
+        let meter = Some(metrics.requests_of(remote, clock.clone()));
+        let client = Client { inner: InMemory::new(), attributes: Attributes::new(), hedge: None, meter };
+        let key = Path::from("a");
+        client.put(&key, "x".into()).await.expect("put");
+        client.get(&key).await.expect("get");
+        assert!(client.get(&Path::from("b")).await.is_err());
+        let _listed: Vec<_> = client.list(None).try_collect().await.expect("list");
+        let _deleted: Vec<_> =
+            client.delete_stream(futures::stream::iter([Ok(key)]).boxed()).try_collect().await.expect("delete");
+    }
+    let mut registry = prometheus_client::registry::Registry::default();
+    metrics.register(&mut registry);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).expect("text");
+    for (series, count) in [
+        ("loki_s3_request_duration_seconds_count{operation=\"S3.PutObject\",status_code=\"200\"}", 1),
+        ("loki_s3_request_duration_seconds_count{operation=\"S3.GetObject\",status_code=\"500\"}", 1),
+        ("loki_s3_request_duration_seconds_count{operation=\"S3.List\",status_code=\"200\"}", 1),
+        ("loki_gcs_request_duration_seconds_count{operation=\"GET\",status_code=\"404\"}", 1),
+        ("loki_gcs_request_duration_seconds_count{operation=\"DELETE\",status_code=\"200\"}", 1),
+        ("loki_objstore_bucket_transport_requests_total{method=\"PUT\",status_code=\"200\"}", 2),
+    ] {
+        assert!(text.contains(&format!("{series} {count}\n")), "{series} {count} in {text}");
+    }
+    assert!(!text.contains("azure"), "there is none: {text}");
 }
