@@ -42,6 +42,14 @@ pub enum CompactError {
         /// Whose.
         tenant: String,
     },
+    /// The working directory.
+    #[error("working directory {path}: {reason}")]
+    Disk {
+        /// The folder.
+        path: String,
+        /// The disk's words.
+        reason: String,
+    },
     /// The list of delete requests could not be changed.
     #[error(transparent)]
     Requests(#[from] crate::requests::RequestError),
@@ -64,9 +72,11 @@ impl CompactError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Storage(error) if error.kind() == loptr_storage::ErrorKind::Internal => ErrorKind::Internal,
-            Self::Storage(_) | Self::Requests(_) | Self::LeaseLost { .. } | Self::Restless { .. } => {
-                ErrorKind::Unavailable
-            }
+            Self::Storage(_)
+            | Self::Disk { .. }
+            | Self::Requests(_)
+            | Self::LeaseLost { .. }
+            | Self::Restless { .. } => ErrorKind::Unavailable,
             Self::Merge { .. } | Self::NoChunks { .. } | Self::Pool(_) => ErrorKind::Internal,
         }
     }

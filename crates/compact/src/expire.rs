@@ -153,7 +153,7 @@ impl Compactor {
         for chunks in gone.chunks(marks::CHUNKS_MAX) {
             let body = Bytes::from(marks::encode(tenant, chunks));
             loop {
-                let name = marks::name(self.ports.clock.now(), table, self.ports.random.next_u64());
+                let name = marks::name(self.ports.clock.now(), &table.name, self.ports.random.next_u64());
                 if self.bucket.create_own(table.store, &name, body.clone()).await? {
                     break;
                 }

@@ -22,6 +22,13 @@ pub(crate) struct Expiry {
     pub(crate) deleted_lines: HashMap<TenantId, AtomicU64>,
 }
 
+/// The last instant of a table's day.
+pub(crate) fn end_of(bucket: &Bucket, table: &TableId) -> Millis {
+    const DAY: i64 = 86_400_000;
+    let day = bucket.schema().period_of_table(table).map_or(i64::MAX / DAY - 1, |(_, day)| day);
+    Millis(day.saturating_add(1).saturating_mul(DAY).saturating_sub(1))
+}
+
 impl Expiry {
     pub(crate) fn new(now: Millis, policies: Arc<dyn Policies>, deletions: HashMap<TenantId, Arc<[Deletion]>>) -> Self {
         let deleted_lines = deletions.keys().map(|tenant| (tenant.clone(), AtomicU64::new(0))).collect();
@@ -30,11 +37,9 @@ impl Expiry {
 
     /// The judge of a tenant's part of `table`.
     pub(crate) fn judge(&self, bucket: &Bucket, table: &TableId, tenant: &TenantId) -> Judge {
-        const DAY: i64 = 86_400_000;
-        let day = bucket.schema().period_of_table(table).map_or(i64::MAX / DAY - 1, |(_, day)| day);
         Judge {
             now: self.now,
-            table_end: Millis(day.saturating_add(1).saturating_mul(DAY).saturating_sub(1)),
+            table_end: end_of(bucket, table),
             policy: self.policies.of(tenant),
             deletions: self.deletions.get(tenant).cloned().unwrap_or_default(),
         }

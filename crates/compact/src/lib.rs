@@ -47,12 +47,13 @@ mod sweep;
 mod table;
 #[cfg(test)]
 mod testing;
+mod upstream_marks;
 
 pub use compactor::{Compactor, Outcome};
 pub use error::{CompactError, ErrorKind};
 pub use metrics::CompactMetrics;
 pub use policy::{DeletionMode, Policies, TenantPolicy};
-pub use preview::Expired;
+pub use preview::Census;
 pub use retention::{Retention, StreamRetention};
 pub use settings::{CompactSettings, RetentionSettings};
 pub use sweep::{Held, Swept};

@@ -9,15 +9,14 @@
 
 use loptr_chunk::{SchemaVersion, external_key, parse_external_key};
 use loptr_model::{ChunkRef, Nanos, TenantId};
-use loptr_storage::TableId;
 
 /// Folder of marks among our own objects.
 pub(crate) const DIR: &str = "compact/marks";
 /// Chunks of one object at most.
 pub(crate) const CHUNKS_MAX: usize = 10_000;
 
-pub(crate) fn name(now: Nanos, table: &TableId, random: u64) -> String {
-    format!("{DIR}/{:020}-{}-{random:016x}", now.0.max(0), table.name)
+pub(crate) fn name(now: Nanos, table: &str, random: u64) -> String {
+    format!("{DIR}/{:020}-{table}-{random:016x}", now.0.max(0))
 }
 
 /// When the marks of this name were written.
@@ -53,7 +52,7 @@ mod tests {
         assert_eq!(decode(b""), Ok(Vec::new()));
         assert!(decode(b"t/abc\n").is_err() && decode(b"\xff").is_err());
         let now = Nanos(1_795_082_400_000_000_000);
-        let name = name(now, &table(7), 1);
+        let name = name(now, &table(7).name, 1);
         assert_eq!((time_of(&name), time_of("compact/marks/x"), time_of("other")), (Some(now), None, None));
     }
 }

@@ -1,28 +1,29 @@
-//! What a round of retention would take out now, without doing it: nothing is leased, written or removed.
+//! What the index names, and what of it a round of retention would take out now: nothing is leased, written or removed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use loptr_index::IndexBuilder;
 use loptr_model::{Fingerprint, Millis, TenantId};
 use loptr_ports::Priority;
 use loptr_storage::TableId;
 
 use crate::compactor::Compactor;
 use crate::error::CompactError;
-use crate::expiry::Expiry;
+use crate::expiry::{Expiry, end_of};
 use crate::judge::{Judge, Verdict};
 use crate::plan;
 use crate::policy::Policies;
 use crate::table::open::{Opened, Stop};
 
-/// What would go out of a tenant's part of a table. A chunk of two days counts in the later one.
+/// Chunks of a tenant's part of a table. One of two days counts in the later one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expired {
+pub struct Census {
     /// The table.
     pub table: String,
     /// Whose.
     pub tenant: TenantId,
-    /// Streams that lose chunks.
+    /// Streams they belong to.
     pub streams: usize,
     /// Chunks.
     pub chunks: u64,
@@ -38,17 +39,23 @@ pub struct Expired {
 
 impl Compactor {
     /// Calls `visit` for each tenant and table that would lose chunks now, newest table first.
-    pub async fn preview(
-        &self,
-        policies: Arc<dyn Policies>,
-        mut visit: impl FnMut(Expired),
-    ) -> Result<(), CompactError> {
+    pub async fn preview(&self, policies: Arc<dyn Policies>, visit: impl FnMut(Census)) -> Result<(), CompactError> {
         let expiry = Expiry::new(self.ports.clock.now().floor_millis(), policies, Default::default());
+        self.each_part(Some(&expiry), visit).await
+    }
+
+    /// Calls `visit` for each tenant and table, newest table first.
+    pub async fn census(&self, visit: impl FnMut(Census)) -> Result<(), CompactError> {
+        self.each_part(None, visit).await
+    }
+
+    async fn each_part(&self, expiry: Option<&Expiry>, mut visit: impl FnMut(Census)) -> Result<(), CompactError> {
         let tables = self.bucket.list_tables().await?;
-        for table in plan::order(tables, self.bucket.schema(), self.settings.skip_latest, self.settings.tables) {
-            let found = match self.preview_table(&table, &expiry).await {
+        let (skip, limit) = expiry.map_or((0, 0), |_| (self.settings.skip_latest, self.settings.tables));
+        for table in plan::order(tables, self.bucket.schema(), skip, limit) {
+            let found = match self.look_at(&table, expiry).await {
                 // A compactor is at work on it.
-                Err(Stop::Gone(_)) => self.preview_table(&table, &expiry).await,
+                Err(Stop::Gone(_)) => self.look_at(&table, expiry).await,
                 found => found,
             };
             let found = found.map_err(|stop| match stop {
@@ -60,7 +67,7 @@ impl Compactor {
         Ok(())
     }
 
-    async fn preview_table(&self, table: &TableId, expiry: &Expiry) -> Result<Vec<Expired>, Stop> {
+    async fn look_at(&self, table: &TableId, expiry: Option<&Expiry>) -> Result<Vec<Census>, Stop> {
         let listing = self.bucket.list_table(table).await?.files;
         let mut common: Vec<Opened> = Vec::with_capacity(listing.common.len());
         for listed in &listing.common {
@@ -68,27 +75,35 @@ impl Compactor {
         }
         let common: Arc<[Opened]> = common.into();
         let in_common = self.tenants_in(&common).await?;
-        let work =
-            plan::tenants(&listing, in_common, |tenant, own| expiry.judge(&self.bucket, table, tenant).may_judge(own));
+        let work = plan::tenants(&listing, in_common, |tenant, own| {
+            expiry.is_none_or(|expiry| expiry.judge(&self.bucket, table, tenant).may_judge(own))
+        });
         let mut found = Vec::new();
         for (tenant, own) in work {
             let index = self.merge_tenant(table, &tenant, common.clone(), own).await?;
-            let judge = expiry.judge(&self.bucket, table, &tenant);
-            let (name, mut index) = (table.name.clone(), index);
-            let look = move || expired(&judge, &name, &tenant, &mut index);
+            let judge = expiry.map(|expiry| expiry.judge(&self.bucket, table, &tenant));
+            let (name, end, mut index) = (table.name.clone(), end_of(&self.bucket, table), index);
+            let look = move || count(judge.as_ref(), end, &name, &tenant, &mut index);
             found.extend(self.ports.cpu.run(Priority::Query, look).await?);
         }
         Ok(found)
     }
 }
 
-fn expired(judge: &Judge, table: &str, tenant: &TenantId, index: &mut loptr_index::IndexBuilder) -> Option<Expired> {
+fn count(
+    judge: Option<&Judge>,
+    table_end: Millis,
+    table: &str,
+    tenant: &TenantId,
+    index: &mut IndexBuilder,
+) -> Option<Census> {
     let mut streams: BTreeSet<Fingerprint> = BTreeSet::new();
-    let mut found: Option<Expired> = None;
+    let mut found: Option<Census> = None;
     index.retain(|labels, fingerprint, chunk| {
-        if judge.verdict(labels, chunk) == Verdict::Expired && chunk.max <= judge.table_end {
+        let counts = judge.is_none_or(|judge| judge.verdict(labels, chunk) == Verdict::Expired);
+        if counts && chunk.max <= table_end {
             streams.insert(fingerprint);
-            let sum = found.get_or_insert_with(|| Expired {
+            let sum = found.get_or_insert_with(|| Census {
                 table: table.to_owned(),
                 tenant: tenant.clone(),
                 streams: 0,
@@ -105,5 +120,5 @@ fn expired(judge: &Judge, table: &str, tenant: &TenantId, index: &mut loptr_inde
         }
         true
     });
-    found.map(|found| Expired { streams: streams.len(), ..found })
+    found.map(|found| Census { streams: streams.len(), ..found })
 }

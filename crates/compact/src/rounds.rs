@@ -64,10 +64,18 @@ impl Compactor {
     }
 
     async fn sweeps(&self) {
+        let working_dir = self.settings.retention.as_ref().and_then(|retention| retention.working_dir.as_deref());
+        let mut left_by_upstream = working_dir;
         let delay = self.settings.retention.as_ref().map_or(SWEEP_EVERY, |retention| retention.delete_delay);
         let every = delay.clamp(Duration::from_secs(1), SWEEP_EVERY);
         loop {
             self.ports.clock.sleep(every).await;
+            if let Some(dir) = left_by_upstream {
+                match self.take_marks_over(dir).await {
+                    Ok(_) => left_by_upstream = None,
+                    Err(error) => tracing::error!(%error, "marks of upstream could not be taken over, tried again"),
+                }
+            }
             match self.sweep().await {
                 Ok(swept) if swept.removed + swept.named > 0 => {
                     tracing::info!(removed = swept.removed, named = swept.named, "marked chunks swept");

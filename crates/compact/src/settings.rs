@@ -1,5 +1,6 @@
 //! What the compactor is told.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::lease::Holder;
@@ -44,6 +45,8 @@ pub struct RetentionSettings {
     pub cancel_period: Duration,
     /// Parts of delete requests that a round carries out.
     pub batch: usize,
+    /// Upstream's working directory, whose marks are taken over.
+    pub working_dir: Option<PathBuf>,
 }
 
 impl Default for RetentionSettings {
@@ -56,6 +59,7 @@ impl Default for RetentionSettings {
             table_timeout: Duration::ZERO,
             cancel_period: Duration::from_secs(86_400),
             batch: 70,
+            working_dir: None,
         }
     }
 }

@@ -95,6 +95,14 @@ impl World {
         self.memory.put(&Path::parse(key).expect("a key"), object.into()).await.expect("memory takes it");
     }
 
+    pub(crate) async fn remove(&self, key: &str) {
+        self.memory.delete(&Path::parse(key).expect("a key")).await.expect("memory takes it");
+    }
+
+    pub(crate) fn clock_now(&self) -> Nanos {
+        self.ports.clock.now()
+    }
+
     pub(crate) async fn keys(&self) -> Vec<String> {
         let all = self.memory.list(None).map_ok(|object| object.location.to_string());
         let mut keys: Vec<String> = all.try_collect().await.expect("memory answers");

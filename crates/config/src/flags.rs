@@ -28,6 +28,8 @@ const CONFIG_FILES: &str = "config.yaml,config/config.yaml";
 const FLUSH_OUT: &str = "flush-out";
 /// The subcommand that tells what retention would remove.
 const RETENTION_PREVIEW: &str = "retention-preview";
+/// The subcommand that tells what the bucket holds, by tenant and day.
+const BUCKET_DU: [&str; 2] = ["bucket", "du"];
 
 /// What the process is asked to do.
 #[derive(Debug)]
@@ -47,6 +49,8 @@ pub enum Command {
     FlushOut(Invocation),
     /// `retention-preview` before everything else: load the configuration, tell what retention would remove now, end.
     RetentionPreview(Invocation),
+    /// `bucket du` before everything else: load the configuration, tell what the bucket holds, end.
+    BucketDu(Invocation),
 }
 
 /// A command line that cannot be obeyed: print it on standard error, exit 2.
@@ -107,11 +111,16 @@ pub fn parse_args<S: AsRef<str>>(args: impl IntoIterator<Item = S>) -> Result<Co
     if args.iter().any(|arg| is_word(arg, "version")) {
         return Ok(Command::Version);
     }
-    let word = args.first().copied().filter(|arg| [FLUSH_OUT, RETENTION_PREVIEW].contains(arg));
-    let command = parse(if word.is_some() { &args[1..] } else { &args }).map_err(|text| UsageError { text })?;
-    Ok(match (command, word) {
-        (Command::Run(invocation), Some(FLUSH_OUT)) => Command::FlushOut(invocation),
-        (Command::Run(invocation), Some(RETENTION_PREVIEW)) => Command::RetentionPreview(invocation),
+    type Make = fn(Invocation) -> Command;
+    let words: [(&[&str], Make); 3] = [
+        (&[FLUSH_OUT], Command::FlushOut),
+        (&[RETENTION_PREVIEW], Command::RetentionPreview),
+        (&BUCKET_DU, Command::BucketDu),
+    ];
+    let found = words.into_iter().find(|(words, _)| args.starts_with(words));
+    let rest = &args[found.map_or(0, |(words, _)| words.len())..];
+    Ok(match (parse(rest).map_err(|text| UsageError { text })?, found) {
+        (Command::Run(invocation), Some((_, make))) => make(invocation),
         (command, _) => command,
     })
 }
@@ -329,6 +338,7 @@ mod tests {
         assert!(matches!(parse_args(["flush-out", "-h"]), Ok(Command::Help(_))));
         assert!(parse_args(["flush-out", "-nonsense"]).is_err());
         assert!(matches!(parse_args(["retention-preview", "-config.file=a"]), Ok(Command::RetentionPreview(_))));
+        assert!(matches!(parse_args(["bucket", "du", "-config.file=a"]), Ok(Command::BucketDu(_))));
     }
 
     #[test]

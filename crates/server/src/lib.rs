@@ -4,7 +4,7 @@
 //! ```text
 //! main ─ command line, files, environment ─> Settings ─> Process::start ─> serve until SIGTERM ─> Process::stop
 //!                                                    ├─> flush_out (`loptr flush-out`)
-//!                                                    └─> retention_preview (`loptr retention-preview`)
+//!                                                    └─> retention_preview (`loptr retention-preview`, `loptr bucket du`)
 //! ```
 
 mod app;
@@ -33,7 +33,7 @@ pub use app::{Process, StartError};
 pub use flush_out::{FlushOutError, Progress, flush_out};
 pub use http::route_list;
 pub use lost_tables::LostTables;
-pub use retention_preview::{PreviewError, retention_preview};
+pub use retention_preview::{PreviewError, bucket_du, retention_preview};
 pub use runtime::RuntimeError;
 pub use settings::{HONOURED, LimitsError, Settings, SettingsError};
 pub use tls::{TlsError, TlsSettings};

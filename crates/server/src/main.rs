@@ -5,13 +5,14 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use loptr_compact::Expired;
+use loptr_compact::Census;
 use loptr_config::{Command, Config, Host, Invocation, Mode, Outside, load, parse_args};
 use loptr_ports::Ports;
 use loptr_server::logfmt::Format;
 use loptr_server::trace::Tracing;
 use loptr_server::{
-    HONOURED, Process, Progress, Settings, build, cgroup, flush_out, log_level, real, retention_preview,
+    HONOURED, PreviewError, Process, Progress, Settings, bucket_du, build, cgroup, flush_out, log_level, real,
+    retention_preview,
 };
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Run(invocation) => run(&invocation, serve),
         Command::FlushOut(invocation) => run(&invocation, hand_back),
         Command::RetentionPreview(invocation) => run(&invocation, preview),
+        Command::BucketDu(invocation) => run(&invocation, du),
     }
 }
 
@@ -189,27 +191,57 @@ fn preview(settings: Settings, config: Config) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     on_reactor(async move |ports| {
-        let (mut chunks, mut kib, mut lines) = (0, 0, 0);
-        print(&format!(
-            "{:<24} {:<24} {:>9} {:>9} {:>12} {:>14}\n",
-            "TABLE", "TENANT", "STREAMS", "CHUNKS", "KIB", "LINES"
-        ));
-        let tell = |gone: Expired| {
-            let Expired { table, tenant, streams, chunks: some, kib: size, lines: count, .. } = gone;
-            print(&format!("{table:<24} {:<24} {streams:>9} {some:>9} {size:>12} {count:>14}\n", tenant.as_str()));
-            (chunks, kib, lines) = (chunks + some, kib + size, lines + count);
-        };
-        match retention_preview(ports, settings, &config, tell).await {
-            Ok(()) => {
-                print(&format!("{:<59} {chunks:>9} {kib:>12} {lines:>14}\n", "would be removed"));
-                ExitCode::SUCCESS
-            }
-            Err(error) => {
-                tracing::error!("{error}");
-                ExitCode::FAILURE
-            }
-        }
+        let mut table = CensusTable::default();
+        let done = retention_preview(ports, settings, &config, |part| table.add(&part)).await;
+        table.end("would be removed", done)
     })
+}
+
+/// `bucket du`: the same of all there is.
+fn du(settings: Settings, _: Config) -> ExitCode {
+    on_reactor(async move |ports| {
+        let mut table = CensusTable::default();
+        let done = bucket_du(ports, settings, |part| table.add(&part)).await;
+        table.end("all", done)
+    })
+}
+
+/// Lines of chunks by table and tenant, and their sums.
+#[derive(Default)]
+struct CensusTable {
+    lines_told: usize,
+    chunks: u64,
+    kib: u64,
+    lines: u64,
+}
+
+impl CensusTable {
+    fn head(&mut self) {
+        if self.lines_told == 0 {
+            let names = ["TABLE", "TENANT", "STREAMS", "CHUNKS", "KIB", "LINES"];
+            let [table, tenant, streams, chunks, kib, lines] = names;
+            print(&format!("{table:<24} {tenant:<24} {streams:>9} {chunks:>9} {kib:>12} {lines:>14}\n"));
+        }
+        self.lines_told += 1;
+    }
+
+    fn add(&mut self, part: &Census) {
+        self.head();
+        let Census { table, tenant, streams, chunks, kib, lines, .. } = part;
+        print(&format!("{table:<24} {:<24} {streams:>9} {chunks:>9} {kib:>12} {lines:>14}\n", tenant.as_str()));
+        (self.chunks, self.kib, self.lines) = (self.chunks + chunks, self.kib + kib, self.lines + lines);
+    }
+
+    fn end(mut self, what: &str, done: Result<(), PreviewError>) -> ExitCode {
+        if let Err(error) = done {
+            tracing::error!("{error}");
+            return ExitCode::FAILURE;
+        }
+        self.head();
+        let Self { chunks, kib, lines, .. } = self;
+        print(&format!("{what:<59} {chunks:>9} {kib:>12} {lines:>14}\n"));
+        ExitCode::SUCCESS
+    }
 }
 
 /// One line of 79 columns.

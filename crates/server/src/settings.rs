@@ -819,6 +819,7 @@ fn compact(config: &Config, memory_bytes: u64) -> CompactSettings {
         table_timeout: config.duration("compactor.retention_table_timeout"),
         cancel_period: config.duration("compactor.delete_request_cancel_period"),
         batch: config.count("compactor.delete_batch_size"),
+        working_dir: Some(PathBuf::from(config.str("compactor.working_directory"))),
     });
     CompactSettings {
         retention,

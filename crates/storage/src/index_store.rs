@@ -6,7 +6,7 @@
 //! and not say so. The bytes of opened files are
 //! bounded; the least recently used go first, and a query that still holds one keeps it alive.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +80,25 @@ struct State {
     files: HashMap<Place, Opened>,
     files_bytes: usize,
     uses: u64,
+}
+
+impl State {
+    /// Lets opened files of the folder `dir` go that are listed no more, as after a compaction. Queries that hold one keep
+    /// it alive.
+    fn drop_unlisted(&mut self, store: usize, dir: &str, listed: &[String]) {
+        let listed: HashSet<&str> = listed.iter().map(String::as_str).collect();
+        let is_stale = |(of, key): &Place| {
+            let below = *of == store && key.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
+            below && !listed.contains(key.as_str())
+        };
+        let mut bytes = 0;
+        self.files.retain(|place, opened| {
+            let stale = is_stale(place);
+            bytes += if stale { opened.bytes } else { 0 };
+            !stale
+        });
+        self.files_bytes -= bytes;
+    }
 }
 
 struct Opened {
@@ -204,7 +223,9 @@ impl IndexStore {
             tracing::warn!(table = %table.name, key = %stray, "object in an index table is no index file, passed over");
         }
         let listing = Arc::new(listing);
-        self.state.lock().listings.insert(table.clone(), (now, listing.clone()));
+        let mut state = self.state.lock();
+        state.drop_unlisted(table.store, &dir, &keys);
+        state.listings.insert(table.clone(), (now, listing.clone()));
         Ok(listing)
     }
 
@@ -366,5 +387,30 @@ mod tests {
         // The listing is still believed; what was opened did not fit the cache.
         index.state.lock().files.clear();
         assert_eq!(chunks().await, 1);
+    }
+
+    #[tokio::test]
+    async fn files_compacted_away_are_let_go_at_the_next_listing() {
+        let store = Arc::new(InMemory::new());
+        let put = async |key: &str, bytes: Vec<u8>| {
+            store.put(&path(key).expect("a key"), bytes.into()).await.expect("put");
+        };
+        let index = index_of(store.clone());
+        let tenant = TenantId::parse("t").expect("a tenant");
+        let look = async || drop(index.snapshot(&tenant, Millis(0), Millis(2 * DAY - 1)).await.expect("listed"));
+        for table in ["index_0", "index_1"] {
+            put(&format!("index/{table}/1-x.tsdb.gz"), index_file(Some(&tenant))).await;
+        }
+        look().await;
+        let before = index.cached_bytes();
+        put("index/index_1/t/2-compactor-0-9-0.tsdb.gz", index_file(None)).await;
+        store.delete(&Path::from("index/index_1/1-x.tsdb.gz")).await.expect("delete");
+        index.forget(&TableId { store: 0, path_prefix: "index/".into(), name: "index_1".into() });
+        look().await;
+        let mut opened: Vec<String> = index.state.lock().files.keys().map(|(_, key)| key.clone()).collect();
+        opened.sort();
+        assert_eq!(opened, ["index/index_0/1-x.tsdb.gz", "index/index_1/t/2-compactor-0-9-0.tsdb.gz"]);
+        let held: usize = index.state.lock().files.values().map(|opened| opened.bytes).sum();
+        assert!(index.cached_bytes() == held && held < 2 * before);
     }
 }

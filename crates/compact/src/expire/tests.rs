@@ -105,6 +105,9 @@ async fn a_preview_tells_what_would_go_and_touches_nothing() {
     let told: Vec<_> = told.iter().map(|one| (one.table.as_str(), one.streams, one.chunks, one.lines)).collect();
     assert_eq!(told, [("index_90", 1, 1, 1), ("index_60", 1, 1, 1)]);
     assert_eq!(world.keys().await, before);
+    let mut all = 0;
+    compactor.census(|part| all += part.chunks).await.expect("nothing fails");
+    assert_eq!(all, 5);
     // The same after compaction.
     compactor.compact().await.expect("nothing fails");
     let mut again = 0;

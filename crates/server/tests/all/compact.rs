@@ -85,6 +85,9 @@ limits_config: {retention_period: 24h, per_tenant_override_config: runtime.yaml}
     let row = |word: &str| told.stdout.lines().find(|line| line.contains(word)).map(str::to_owned).unwrap_or_default();
     assert!(told.code == Some(0) && row("tenant-a").ends_with(" 15293"), "{told:?}");
     assert!(row("would be removed").ends_with(" 15293") && row("tenant-b").is_empty(), "{told:?}");
+    let held = home.run_first("bucket du", &[]);
+    let sum = held.stdout.lines().last().unwrap_or_default();
+    assert!(held.code == Some(0) && sum.starts_with("all ") && sum.ends_with(" 30586"), "{held:?}");
     assert_eq!(index_files(&home), (1, 0), "nothing was touched");
     let mut random = Draws::new(env_or("LOPTR_SEED", 7));
     for _ in 0..env_or("LOPTR_KILL_ROUNDS", 6) {

@@ -75,6 +75,8 @@ schema_config:
     settings.ingest.replay_memory_bytes = if draws.one_in(2) { 0 } else { draws.between(2000, 40_000) };
     settings.ingest.replay_soon_bytes = if draws.one_in(2) { 0 } else { 1 << 20 };
     settings.ingest.checkpoint_every = Duration::from_secs(draws.between(1, 600));
+    settings.compact.interval = Duration::from_secs(draws.between(1, 900));
+    settings.compact.batch_bytes = if draws.one_in(2) { 1 } else { 1 << 20 };
     settings
 }
 

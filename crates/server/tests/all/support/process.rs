@@ -104,11 +104,11 @@ impl Home {
         command
     }
 
-    /// Runs the subcommand `word` to its end.
+    /// Runs the subcommand `word`, one word or two, to its end.
     pub(crate) fn run_first(&self, word: &str, args: &[&str]) -> Ended {
         let mut command = Command::new(env!("CARGO_BIN_EXE_loptr"));
         let config = format!("-config.file={}", self.config().display());
-        command.arg(word).arg(config).args(args).current_dir(self.dir());
+        command.args(word.split(' ')).arg(config).args(args).current_dir(self.dir());
         run(command)
     }
 
