@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 cargo build -p loptr-server -p loptr-conformance
 work=$(mktemp -d)
 pids=()
-trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf "$work"' EXIT
+# What is stopped may still write.
+trap 'kill "${pids[@]}" 2>/dev/null || true; wait; rm -rf "$work"' EXIT
 # Starts Loptr with conformance/$1.yaml; sets `address`.
 start() {
   sed "s#DATA#$work/$1#g" "conformance/$1.yaml" > "$work/$1.yaml"
