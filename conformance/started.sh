@@ -4,7 +4,8 @@
 until_started() {
   address=
   for _ in $(seq 600); do
-    address=$(sed -n 's/.*msg="Loptr started" address=//p' "$2")
+    # The log is there once the process is forked.
+    address=$(sed -n 's/.*msg="Loptr started" address=//p' "$2" 2>/dev/null || true)
     [ -z "$address" ] && kill -0 "$1" 2>/dev/null || break
     sleep 0.1
   done

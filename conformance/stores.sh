@@ -41,7 +41,9 @@ start_azure() {
 start_loptr() {
   sed "s#DATA#$work/$1#g; s#storage: {filesystem: .*#storage: {$store}#; s#object_store: filesystem#object_store: $kind#" \
     conformance/loptr.yaml > "$work/loptr.yaml"
-  ./target/debug/loptr -config.file="$work/loptr.yaml" 2> "$work/loptr.log" &
+  # Emptied here: the one before must not be read while the process is being forked.
+  : > "$work/loptr.log"
+  ./target/debug/loptr -config.file="$work/loptr.yaml" 2>> "$work/loptr.log" &
   loptr=$!
   pids+=("$loptr")
   until_started "$loptr" "$work/loptr.log"
